@@ -1,0 +1,67 @@
+//! `ffsvc-data`: data directories and the lists around them.
+
+mod check;
+mod reshape;
+mod speakers;
+mod synth;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ffsvc_cli::Logging;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Check, repair, combine and split Kaldi data directories
+///
+/// A data directory is a folder with wav.scp (`utterance path`), utt2spk (`utterance speaker`), spk2utt
+/// (`speaker utterance ...`) and optionally utt2dur, spk2gender and further utt2* and spk2* tables. Results
+/// are printed on standard output, everything else on standard error. The exit status is 0 if all is well, 1 if
+/// something failed or the data are wrong, and 2 for a wrong command line.
+#[derive(Debug, Parser)]
+#[command(name = "ffsvc-data", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(flatten)]
+    logging: Logging,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Validate(check::Validate),
+    Fix(check::Fix),
+    Trials(check::Trials),
+    Combine(reshape::Combine),
+    Subset(reshape::Subset),
+    Split(reshape::Split),
+    #[command(name = "utt2spk-to-spk2utt")]
+    Utt2spkToSpk2utt(speakers::Utt2spkToSpk2utt),
+    #[command(name = "spk2utt-to-utt2spk")]
+    Spk2uttToUtt2spk(speakers::Spk2uttToUtt2spk),
+    Synth(synth::Synth),
+}
+
+fn main() -> ExitCode {
+    ffsvc_cli::run("ffsvc-data", || {
+        let Args { command, json, logging } = Args::parse();
+        logging.init();
+        match command {
+            Command::Validate(args) => args.run(json),
+            Command::Fix(args) => args.run(json),
+            Command::Trials(args) => args.run(json),
+            Command::Combine(args) => args.run(json),
+            Command::Subset(args) => args.run(json),
+            Command::Split(args) => args.run(json),
+            Command::Utt2spkToSpk2utt(args) => args.run(json),
+            Command::Spk2uttToUtt2spk(args) => args.run(json),
+            Command::Synth(args) => args.run(json),
+        }
+    })
+}

@@ -1,0 +1,67 @@
+//! `utt2spk-to-spk2utt` and `spk2utt-to-utt2spk`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use ffsvc_cli::print_json;
+use ffsvc_kaldi_io::{Table, spk2utt_to_utt2spk, utt2spk_to_spk2utt, write_table};
+
+/// Turn utt2spk into spk2utt
+///
+/// Prints one line for each speaker, in byte order, with the speaker's utterances in the order of the table.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  ffsvc-data utt2spk-to-spk2utt data/train/utt2spk --output data/train/spk2utt")]
+pub(crate) struct Utt2spkToSpk2utt {
+    /// The table utt2spk
+    utt2spk: PathBuf,
+
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Utt2spkToSpk2utt {
+    pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        let table = Table::read(&self.utt2spk)?;
+        let spk2utt = utt2spk_to_spk2utt(&table)?;
+        let rows = || spk2utt.iter().map(|(speaker, utterances)| (speaker, utterances.join(" ")));
+        match self.output {
+            Some(output) => write_table(output, rows())?,
+            None if json => print_json(&spk2utt.iter().cloned().collect::<BTreeMap<_, _>>())?,
+            None => rows().for_each(|(speaker, utterances)| println!("{speaker} {utterances}")),
+        }
+        Ok(())
+    }
+}
+
+/// Turn spk2utt into utt2spk
+///
+/// Prints one line for each utterance, in byte order. An utterance of two speakers is an error.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  ffsvc-data spk2utt-to-utt2spk data/train/spk2utt --output data/train/utt2spk")]
+pub(crate) struct Spk2uttToUtt2spk {
+    /// The table spk2utt
+    spk2utt: PathBuf,
+
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Spk2uttToUtt2spk {
+    pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        let table = Table::read(&self.spk2utt)?;
+        let utt2spk = spk2utt_to_utt2spk(&table)?;
+        match self.output {
+            Some(output) => write_table(output, utt2spk)?,
+            None if json => print_json(&utt2spk.into_iter().collect::<BTreeMap<_, _>>())?,
+            None => utt2spk.iter().for_each(|(utterance, speaker)| println!("{utterance} {speaker}")),
+        }
+        Ok(())
+    }
+}

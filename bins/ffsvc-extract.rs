@@ -1,0 +1,169 @@
+//! `ffsvc-extract`: a model and a data directory in, an embedding store out.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use burn::module::Module;
+use burn::tensor::Device;
+use clap::Parser;
+use ffsvc_audio::{Channel, ReadOptions};
+use ffsvc_cli::{Failed, Logging, Progress, UsageError};
+use ffsvc_extraction::{Extractor, Job, Recording, Report};
+use ffsvc_kaldi_io::{DataDir, OpenOptions, WavSource};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Extract speaker embeddings from whole recordings
+///
+/// Reads wav.scp of the data directory DATA and writes one embedding for each recording to STORE, whose ending
+/// decides its form: .ark (with a .scp beside it), .scp (with its .ark), .npz or .safetensors. The front end
+/// comes with the model.
+///
+/// Recordings that cannot be read, or are too short, are listed on stderr and in STORE.failed; the others are
+/// written all the same and the exit status is 1, unless --allow-failures is given. An interrupted extraction
+/// goes on where it was when the same command is given again.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ffsvc-extract",
+    version,
+    after_long_help = "\
+Examples:
+  ffsvc-extract --model exp/resnet34/best.safetensors data/dev exp/resnet34/dev.ark
+  for i in 1 2 3 4; do ffsvc-extract --model M.safetensors --shard $i/4 data/dev exp/dev.$i.ark & done; wait
+
+Exit status: 0 all extracted, 1 something failed, 2 wrong usage, 130 interrupted."
+)]
+struct Args {
+    /// Model file (model.safetensors of ffsvc-train)
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+
+    /// Data directory with wav.scp
+    data: PathBuf,
+
+    /// Embedding store to write
+    store: PathBuf,
+
+    /// Only the I-th of N equal parts of the recordings, counted from 1
+    #[arg(long, value_name = "I/N")]
+    shard: Option<String>,
+
+    /// At most so many recordings of equal length in one batch; 1: each alone. The embeddings agree to rounding
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    batch_size: usize,
+
+    /// Channel of recordings with several: first, mix, or an index from 0
+    #[arg(long, default_value = "first")]
+    channel: String,
+
+    /// Run `command |` entries of wav.scp; whoever wrote the list decides what they do
+    #[arg(long)]
+    allow_pipes: bool,
+
+    /// End with status 0 although some recordings failed
+    #[arg(long)]
+    allow_failures: bool,
+
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    logging: Logging,
+}
+
+fn main() -> ExitCode {
+    let mut interrupted = false;
+    let status = ffsvc_cli::run("ffsvc-extract", || {
+        let args = Args::parse();
+        args.logging.init();
+        let result = extract(&args)?;
+        interrupted = result.interrupted;
+        report(&args, &result)
+    });
+    if interrupted { ExitCode::from(130) } else { status }
+}
+
+fn extract(args: &Args) -> anyhow::Result<Report> {
+    let channel: Channel = args.channel.parse().map_err(|_| {
+        UsageError::new(format!("--channel {}: expected first, mix or an index from 0", args.channel))
+    })?;
+    let device = Device::flex();
+    let (model, _, info) = ffsvc_models::load_model(&args.model, &device)?;
+    let checksum = ffsvc_extraction::checksum(&args.model)?;
+    let read = ReadOptions { sample_rate: None, channel, compat_lowpass: false };
+    let extractor = Extractor::new(model.valid(), &info.front_end, &read, args.batch_size, &device)?;
+
+    let dir = DataDir::open_with(&args.data, OpenOptions { allow_pipes: args.allow_pipes })?;
+    let mut recordings: Vec<Recording> = dir
+        .utterances()
+        .map(|utterance| Recording { id: utterance.id.into(), source: WavSource::parse(utterance.wav) })
+        .collect();
+    if let Some(shard) = &args.shard {
+        let (index, parts) = parse_shard(shard)?;
+        let (from, to) = (recordings.len() * (index - 1) / parts, recordings.len() * index / parts);
+        recordings = recordings[from..to].to_vec();
+    }
+    let progress = Progress::begin(recordings.len() as u64, "recordings");
+    let stop = ffsvc_cli::interrupt::flag();
+    let result = Job::new(recordings, &args.store, &checksum).run(&extractor, &stop, |done| {
+        progress.inc((done as u64).saturating_sub(progress.position()));
+    });
+    progress.finish();
+    Ok(result?)
+}
+
+fn parse_shard(text: &str) -> Result<(usize, usize), UsageError> {
+    text.split_once('/')
+        .and_then(|(index, parts)| Some((index.parse().ok()?, parts.parse().ok()?)))
+        .filter(|&(index, parts): &(usize, usize)| index >= 1 && index <= parts)
+        .ok_or_else(|| UsageError::new(format!("--shard {text}: expected I/N with I from 1 to N, e.g. 2/8")))
+}
+
+fn report(args: &Args, report: &Report) -> anyhow::Result<()> {
+    let mut failed_list = args.store.clone().into_os_string();
+    failed_list.push(".failed");
+    if report.failed.is_empty() {
+        // A list of an earlier attempt would mislead.
+        let _ = std::fs::remove_file(&failed_list);
+    } else {
+        let lines: String = report
+            .failed
+            .iter()
+            .map(|failure| format!("{} {}\n", failure.utterance, failure.reason))
+            .collect();
+        ffsvc_atomic_file::write(&failed_list, lines)
+            .with_context(|| format!("cannot write {}", PathBuf::from(&failed_list).display()))?;
+        for failure in report.failed.iter().take(10) {
+            eprintln!("failed: {}: {}", failure.utterance, failure.reason);
+        }
+        eprintln!(
+            "{} of {} recordings failed; all are in {}",
+            report.failed.len(),
+            report.recordings,
+            PathBuf::from(&failed_list).display()
+        );
+    }
+    if args.json {
+        ffsvc_cli::print_json(report)?;
+    } else if report.interrupted {
+        eprintln!("interrupted; the same command goes on");
+    } else {
+        println!(
+            "{} embeddings in {} ({} taken over, {} failed); {:.1} h of speech in {:.1} s, {:.1} times real time",
+            report.embeddings,
+            report.store.display(),
+            report.resumed,
+            report.failed.len(),
+            report.audio_s / 3600.0,
+            report.wall_s,
+            report.real_time_factor()
+        );
+    }
+    if !report.failed.is_empty() && !args.allow_failures {
+        return Err(Failed.into());
+    }
+    Ok(())
+}

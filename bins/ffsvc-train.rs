@@ -1,0 +1,172 @@
+//! `ffsvc-train`: a configuration and a folder in, a trained model out.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use burn::tensor::Device;
+use clap::Parser;
+use ffsvc_cli::{ConfigArgs, Logging, Progress};
+use ffsvc_trainer::{Beginning, Event, ExperimentConfig, Outcome, Run};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Train a speaker embedding network
+///
+/// Reads the experiment's TOML file, trains, and writes into the folder EXP: config.toml (every setting, with
+/// the defaults), train.jsonl (one JSON object a line), checkpoints/step-*/ (model and optimiser, complete or
+/// absent), best.safetensors (lowest validation EER) and final.safetensors.
+///
+/// Ctrl-C finishes the step under way, writes a checkpoint and ends with status 130; --resume goes on from
+/// there, or from the last checkpoint of a killed run, and ends with the same weights as a run that was never
+/// interrupted. The number of workers does not change any number.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ffsvc-train",
+    version,
+    after_long_help = "\
+Examples:
+  ffsvc-train configs/resnet34.toml exp/resnet34
+  ffsvc-train configs/resnet34.toml exp/resnet34 --resume
+  ffsvc-train configs/resnet34.toml exp/short --set train.epochs=3 --set optimizer.learning_rate=0.001
+  ffsvc-train configs/finetune.toml exp/task1 --init-from exp/resnet34/best.safetensors
+
+Exit status: 0 trained, 1 failed, 2 wrong usage, 130 interrupted (a checkpoint was written)."
+)]
+struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+
+    /// Folder of the experiment; made where it is missing
+    exp: PathBuf,
+
+    /// Go on from the newest complete checkpoint in EXP
+    #[arg(long, conflicts_with = "init_from")]
+    resume: bool,
+
+    /// Start from the weights of this model instead of random ones (a fine-tune)
+    #[arg(long, value_name = "MODEL")]
+    init_from: Option<PathBuf>,
+
+    /// With --init-from: take the classification head too; the speakers must be the same
+    #[arg(long, requires = "init_from")]
+    with_head: bool,
+
+    /// Measure the network on the validation trials before the first step as well
+    #[arg(long)]
+    validate_first: bool,
+
+    /// Print the outcome as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    logging: Logging,
+}
+
+fn main() -> ExitCode {
+    let mut interrupted = false;
+    let status = ffsvc_cli::run("ffsvc-train", || {
+        let args = Args::parse();
+        args.logging.init();
+        let outcome = train(&args)?;
+        interrupted = outcome.interrupted;
+        report(&args, &outcome)
+    });
+    if interrupted { ExitCode::from(130) } else { status }
+}
+
+fn train(args: &Args) -> anyhow::Result<Outcome> {
+    let config: ExperimentConfig = args.config.load()?;
+    let beginning = match (&args.init_from, args.resume) {
+        (Some(model), _) => Beginning::From { model: model.clone(), with_head: args.with_head },
+        (None, true) => Beginning::Resume,
+        (None, false) => Beginning::Fresh,
+    };
+    let run = Run::prepare(&config, &args.exp, &beginning, &Device::flex())?;
+    let mut display = Display::new(run.total_steps());
+    if args.validate_first
+        && let Some(result) = run.validate()?
+    {
+        display.show(&Event::Validation(result));
+    }
+    let stop = ffsvc_cli::interrupt::flag();
+    let outcome = run.train(&stop, &mut |event: &Event| display.show(event));
+    display.finish();
+    Ok(outcome?)
+}
+
+fn report(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {
+    if args.json {
+        return ffsvc_cli::print_json(outcome);
+    }
+    for (name, model) in [("best model", &outcome.best_model), ("final model", &outcome.final_model)] {
+        if let Some(model) = model {
+            println!("{name}\t{}", model.display());
+        }
+    }
+    if let Some(last) = outcome.validations.last() {
+        println!("EER\t{:.3} %\nminDCF\t{:.4}", 100.0 * last.eer, last.min_dcf);
+    }
+    Ok(())
+}
+
+/// Shows a run to a person: a bar on a terminal, a line every so often elsewhere.
+struct Display {
+    total_steps: usize,
+    bar: Option<Progress>,
+}
+
+impl Display {
+    fn new(total_steps: usize) -> Self {
+        Self { total_steps, bar: None }
+    }
+
+    fn show(&mut self, event: &Event) {
+        match event {
+            Event::Start { step, steps_per_epoch, epochs, utterances, speakers, parameters, .. } => {
+                self.say(&format!(
+                    "{utterances} utterances of {speakers} speakers, {parameters} parameters, \
+                     {epochs} epochs of {steps_per_epoch} steps, {step} done"
+                ));
+                let bar = Progress::begin(self.total_steps as u64, "steps");
+                bar.inc(*step as u64);
+                self.bar = Some(bar);
+            }
+            Event::Step { epoch, loss, accuracy, learning_rate, utterances_per_s, data_wait, .. } => {
+                let Some(bar) = &self.bar else { return };
+                bar.set_message(format!(
+                    "epoch {epoch}  loss {loss:.3}  accuracy {:.1} %  lr {learning_rate:.2e}  \
+                     {utterances_per_s:.0} utt/s  data wait {:.0} %",
+                    100.0 * accuracy,
+                    100.0 * data_wait
+                ));
+                bar.inc(1);
+            }
+            Event::Validation(result) => self.say(&format!(
+                "epoch {}: EER {:.3} %, minDCF {:.4}",
+                result.epoch,
+                100.0 * result.eer,
+                result.min_dcf
+            )),
+            Event::Checkpoint { path, .. } => tracing::info!("checkpoint {}", path.display()),
+            Event::End { step, interrupted: true } => {
+                self.say(&format!("stopped after step {step} of {}; --resume goes on", self.total_steps));
+            }
+            Event::End { .. } => {}
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish();
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! An opened file of any format, as a source of samples of one channel at its own rate.
+
+use std::io::SeekFrom;
+use std::ops::ControlFlow;
+
+use crate::coded::{Coded, Ended};
+use crate::error::{Cause, Fallible, MAX_SAMPLES};
+use crate::identify::{Content, PREFIX_LEN, identify};
+use crate::stream::Stream;
+use crate::wav::{self, Header, Layout};
+use crate::{AudioInfo, Channel, Format};
+
+/// Bytes at the end of an Ogg file that hold its last page, which is at most 65,307 bytes long.
+const OGG_TAIL: u64 = 1 << 17;
+
+pub(crate) enum Source {
+    Pcm { stream: Stream, layout: Layout, info: AudioInfo },
+    Coded(Box<Coded>),
+}
+
+impl Source {
+    /// Identifies the content and reads the header.
+    pub(crate) fn open(mut stream: Stream) -> Fallible<Self> {
+        let mut prefix = [0; PREFIX_LEN];
+        let prefix = &mut prefix[..stream.len().min(PREFIX_LEN as u64) as usize];
+        if prefix.is_empty() {
+            return Err(Cause::Empty);
+        }
+        stream.read_exact(prefix)?;
+        let content = identify(prefix).map_err(|looks_like| Cause::NotAudio { looks_like })?;
+        if content == Content::Wav
+            && let Header::Pcm(layout) = wav::read_header(&mut stream)?
+        {
+            crate::require_rate(layout.sample_rate)?;
+            let info = layout.info();
+            return Ok(Self::Pcm { stream, layout, info });
+        }
+        let is_ogg = prefix.starts_with(b"OggS");
+        if is_ogg && !ogg_is_complete(&mut stream)? {
+            return Err(Cause::Malformed {
+                format: Format::Ogg.name(),
+                what: "truncated: the end-of-stream page is missing".to_owned(),
+            });
+        }
+        stream.seek(SeekFrom::Start(0))?;
+        Ok(Self::Coded(Box::new(Coded::open(stream, content)?)))
+    }
+
+    pub(crate) fn info(&self) -> &AudioInfo {
+        match self {
+            Self::Pcm { info, .. } => info,
+            Self::Coded(coded) => coded.info(),
+        }
+    }
+
+    /// All samples of one channel.
+    pub(crate) fn read_all(&mut self, channel: Channel) -> Fallible<Vec<f32>> {
+        self.require_channel(channel)?;
+        match self {
+            Self::Pcm { stream, layout, .. } => {
+                if layout.num_samples > MAX_SAMPLES {
+                    return Err(Cause::TooLong);
+                }
+                let mut samples = vec![0.0; layout.num_samples as usize];
+                layout.read(stream, 0, channel, &mut samples)?;
+                Ok(samples)
+            }
+            Self::Coded(coded) => {
+                // The header's count is a claim: memory grows with what is really there.
+                let mut samples = Vec::new();
+                let ended = coded.run(0, channel, |block| {
+                    if (samples.len() + block.len()) as u64 > MAX_SAMPLES {
+                        return ControlFlow::Break(());
+                    }
+                    samples.extend_from_slice(block);
+                    ControlFlow::Continue(())
+                })?;
+                match ended {
+                    Ended::Stopped => Err(Cause::TooLong),
+                    Ended::AtEnd(_) if samples.is_empty() => Err(Cause::NoSamples),
+                    Ended::AtEnd(_) => Ok(samples),
+                }
+            }
+        }
+    }
+
+    /// Fills `out` from sample `start` on. Where the file turns out to end before that (which a header that tells its length
+    /// rules out beforehand), returns the file's number of samples.
+    pub(crate) fn read_range(
+        &mut self,
+        start: u64,
+        channel: Channel,
+        out: &mut [f32],
+    ) -> Fallible<Option<u64>> {
+        self.require_channel(channel)?;
+        match self {
+            Self::Pcm { stream, layout, .. } => {
+                layout.read(stream, start, channel, out)?;
+                Ok(None)
+            }
+            Self::Coded(_) if out.is_empty() => Ok(None),
+            Self::Coded(coded) => {
+                let mut filled = 0;
+                let ended = coded.run(start, channel, |block| {
+                    let count = block.len().min(out.len() - filled);
+                    out[filled..filled + count].copy_from_slice(&block[..count]);
+                    filled += count;
+                    if filled == out.len() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })?;
+                Ok(match ended {
+                    Ended::Stopped => None,
+                    Ended::AtEnd(total) => Some(total),
+                })
+            }
+        }
+    }
+
+    /// Samples per channel, decoded where the header does not tell.
+    pub(crate) fn count(&mut self) -> Fallible<u64> {
+        match (self.info().num_samples, self) {
+            (Some(samples), _) => Ok(samples),
+            (None, Self::Pcm { layout, .. }) => Ok(layout.num_samples),
+            (None, Self::Coded(coded)) => {
+                let mut samples = 0;
+                coded.run(0, Channel::First, |block| {
+                    samples += block.len() as u64;
+                    ControlFlow::Continue(())
+                })?;
+                if samples == 0 { Err(Cause::NoSamples) } else { Ok(samples) }
+            }
+        }
+    }
+
+    fn require_channel(&self, channel: Channel) -> Fallible<()> {
+        let channels = self.info().channels;
+        match channel.index() {
+            Some(wanted) if wanted >= channels => Err(Cause::NoSuchChannel { wanted, channels }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether the last page of an Ogg file is whole and marked as the last one of its stream. A file cut between pages is
+/// otherwise just a shorter file.
+fn ogg_is_complete(stream: &mut Stream) -> Fallible<bool> {
+    let start = stream.len().saturating_sub(OGG_TAIL);
+    let mut tail = vec![0; (stream.len() - start) as usize];
+    stream.seek(SeekFrom::Start(start))?;
+    stream.read_exact(&mut tail)?;
+    // "OggS" may also occur inside a page: the one whose page ends with the file is the last page.
+    let is_last = |page: &[u8]| {
+        let segments = usize::from(*page.get(26)?);
+        let body: usize = page.get(27..27 + segments)?.iter().map(|&len| usize::from(len)).sum();
+        (page.len() == 27 + segments + body).then_some(page[5] & 4 != 0)
+    };
+    let pages = tail.windows(4).enumerate().filter(|(_, magic)| magic == b"OggS").map(|(at, _)| &tail[at..]);
+    Ok(pages.filter_map(is_last).any(|ends| ends))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Cursor, Read, Seek};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use symphonia::core::io::MediaSource;
+
+    use super::*;
+
+    /// Counts the bytes that are read from it.
+    struct Counted(Cursor<Vec<u8>>, Arc<AtomicU64>);
+
+    impl Read for Counted {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.read(buf)?;
+            self.1.fetch_add(count as u64, Ordering::Relaxed);
+            Ok(count)
+        }
+    }
+
+    impl Seek for Counted {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    impl MediaSource for Counted {
+        fn is_seekable(&self) -> bool {
+            true
+        }
+
+        fn byte_len(&self) -> Option<u64> {
+            Some(self.0.get_ref().len() as u64)
+        }
+    }
+
+    /// Bytes read to get a crop.
+    fn bytes_for_crop(file: Vec<u8>, start: u64, len: usize) -> u64 {
+        let count = Arc::new(AtomicU64::new(0));
+        let stream = Stream::from_source(Box::new(Counted(Cursor::new(file), count.clone())));
+        let mut source = Source::open(stream).unwrap();
+        assert_eq!(source.read_range(start, Channel::First, &mut vec![0.0; len]).unwrap(), None);
+        count.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn a_crop_of_a_wav_file_reads_its_header_and_the_crop() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.wav");
+        crate::write_wav(&path, &vec![0.1; 600_000], 16_000, crate::SampleFormat::Pcm16).unwrap();
+        let read = bytes_for_crop(std::fs::read(path).unwrap(), 500_000, 32_000);
+        assert!(read <= 64_000 + 1024 + PREFIX_LEN as u64, "{read} bytes");
+    }
+
+    #[test]
+    fn a_crop_of_a_flac_file_reads_a_part_of_it() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpora/music/loop_garzul.flac");
+        let Ok(file) = std::fs::read(path) else {
+            println!("skipped: no ../shared");
+            return;
+        };
+        let (len, samples) = (file.len() as u64, crate::probe(path).unwrap().num_samples.unwrap());
+        let read = bytes_for_crop(file, samples / 2, 4000);
+        println!("{read} of {len} bytes");
+        assert!(read < len / 4, "{read} of {len} bytes");
+    }
+}

@@ -1,0 +1,86 @@
+//! Real files, where the shared corpora are there: whole decodes against crops.
+
+use std::path::{Path, PathBuf};
+
+use ffsvc_audio::{ReadOptions, count_samples, probe, read, read_crop, read_crop_into};
+
+fn corpus(name: &str) -> Option<PathBuf> {
+    let shared = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
+    if !shared.exists() {
+        println!("skipped: no ../shared");
+        return None;
+    }
+    Some(shared.join("corpora").join(name))
+}
+
+/// Every `step`-th file with one of `extensions` under `folder`, by name.
+fn files(folder: &Path, extension: &str, step: usize) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found.into_iter().step_by(step).collect()
+}
+
+fn crops_equal_the_whole(path: &Path) {
+    let options = ReadOptions::default();
+    let whole = read(path, &options).unwrap().samples;
+    assert_eq!(count_samples(path).unwrap(), whole.len() as u64, "{}", path.display());
+    let len = whole.len();
+    for (start, len) in
+        [(0, len), (0, 1), (len - 1, 1), (len / 3, len / 3), (len / 2 + 1, 100), (4095.min(len - 2), 2)]
+    {
+        let mut crop = vec![0.0; len];
+        read_crop_into(path, start as u64, &mut crop, &options).unwrap();
+        assert!(crop == whole[start..start + len], "{} {start}+{len}", path.display());
+    }
+    let options = ReadOptions { sample_rate: Some(22_050), ..options };
+    let whole = read(path, &options).unwrap().samples;
+    let start = whole.len() / 2;
+    let crop = read_crop(path, start as u64, 500, &options).unwrap().samples;
+    assert!(crop.iter().zip(&whole[start..]).all(|(a, b)| (a - b).abs() < 1e-6), "{}", path.display());
+    assert!(read_crop(path, whole.len() as u64, 1, &options).is_err());
+}
+
+#[test]
+fn flac_speech() {
+    let Some(folder) = corpus("speechocean762/flac") else {
+        return;
+    };
+    let files = files(&folder, "flac", 250);
+    assert!(!files.is_empty());
+    for path in files {
+        assert!(probe(&path).unwrap().num_samples.is_some());
+        crops_equal_the_whole(&path);
+    }
+}
+
+#[test]
+fn flac_music() {
+    let Some(folder) = corpus("music") else {
+        return;
+    };
+    let path = folder.join("loop_amen_full.flac");
+    crops_equal_the_whole(&path);
+}
+
+#[test]
+fn ogg_noise() {
+    let Some(folder) = corpus("noise") else {
+        return;
+    };
+    let files = files(&folder, "ogg", 150);
+    assert!(!files.is_empty());
+    for path in files {
+        crops_equal_the_whole(&path);
+    }
+}

@@ -1,0 +1,166 @@
+//! How a program ends: the error report and the exit status.
+
+use std::any::Any;
+use std::error::Error as StdError;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::ExitCode;
+
+use crate::output::StdoutClosed;
+
+/// The command line asks for something that makes no sense; [`run`] ends the program with status 2,
+/// as clap does for what it finds itself.
+///
+/// ```
+/// fn check(min_s: f64, max_s: f64) -> anyhow::Result<()> {
+///     if min_s > max_s {
+///         return Err(ffsvc_cli::UsageError::new("--min-seconds is above --max-seconds").into());
+///     }
+///     Ok(())
+/// }
+/// assert!(check(3.0, 2.0).is_err());
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct UsageError {
+    message: String,
+}
+
+impl UsageError {
+    /// A usage error with this message: what was asked, and what would be right.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+/// The program did its work and printed its findings, and the findings are bad (a check of a data
+/// directory that found faults, for instance). [`run`] ends the program with status 1 and prints
+/// nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the findings printed above are faults")]
+pub struct Failed;
+
+/// Runs the whole of a program and turns its result into an exit status.
+///
+/// | `main` returns | on stderr | status |
+/// | --- | --- | --- |
+/// | `Ok` | nothing | 0 |
+/// | an error | `PROGRAM: error: ...` and a `caused by: ...` line for each cause | 1 |
+/// | [`Failed`] | nothing | 1 |
+/// | [`UsageError`] | `PROGRAM: error: ...` and a pointer to `--help` | 2 |
+/// | a clap error | what clap says | clap's own (2, or 0 for `--help`) |
+///
+/// A reader of stdout that went away (`| head`) ends the program quietly with status 0, whether the
+/// program noticed it in [`print_json`](crate::print_json) or in `println!`. Other panics pass through:
+/// they are faults of the program and keep Rust's report and status 101.
+pub fn run(program: &str, main: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+    silence_stdout_panics();
+    match catch_unwind(AssertUnwindSafe(main)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => report(program, &error),
+        Err(panic) => match stdout_failure(panic.as_ref()) {
+            Some(cause) if is_broken_pipe(cause) => ExitCode::SUCCESS,
+            Some(cause) => {
+                eprintln!("{program}: error: cannot write to standard output\n  caused by: {cause}");
+                ExitCode::FAILURE
+            }
+            None => resume_unwind(panic),
+        },
+    }
+}
+
+fn report(program: &str, error: &anyhow::Error) -> ExitCode {
+    if find::<StdoutClosed>(error).is_some() {
+        return ExitCode::SUCCESS;
+    }
+    if find::<Failed>(error).is_some() {
+        return ExitCode::FAILURE;
+    }
+    if let Some(clap) = find::<clap::Error>(error) {
+        // Nothing better can be done when the message itself cannot be printed.
+        let _ = clap.print();
+        return ExitCode::from(u8::try_from(clap.exit_code()).unwrap_or(2));
+    }
+    eprintln!("{program}: error: {}", describe(error));
+    if find::<UsageError>(error).is_some() {
+        eprintln!("For the usage, try '{program} --help'.");
+        return ExitCode::from(2);
+    }
+    ExitCode::FAILURE
+}
+
+/// The error of type `E` in the chain, whether it is a cause or was attached as context.
+fn find<E: StdError + Send + Sync + 'static>(error: &anyhow::Error) -> Option<&E> {
+    error.downcast_ref::<E>().or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<E>()))
+}
+
+/// The message and its causes, one a line. Some error types repeat their cause at the end of their own
+/// message; such a cause is not printed a second time.
+fn describe(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    let mut last = text.clone();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !last.contains(cause.trim()) {
+            text.push_str("\n  caused by: ");
+            text.push_str(cause.trim_end());
+            last = cause;
+        }
+    }
+    text
+}
+
+/// `println!` panics when stdout cannot be written; Rust's own words for that start like this.
+const STDOUT_PANIC: &str = "failed printing to stdout: ";
+
+fn stdout_failure(panic: &(dyn Any + Send)) -> Option<&str> {
+    let message = match panic.downcast_ref::<String>() {
+        Some(message) => message.as_str(),
+        None => panic.downcast_ref::<&str>()?,
+    };
+    message.strip_prefix(STDOUT_PANIC)
+}
+
+fn is_broken_pipe(cause: &str) -> bool {
+    // EPIPE; ERROR_BROKEN_PIPE and ERROR_NO_DATA on Windows.
+    ["(os error 32)", "(os error 109)", "(os error 232)"].iter().any(|code| cause.contains(code))
+}
+
+fn silence_stdout_panics() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if stdout_failure(info.payload()).is_none() {
+            default(info);
+        }
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn causes_are_listed_once_each() {
+        let error = std::fs::read("/no/such/file").map_err(anyhow::Error::new);
+        let error = error.context("cannot load a.toml").context("cannot start").unwrap_err();
+        let text = describe(&error);
+        assert!(text.starts_with("cannot start\n  caused by: cannot load a.toml\n  caused by: "), "{text}");
+
+        #[derive(Debug, thiserror::Error)]
+        #[error("bad line: {source}")]
+        struct Repeats {
+            source: std::num::ParseIntError,
+        }
+        let source = "x".parse::<i32>().unwrap_err();
+        assert_eq!(describe(&Repeats { source }.into()), "bad line: invalid digit found in string");
+    }
+
+    #[test]
+    fn markers_are_found_under_and_as_context() {
+        let under = anyhow::Error::new(UsageError::new("bad")).context("while starting");
+        assert!(find::<UsageError>(&under).is_some());
+        let above = anyhow::anyhow!("detail").context(Failed);
+        assert!(above.downcast_ref::<Failed>().is_some() && find::<Failed>(&above).is_some());
+        assert!(find::<Failed>(&under).is_none());
+    }
+}

@@ -1,0 +1,33 @@
+//! Stopping at a safe point: Ctrl-C and termination requests.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// The exit status of a program that was interrupted, as shells number it (128 + SIGINT).
+pub const EXIT_STATUS: i32 = 130;
+
+static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// A flag that the first SIGINT, SIGTERM or SIGHUP (Ctrl-C on Windows) sets. A second one ends the
+/// program at once with status 130.
+///
+/// The first call installs the handler; all calls give the same flag. A loop that can stop in good order
+/// looks at the flag at the end of each step, writes its checkpoint and returns.
+pub fn flag() -> Arc<AtomicBool> {
+    Arc::clone(FLAG.get_or_init(|| {
+        let flag = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&flag);
+        let installed = ctrlc::set_handler(move || {
+            if seen.swap(true, Ordering::SeqCst) {
+                std::process::exit(EXIT_STATUS);
+            }
+            eprintln!("Interrupted: stopping at the next safe point (once more to stop at once).");
+        });
+        if let Err(error) = installed {
+            tracing::warn!(
+                "Ctrl-C ends the program without a checkpoint: no handler can be installed: {error}"
+            );
+        }
+        flag
+    }))
+}

@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+pub mod config;
+pub mod exit;
+pub mod interrupt;
+pub mod logging;
+pub mod output;
+pub mod progress;
+
+pub use config::{ConfigArgs, ConfigError, load_config};
+pub use exit::{Failed, UsageError, run};
+pub use logging::Logging;
+pub use output::print_json;
+pub use progress::Progress;

@@ -1,0 +1,227 @@
+//! How far a long piece of work is.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Time between two lines where there is no terminal.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// All bars of the process, so that messages can be written beside them.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn set_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+/// Runs `write` while no bar is on the screen.
+pub(crate) fn beside_bars<R>(write: impl FnOnce() -> R) -> R {
+    BARS.suspend(write)
+}
+
+/// The progress of one piece of work, on stderr.
+///
+/// On a terminal it is a bar with rate and time left. Elsewhere (a log file, a job scheduler) it is a
+/// plain line every ten seconds. [`finish`](Self::finish) replaces either by one line that says what was
+/// done in what time. With `-q` ([`Logging`](crate::Logging)) there is nothing at all. Threads may share it
+/// by reference. Dropped without `finish`, it disappears, so an error message is the last line.
+///
+/// ```
+/// let progress = ffsvc_cli::Progress::begin(100, "utterances");
+/// for i in 0..100 {
+///     progress.set_message(format!("utt{i}"));
+///     progress.inc(1);
+/// }
+/// assert_eq!(progress.position(), 100);
+/// progress.finish();
+/// ```
+pub struct Progress {
+    bar: ProgressBar,
+    label: String,
+    started: Instant,
+    plain: Option<Plain>,
+    quiet: bool,
+}
+
+struct Plain {
+    interval: Duration,
+    state: Mutex<PlainState>,
+}
+
+struct PlainState {
+    next: Instant,
+    out: Box<dyn Write + Send>,
+}
+
+impl Progress {
+    /// Begins work of `total` steps (0: not known beforehand); `label` says what the steps are.
+    pub fn begin(total: u64, label: impl Into<String>) -> Self {
+        let quiet = QUIET.load(Ordering::Relaxed);
+        if quiet || !io::stderr().is_terminal() {
+            return Self::plain(total, label.into(), quiet, PLAIN_INTERVAL, Box::new(io::stderr()));
+        }
+        let label = label.into();
+        let bar = BARS.add(ProgressBar::no_length());
+        let template = if total > 0 {
+            bar.set_length(total);
+            "{prefix} {bar:30} {human_pos}/{human_len} {per_sec} {eta} {wide_msg}"
+        } else {
+            "{prefix} {spinner} {human_pos} {per_sec} {wide_msg}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(label.clone());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self { bar, label, started: Instant::now(), plain: None, quiet }
+    }
+
+    fn plain(total: u64, label: String, quiet: bool, interval: Duration, out: Box<dyn Write + Send>) -> Self {
+        let target = ProgressDrawTarget::hidden();
+        let bar = ProgressBar::with_draw_target((total > 0).then_some(total), target);
+        let started = Instant::now();
+        let state = Mutex::new(PlainState { next: started + interval, out });
+        Self { bar, label, started, plain: Some(Plain { interval, state }), quiet }
+    }
+
+    /// `steps` more are done.
+    pub fn inc(&self, steps: u64) {
+        self.bar.inc(steps);
+        let Some(plain) = self.plain.as_ref().filter(|_| !self.quiet) else {
+            return;
+        };
+        let mut state = plain.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if now >= state.next {
+            state.next = now + plain.interval;
+            // A progress line that cannot be written is no reason to stop the work.
+            let _ = writeln!(state.out, "{}", self.line(now - self.started));
+        }
+    }
+
+    /// A short remark beside the bar (the current loss, the current file); it replaces the former one.
+    pub fn set_message(&self, message: impl Into<String>) {
+        self.bar.set_message(message.into());
+    }
+
+    /// Prints a line on stderr, above the bar if there is one. Not shown with `-q`.
+    pub fn println(&self, line: impl AsRef<str>) {
+        match &self.plain {
+            _ if self.quiet => {}
+            None => self.bar.println(line),
+            Some(plain) => {
+                let mut state = plain.state.lock().unwrap_or_else(PoisonError::into_inner);
+                let _ = writeln!(state.out, "{}", line.as_ref());
+            }
+        }
+    }
+
+    /// Steps done so far.
+    pub fn position(&self) -> u64 {
+        self.bar.position()
+    }
+
+    /// Ends the progress with one line: steps, time, rate.
+    pub fn finish(self) {
+        let (done, elapsed) = (self.bar.position(), self.started.elapsed());
+        self.bar.finish_and_clear();
+        let rate = done as f64 / elapsed.as_secs_f64().max(1e-3);
+        let line = format!("{}: {done} in {:.1} s ({rate:.1}/s)", self.label, elapsed.as_secs_f64());
+        match &self.plain {
+            _ if self.quiet => {}
+            None => beside_bars(|| eprintln!("{line}")),
+            Some(_) => self.println(line),
+        }
+    }
+
+    fn line(&self, elapsed: Duration) -> String {
+        let done = self.bar.position();
+        let rate = done as f64 / elapsed.as_secs_f64().max(1e-3);
+        let mut line = match self.bar.length() {
+            Some(total) => {
+                let percent = 100.0 * done as f64 / total as f64;
+                let left = Duration::try_from_secs_f64(total.saturating_sub(done) as f64 / rate);
+                let left =
+                    left.map_or_else(|_| String::from("unknown time"), |d| HumanDuration(d).to_string());
+                format!("{}: {done}/{total} ({percent:.0} %), {rate:.1}/s, {left} left", self.label)
+            }
+            None => format!("{}: {done}, {rate:.1}/s", self.label),
+        };
+        let message = self.bar.message();
+        if !message.is_empty() {
+            line.push_str(", ");
+            line.push_str(&message);
+        }
+        line
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        if self.plain.is_none() {
+            BARS.remove(&self.bar);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(buf)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    fn plain(total: u64, quiet: bool, interval: Duration) -> (Progress, Sink) {
+        let sink = Sink::default();
+        (Progress::plain(total, "utts".into(), quiet, interval, Box::new(sink.clone())), sink)
+    }
+
+    #[test]
+    fn plain_lines_say_how_far_the_work_is() {
+        let (progress, sink) = plain(4, false, Duration::ZERO);
+        progress.inc(1);
+        progress.set_message("loss 2.5");
+        progress.inc(1);
+        progress.println("a remark");
+        progress.finish();
+        let text = sink.text();
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].starts_with("utts: 1/4 (25 %), "), "{text}");
+        assert!(lines[1].starts_with("utts: 2/4 (50 %), ") && lines[1].ends_with("left, loss 2.5"), "{text}");
+        assert_eq!(lines[2], "a remark");
+        assert!(lines[3].starts_with("utts: 2 in 0.0 s ("), "{text}");
+    }
+
+    #[test]
+    fn lines_wait_for_the_interval_and_quiet_prints_none() {
+        let (progress, sink) = plain(0, false, Duration::from_secs(3600));
+        (0..1000).for_each(|_| progress.inc(1));
+        assert_eq!((sink.text().as_str(), progress.position()), ("", 1000));
+        let (progress, sink) = plain(2, true, Duration::ZERO);
+        progress.inc(2);
+        progress.println("x");
+        progress.finish();
+        assert_eq!(sink.text(), "");
+    }
+}

@@ -1,0 +1,120 @@
+//! Configurations as a user writes them, right and wrong.
+
+use std::path::PathBuf;
+
+use ffsvc_cli::load_config;
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+struct Config {
+    name: String,
+    optimizer: Optimizer,
+    augment: Vec<f64>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+struct Optimizer {
+    learning_rate: f64,
+    momentum: f64,
+    kind: Kind,
+}
+
+#[derive(Debug, Deserialize, PartialEq, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Sgd,
+    Adam,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { name: "base".into(), optimizer: Optimizer::default(), augment: vec![] }
+    }
+}
+
+impl Default for Optimizer {
+    fn default() -> Self {
+        Self { learning_rate: 0.1, momentum: 0.9, kind: Kind::Sgd }
+    }
+}
+
+struct File {
+    _dir: tempfile::TempDir,
+    path: PathBuf,
+}
+
+fn file(text: &str) -> File {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.toml");
+    std::fs::write(&path, text).unwrap();
+    File { _dir: dir, path }
+}
+
+fn load(text: &str, sets: &[&str]) -> Result<Config, String> {
+    let file = file(text);
+    let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
+    load_config(&file.path, &sets)
+        .map_err(|e| e.to_string().replace(&file.path.display().to_string(), "a.toml"))
+}
+
+#[test]
+fn overrides_are_toml_or_text_and_create_sections() {
+    let config = load("name = 'x'", &["optimizer.momentum=0", "name = my exp", "augment=[1, 0.5]"]).unwrap();
+    assert_eq!(config.name, "my exp");
+    assert_eq!(config.optimizer, Optimizer { momentum: 0.0, ..Optimizer::default() });
+    assert_eq!(config.augment, [1.0, 0.5]);
+    let config = load("[optimizer]\nkind = 'sgd'", &["optimizer.kind=adam", "name=\"12\""]).unwrap();
+    assert_eq!((config.optimizer.kind, config.name.as_str()), (Kind::Adam, "12"));
+    let last = load("", &["name=a", "name=b", "name=c=d"]).unwrap();
+    assert_eq!(last.name, "c=d");
+    // A value cannot smuggle in further keys.
+    assert_eq!(load("", &["name=1\nother=2"]).unwrap().name, "1\nother=2");
+}
+
+#[test]
+fn a_misspelt_name_is_refused_at_its_line_with_the_nearest_name() {
+    let known = "(known: learning_rate, momentum, kind)";
+    assert_eq!(
+        load("name = 'x'\n[optimizer]\n  lerning_rate = 1\n", &[]).unwrap_err(),
+        format!("a.toml:3:3: unknown field `lerning_rate`, did you mean `learning_rate`? {known}")
+    );
+    assert_eq!(
+        load("[optimizer]\nkind = 'Adamw'", &[]).unwrap_err(),
+        "a.toml:2:8: unknown variant `Adamw`, did you mean `adam`? (known: sgd, adam)"
+    );
+    assert_eq!(
+        load("zzz = 1", &[]).unwrap_err(),
+        "a.toml:1:1: unknown field `zzz` (known: name, optimizer, augment)"
+    );
+}
+
+#[test]
+fn the_error_names_the_file_or_the_override_that_caused_it() {
+    // The file is wrong, the overrides are not.
+    let error = load("[optimizer]\nmomentun = 1", &["name=x"]).unwrap_err();
+    assert!(error.starts_with("a.toml:2:1: unknown field `momentun`, did you mean `momentum`?"), "{error}");
+    // The second override is.
+    let error = load("", &["name=x", "optimizer.momentum=fast", "name=y"]).unwrap_err();
+    assert!(error.starts_with("--set optimizer.momentum=fast: invalid type: string \"fast\""), "{error}");
+    let error = load("", &["optimiser.momentum=1"]).unwrap_err();
+    assert!(error.contains("did you mean `optimizer`?"), "{error}");
+}
+
+#[test]
+fn malformed_input_is_explained() {
+    assert!(load("name = ", &[]).unwrap_err().starts_with("a.toml:1:"));
+    assert!(load("name = ", &["name=x"]).unwrap_err().starts_with("a.toml:1:"));
+    assert!(load("a = 'ü\u{7}'", &[]).unwrap_err().starts_with("a.toml:1:7: "));
+    for (set, message) in [
+        ("name", "no `=` found, expected section.key=value"),
+        ("a..b=1", "`a..b` has an empty name, expected section.key=value"),
+        ("=1", "`` has an empty name, expected section.key=value"),
+        ("name.first.x=1", "`name` is no section, it is a value of type string"),
+    ] {
+        assert_eq!(load("name = 'x'", &[set]).unwrap_err(), format!("--set {set}: {message}"));
+    }
+    let error = load_config::<Config>("/no/such.toml".as_ref(), &[]).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read the configuration /no/such.toml");
+}

@@ -1,0 +1,52 @@
+use std::path::PathBuf;
+
+/// What can keep an embedding from being extracted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A recording cannot be read.
+    #[error(transparent)]
+    Audio(#[from] ffsvc_audio::Error),
+    /// Features cannot be computed, for example from too short a recording.
+    #[error(transparent)]
+    Features(#[from] ffsvc_features::Error),
+    /// The model file is wrong, or the recording is too short for the model.
+    #[error(transparent)]
+    Model(#[from] ffsvc_models::Error),
+    /// A table or an embedding store cannot be read or written.
+    #[error(transparent)]
+    Data(#[from] ffsvc_kaldi_io::Error),
+    /// A `command |` entry of wav.scp did not deliver audio.
+    #[error("command `{command}`: {reason}")]
+    Pipe {
+        /// The shell command.
+        command: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The embedding is not finite.
+    #[error(
+        "the embedding has a value that is not finite; the model's weights or the recording are unusable"
+    )]
+    NonFinite,
+    /// A file cannot be read or written.
+    #[error("{path}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// An interrupted extraction cannot be continued.
+    #[error("{path}: {reason}")]
+    Resume {
+        /// The partial store.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+mod cmn;
+mod error;
+mod fbank;
+mod front_end;
+mod log_mel;
+mod mel_banks;
+mod mel_spectrogram;
+mod natural_log;
+mod power_spectrum;
+mod reduction;
+mod scratch;
+mod waveform;
+mod wide_vectors;
+mod window;
+
+pub use cmn::{Cmn, SlidingCmn, UtteranceCmn};
+pub use error::{Error, Result};
+pub use fbank::{Fbank, FbankOptions};
+pub use front_end::{Features, FrontEnd, FrontEndConfig, Kind};
+pub use log_mel::{LogMel, LogMelOptions};
+pub use mel_banks::MelBanks;
+pub use scratch::Scratch;
+pub use waveform::WaveformNorm;
+pub use window::{Symmetry, WindowType};
+
+#[cfg(test)]
+#[path = "../tests/goldens/mod.rs"]
+mod goldens;

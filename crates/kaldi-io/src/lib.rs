@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+pub mod archive;
+mod data_dir;
+pub mod embeddings;
+mod error;
+mod names;
+mod problem;
+mod table;
+mod text;
+mod trials;
+mod wav;
+
+pub use archive::{ArkForm, ArkReader, ArkWriter, Matrix, ScpReader, Value};
+pub use data_dir::{
+    CombineOptions, Combined, DataDir, Dropped, FixOptions, FixReport, OpenOptions, Output, Part, Pick,
+    Report, Selection, Source, SplitBy, Utterance, ValidateOptions, spk2utt_to_utt2spk, utt2spk_to_spk2utt,
+};
+pub use embeddings::Embeddings;
+pub use error::{Cause, Error, Result};
+pub use names::read_name_list;
+pub use problem::{Problem, ProblemKind};
+pub use table::{Table, write_table};
+pub use trials::{Resolved, TrialColumns, Trials};
+pub use wav::{WavSource, read_wav_list};

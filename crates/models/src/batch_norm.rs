@@ -1,0 +1,87 @@
+//! Batch normalisation with PyTorch's running statistics.
+//! [Ioffe and Szegedy 2015](https://arxiv.org/abs/1502.03167).
+
+use burn::module::{Flag, Initializer, Module, Param, RunningState};
+use burn::tensor::module::batch_norm_train;
+use burn::tensor::{Device, Tensor};
+
+/// Added to the variance before the square root (PyTorch's default).
+const EPSILON: f64 = 1e-5;
+/// Weight of the newest batch in the running statistics (PyTorch's default).
+const MOMENTUM: f64 = 0.1;
+
+/// Batch normalisation over every dimension but the second.
+///
+/// Burn's own layer keeps the *biased* variance of the batches; PyTorch normalises by the biased one and keeps the
+/// unbiased one, and so does this layer: an evaluation after training agrees with PyTorch's. Its parameters carry
+/// PyTorch's names.
+///
+/// It trains (normalises by the batch, updates the running statistics) when its input is on an autodiff device and it
+/// has not been frozen, like Burn's modules. The running statistics are up to date as soon as `forward` returns. They
+/// are shared by clones of the module; [`Module::valid`] takes a copy. One thread at a time may train a module.
+#[derive(Module, Debug)]
+pub struct BatchNorm {
+    /// Scale, `[channels]`.
+    pub weight: Param<Tensor<1>>,
+    /// Shift, `[channels]`.
+    pub bias: Param<Tensor<1>>,
+    /// Mean of the training batches, exponentially weighted, `[channels]`.
+    pub running_mean: RunningState<Tensor<1>>,
+    /// Unbiased variance of the training batches, exponentially weighted, `[channels]`.
+    pub running_var: RunningState<Tensor<1>>,
+    training: Param<Flag>,
+}
+
+impl BatchNorm {
+    /// A layer with scale 1, shift 0, mean 0 and variance 1.
+    pub fn new(channels: usize, device: &Device) -> Self {
+        Self {
+            weight: Initializer::Ones.init([channels], device),
+            bias: Initializer::Zeros.init([channels], device),
+            running_mean: RunningState::new(Tensor::zeros([channels], device)),
+            running_var: RunningState::new(Tensor::ones([channels], device)),
+            training: Param::from_bool(true),
+        }
+    }
+
+    /// Normalises each channel.
+    ///
+    /// # Shapes
+    /// - input: `[batch, channels, ...]`
+    /// - output: as the input
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        if self.training.is_enabled() && input.device().is_autodiff() {
+            self.normalise_by_batch(input)
+        } else {
+            self.normalise_by_running_statistics(input)
+        }
+    }
+
+    fn normalise_by_batch<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let shape = input.dims();
+        let count = shape.iter().product::<usize>() / shape[1].max(1);
+        // PyTorch refuses a single value per channel; its variance is 0 here.
+        let unbiased = count as f64 / count.saturating_sub(1).max(1) as f64;
+
+        let batch = batch_norm_train(input, self.weight.val(), self.bias.val(), EPSILON);
+        update(&self.running_mean, batch.mean, 1.0);
+        update(&self.running_var, batch.variance, unbiased);
+        batch.output
+    }
+
+    /// Two passes over the input (`x * scale + shift`) instead of the four of the textbook form.
+    fn normalise_by_running_statistics<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let scale = self.weight.val() / (self.running_var.value() + EPSILON).sqrt();
+        let shift = self.bias.val() - self.running_mean.value() * scale.clone();
+        let mut per_channel = [1; D];
+        per_channel[1] = scale.dims()[0];
+        input * scale.reshape(per_channel) + shift.reshape(per_channel)
+    }
+}
+
+fn update(running: &RunningState<Tensor<1>>, batch: Tensor<1>, factor: f64) {
+    let updated = running.value() * (1.0 - MOMENTUM) + batch.detach() * (factor * MOMENTUM);
+    running.update(updated.detach());
+    // An update waits in a queue until the next access that synchronises; module visitors do not.
+    running.value_sync();
+}

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+// Burn's nested generic types go past the default of 128.
+#![recursion_limit = "256"]
+
+mod batch_norm;
+mod checkpoint;
+mod ecapa_tdnn;
+mod error;
+pub mod heads;
+mod model;
+mod parameters;
+pub mod pooling;
+mod resnet;
+mod tdnn;
+
+pub use batch_norm::BatchNorm;
+pub use checkpoint::{ModelInfo, load_info, load_model, save_model};
+pub use ecapa_tdnn::{EcapaTdnn, EcapaTdnnConfig};
+pub use error::{Error, Result, TensorMismatch};
+pub use heads::{Head, HeadConfig, HeadOutput};
+pub use model::{ModelConfig, SpeakerModel};
+pub use parameters::{NamedTensor, load_named, named_gradients, named_tensors, parameter_ids};
+pub use pooling::{Pooling, PoolingConfig};
+pub use resnet::{ResNet, ResNetConfig};
+pub use tdnn::{Tdnn, TdnnConfig};

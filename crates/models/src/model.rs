@@ -1,0 +1,139 @@
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::ecapa_tdnn::{EcapaTdnn, EcapaTdnnConfig};
+use crate::error::{Error, Result, require_size};
+use crate::parameters::settle;
+use crate::resnet::{ResNet, ResNetConfig};
+use crate::tdnn::{Tdnn, TdnnConfig};
+
+/// Which network, with its options: the `[model]` section of a configuration file.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(tag = "architecture", rename_all = "kebab-case")]
+pub enum ModelConfig {
+    /// `architecture = "resnet"`.
+    Resnet(ResNetConfig),
+    /// `architecture = "ecapa-tdnn"`.
+    EcapaTdnn(EcapaTdnnConfig),
+    /// `architecture = "tdnn"`: the x-vector.
+    Tdnn(TdnnConfig),
+}
+
+impl ModelConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for the first one out of range.
+    pub fn validate(&self) -> Result<()> {
+        match self {
+            Self::Resnet(config) => config.validate(),
+            Self::EcapaTdnn(config) => config.validate(),
+            Self::Tdnn(config) => config.validate(),
+        }
+    }
+
+    /// A network with random weights for features of `num_mels` rows, drawn as PyTorch's layers draw theirs (uniform
+    /// within `1 / sqrt(fan_in)`, for weights and biases) from the device's generator: `device.seed(n)` before makes it
+    /// repeatable, as long as nothing else draws on that device in between.
+    ///
+    /// On `device.autodiff()` the network trains.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a value out of range.
+    pub fn init(&self, num_mels: usize, device: &Device) -> Result<SpeakerModel> {
+        Ok(settle(self.build(num_mels, device)?, ""))
+    }
+
+    /// The network with its parameters still to be drawn.
+    pub(crate) fn build(&self, num_mels: usize, device: &Device) -> Result<SpeakerModel> {
+        require_size(num_mels, "num_mels")?;
+        self.validate()?;
+        Ok(match self {
+            Self::Resnet(config) => SpeakerModel::Resnet(config.build(num_mels, device)),
+            Self::EcapaTdnn(config) => SpeakerModel::EcapaTdnn(config.build(num_mels, device)),
+            Self::Tdnn(config) => SpeakerModel::Tdnn(config.build(num_mels, device)),
+        })
+    }
+
+    /// Size of the embeddings.
+    pub fn embedding_size(&self) -> usize {
+        match self {
+            Self::Resnet(config) => config.embedding_size,
+            Self::EcapaTdnn(config) => config.embedding_size,
+            Self::Tdnn(config) => config.embedding_size,
+        }
+    }
+
+    /// Least number of frames that the network can take.
+    pub fn min_frames(&self) -> usize {
+        match self {
+            Self::Resnet(_) => ResNet::MIN_FRAMES,
+            Self::EcapaTdnn(config) => config.min_frames(),
+            Self::Tdnn(_) => Tdnn::MIN_FRAMES,
+        }
+    }
+
+    /// Checks the length of an utterance before it is given to the network, which panics on a shorter one.
+    ///
+    /// # Errors
+    /// [`Error::TooFewFrames`].
+    pub fn check_frames(&self, frames: usize) -> Result<()> {
+        check_frames(frames, self.min_frames())
+    }
+}
+
+fn check_frames(frames: usize, min_frames: usize) -> Result<()> {
+    if frames < min_frames { Err(Error::TooFewFrames { frames, min_frames }) } else { Ok(()) }
+}
+
+/// A network that turns features into an embedding.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // One or two of them exist in a program.
+pub enum SpeakerModel {
+    /// See [`ResNet`].
+    Resnet(ResNet),
+    /// See [`EcapaTdnn`].
+    EcapaTdnn(EcapaTdnn),
+    /// See [`Tdnn`].
+    Tdnn(Tdnn),
+}
+
+impl SpeakerModel {
+    /// Embeddings, not length-normalised.
+    ///
+    /// Features on an autodiff device are a training pass (batch statistics, dropout); for an evaluation pass take
+    /// [`Module::valid`] and features on the plain device.
+    ///
+    /// # Shapes
+    /// - features: `[batch, mel, frames]`
+    /// - output: `[batch, embedding]`
+    ///
+    /// # Panics
+    /// With fewer frames than [`min_frames`](Self::min_frames), another number of rows than the network was made for, or
+    /// features on another device than the network. Call [`check_frames`](Self::check_frames) where lengths vary.
+    pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
+        match self {
+            Self::Resnet(model) => model.forward(features),
+            Self::EcapaTdnn(model) => model.forward(features),
+            Self::Tdnn(model) => model.forward(features),
+        }
+    }
+
+    /// Least number of frames that the network can take.
+    pub fn min_frames(&self) -> usize {
+        match self {
+            Self::Resnet(_) => ResNet::MIN_FRAMES,
+            Self::EcapaTdnn(model) => model.min_frames(),
+            Self::Tdnn(_) => Tdnn::MIN_FRAMES,
+        }
+    }
+
+    /// Checks the length of an utterance before [`forward`](Self::forward).
+    ///
+    /// # Errors
+    /// [`Error::TooFewFrames`].
+    pub fn check_frames(&self, frames: usize) -> Result<()> {
+        check_frames(frames, self.min_frames())
+    }
+}

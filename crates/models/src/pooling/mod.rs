@@ -1,0 +1,91 @@
+//! From a variable number of frames to one vector.
+//!
+//! To add a pooling: a file here with a module whose `forward` reads like its formula, a variant in [`PoolingConfig`]
+//! and in [`Pooling`], and its size in [`Pooling::new`].
+
+mod all_positions;
+mod attentive;
+mod baseline_attentive;
+mod tstp;
+
+pub use all_positions::statistics_over_all_positions;
+pub use attentive::AttentiveStatistics;
+pub use baseline_attentive::{BaselineAttention, BaselineAttentivePooling};
+pub use tstp::temporal_statistics;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// Size of the hidden layer of [`AttentiveStatistics`] behind a ResNet (the value of the ECAPA-TDNN paper).
+const ATTENTION_DIM: usize = 128;
+
+/// How a two-dimensional network (a ResNet) is summarised.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum PoolingConfig {
+    /// Mean and standard deviation of each channel over all frequencies and frames: the baseline's `StatsPool`.
+    StatsAll,
+    /// Mean and standard deviation over the frames of each channel and frequency (temporal statistics pooling).
+    #[default]
+    Tstp,
+    /// As [`Tstp`](Self::Tstp), with weights from an attention that sees the whole utterance.
+    Attentive,
+}
+
+/// A pooling of `[batch, channels, frequencies, frames]`.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // One exists in a network.
+pub enum Pooling {
+    /// See [`statistics_over_all_positions`].
+    StatsAll(Parameterless),
+    /// See [`temporal_statistics`].
+    Tstp(Parameterless),
+    /// See [`AttentiveStatistics`].
+    Attentive(AttentiveStatistics),
+}
+
+/// Stands where a pooling has nothing to learn.
+#[derive(Module, Debug)]
+pub struct Parameterless;
+
+impl Pooling {
+    /// The pooling and the size of its output.
+    pub fn new(config: PoolingConfig, channels: usize, frequencies: usize, device: &Device) -> (Self, usize) {
+        match config {
+            PoolingConfig::StatsAll => (Self::StatsAll(Parameterless), 2 * channels),
+            PoolingConfig::Tstp => (Self::Tstp(Parameterless), 2 * channels * frequencies),
+            PoolingConfig::Attentive => {
+                let rows = channels * frequencies;
+                (Self::Attentive(AttentiveStatistics::new(rows, ATTENTION_DIM, device)), 2 * rows)
+            }
+        }
+    }
+
+    /// # Shapes
+    /// - input: `[batch, channels, frequencies, frames]`
+    /// - output: `[batch, size]`, means first
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<2> {
+        let [batch, channels, frequencies, frames] = input.dims();
+        let per_frequency = [batch, channels * frequencies, frames];
+        match self {
+            Self::StatsAll(_) => statistics_over_all_positions(input),
+            Self::Tstp(_) => temporal_statistics(input.reshape(per_frequency)),
+            Self::Attentive(attentive) => attentive.forward(input.reshape(per_frequency)),
+        }
+    }
+}
+
+/// Mean and unbiased variance over the last dimension, which stays with size 1. The variance of one value is 0.
+fn mean_and_variance(input: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+    let count = input.dims()[2];
+    let mean = input.clone().mean_dim(2);
+    let centred = input - mean.clone();
+    let variance = centred.square().sum_dim(2) / count.saturating_sub(1).max(1) as f64;
+    (mean, variance)
+}
+
+/// `[mean, std]` of shape `[batch, 2 * rows]` from two tensors `[batch, rows, 1]`.
+fn concatenate(mean: Tensor<3>, std: Tensor<3>) -> Tensor<2> {
+    Tensor::cat(vec![mean, std], 1).squeeze_dim(2)
+}

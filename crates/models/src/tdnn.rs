@@ -1,0 +1,104 @@
+//! The x-vector network: [Snyder et al. 2018](https://www.danielpovey.com/files/2018_icassp_xvectors.pdf), table 1 up to
+//! `segment6`, whose affine output is the embedding. Parameter names as in WeSpeaker's `XVEC`.
+
+use burn::module::Module;
+use burn::nn::conv::{Conv1d, Conv1dConfig};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::batch_norm::BatchNorm;
+use crate::error::{Result, require_size};
+use crate::pooling::temporal_statistics;
+
+/// Options of a [`Tdnn`].
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct TdnnConfig {
+    /// Channels of the first four frame-level layers. Default: 512.
+    pub hidden_dim: usize,
+    /// Channels of the fifth frame-level layer, which is pooled. Default: 1500.
+    pub stats_dim: usize,
+    /// Size of the embedding. Default: 512.
+    pub embedding_size: usize,
+}
+
+impl Default for TdnnConfig {
+    fn default() -> Self {
+        Self { hidden_dim: 512, stats_dim: 1500, embedding_size: 512 }
+    }
+}
+
+impl TdnnConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) for the first one out of range.
+    pub fn validate(&self) -> Result<()> {
+        require_size(self.hidden_dim, "model.hidden_dim")?;
+        require_size(self.stats_dim, "model.stats_dim")?;
+        require_size(self.embedding_size, "model.embedding_size")
+    }
+
+    pub(crate) fn build(&self, num_mels: usize, device: &Device) -> Tdnn {
+        let c = self.hidden_dim;
+        Tdnn {
+            frame_1: TdnnLayer::new(num_mels, c, 5, 1, device),
+            frame_2: TdnnLayer::new(c, c, 3, 2, device),
+            frame_3: TdnnLayer::new(c, c, 3, 3, device),
+            frame_4: TdnnLayer::new(c, c, 1, 1, device),
+            frame_5: TdnnLayer::new(c, self.stats_dim, 1, 1, device),
+            seg_1: LinearConfig::new(2 * self.stats_dim, self.embedding_size).init(device),
+        }
+    }
+}
+
+/// A dilated convolution over time without padding, ReLU, batch normalisation.
+#[derive(Module, Debug)]
+pub(crate) struct TdnnLayer {
+    conv_1d: Conv1d,
+    bn: BatchNorm,
+}
+
+impl TdnnLayer {
+    fn new(channels_in: usize, channels_out: usize, kernel: usize, dilation: usize, device: &Device) -> Self {
+        Self {
+            conv_1d: Conv1dConfig::new(channels_in, channels_out, kernel)
+                .with_dilation(dilation)
+                .init(device),
+            bn: BatchNorm::new(channels_out, device),
+        }
+    }
+
+    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        self.bn.forward(relu(self.conv_1d.forward(input)))
+    }
+}
+
+/// Five frame-level layers, statistics pooling, linear embedding. Made by
+/// [`ModelConfig::init`](crate::ModelConfig::init).
+#[derive(Module, Debug)]
+pub struct Tdnn {
+    frame_1: TdnnLayer,
+    frame_2: TdnnLayer,
+    frame_3: TdnnLayer,
+    frame_4: TdnnLayer,
+    frame_5: TdnnLayer,
+    seg_1: Linear,
+}
+
+impl Tdnn {
+    /// The layers see 2, 2 and 3 frames to each side.
+    pub(crate) const MIN_FRAMES: usize = 15;
+
+    /// # Shapes
+    /// - features: `[batch, mel, frames]`
+    /// - output: `[batch, embedding]`
+    pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
+        let frames = [&self.frame_1, &self.frame_2, &self.frame_3, &self.frame_4, &self.frame_5]
+            .into_iter()
+            .fold(features, |hidden, layer| layer.forward(hidden));
+        self.seg_1.forward(temporal_statistics(frames))
+    }
+}

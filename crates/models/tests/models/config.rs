@@ -1,0 +1,174 @@
+//! Configurations: text, defaults, ranges, and every architecture end to end.
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+use ffsvc_models::{
+    EcapaTdnnConfig, Error, HeadConfig, ModelConfig, PoolingConfig, ResNetConfig, TdnnConfig,
+    named_gradients, named_tensors, parameter_ids,
+};
+
+use crate::goldens::values_of;
+
+#[test]
+fn sections_are_read_with_defaults() {
+    let config: ModelConfig = toml::from_str("architecture = 'resnet'\npooling = 'stats-all'").unwrap();
+    let expected = ResNetConfig { pooling: PoolingConfig::StatsAll, ..ResNetConfig::default() };
+    assert_eq!(config, ModelConfig::Resnet(expected));
+    let config: ModelConfig = toml::from_str("architecture = 'ecapa-tdnn'\ncompat = true").unwrap();
+    assert_eq!((config.embedding_size(), config.min_frames()), (192, 9));
+    let config: ModelConfig = toml::from_str("architecture = 'tdnn'").unwrap();
+    assert_eq!((config.embedding_size(), config.min_frames()), (512, 15));
+
+    let config: HeadConfig = toml::from_str("kind = 'aam-softmax'\nmargin = 0.3").unwrap();
+    assert_eq!(config, HeadConfig::AamSoftmax { margin: 0.3, scale: 32.0, easy_margin: false });
+    let config: HeadConfig = toml::from_str("kind = 'softmax'").unwrap();
+    assert_eq!(config, HeadConfig::Softmax {});
+    for config in
+        [ModelConfig::Resnet(ResNetConfig::baseline()), ModelConfig::EcapaTdnn(EcapaTdnnConfig::baseline())]
+    {
+        assert_eq!(toml::from_str::<ModelConfig>(&toml::to_string(&config).unwrap()).unwrap(), config);
+    }
+}
+
+#[test]
+fn unknown_fields_and_kinds_are_errors() {
+    for (text, said) in [
+        ("architecture = 'resnet'\nhidden_dim = 3", "hidden_dim"),
+        ("architecture = 'ecapa-tdnn'\nin_planes = 3", "in_planes"),
+        ("architecture = 'conformer'", "conformer"),
+        ("in_planes = 3", "architecture"),
+    ] {
+        let error = toml::from_str::<ModelConfig>(text).unwrap_err().to_string();
+        assert!(error.contains(said), "{text}: {error}");
+    }
+    for (text, said) in [
+        ("kind = 'am-softmax'\neasy_margin = true", "easy_margin"),
+        ("kind = 'softmax'\nmargin = 0.1", "margin"),
+    ] {
+        let error = toml::from_str::<HeadConfig>(text).unwrap_err().to_string();
+        assert!(error.contains(said), "{text}: {error}");
+    }
+}
+
+#[test]
+fn values_out_of_range_are_errors_that_name_the_field() {
+    let device = Device::default();
+    let resnet = ResNetConfig::default;
+    let ecapa = EcapaTdnnConfig::default;
+    let cases = [
+        ("model.in_planes", ModelConfig::Resnet(ResNetConfig { in_planes: 0, ..resnet() })),
+        ("model.in_planes", ModelConfig::Resnet(ResNetConfig { in_planes: usize::MAX, ..resnet() })),
+        ("model.depth", ModelConfig::Resnet(ResNetConfig { depth: 50, ..resnet() })),
+        ("model.dropout", ModelConfig::Resnet(ResNetConfig { dropout: 1.0, ..resnet() })),
+        ("model.dropout", ModelConfig::Resnet(ResNetConfig { dropout: f64::NAN, ..resnet() })),
+        ("model.hidden_dim", ModelConfig::EcapaTdnn(EcapaTdnnConfig { hidden_dim: 60, ..ecapa() })),
+        ("model.scale", ModelConfig::EcapaTdnn(EcapaTdnnConfig { scale: 1, ..ecapa() })),
+        ("model.stats_dim", ModelConfig::Tdnn(TdnnConfig { stats_dim: 0, ..TdnnConfig::default() })),
+    ];
+    for (name, config) in cases {
+        match config.init(80, &device) {
+            Err(Error::Config { field, .. }) => assert_eq!(field, name),
+            other => panic!("{config:?}: {other:?}"),
+        }
+    }
+    assert!(ModelConfig::Tdnn(TdnnConfig::default()).init(0, &device).is_err());
+    for head in [
+        HeadConfig::AamSoftmax { margin: -0.1, scale: 32.0, easy_margin: false },
+        HeadConfig::AmSoftmax { margin: 0.2, scale: 0.0 },
+        HeadConfig::AmSoftmax { margin: f64::NAN, scale: 30.0 },
+    ] {
+        assert!(matches!(head.validate(), Err(Error::Config { .. })), "{head:?}");
+    }
+}
+
+/// Small ones of every kind.
+fn networks() -> Vec<ModelConfig> {
+    let resnet = |depth, pooling| {
+        let dropout = 0.0;
+        ModelConfig::Resnet(ResNetConfig { in_planes: 2, depth, embedding_size: 5, pooling, dropout })
+    };
+    let ecapa = |compat| {
+        let (hidden_dim, scale, bottleneck, embedding_size) = (8, 4, 3, 5);
+        ModelConfig::EcapaTdnn(EcapaTdnnConfig { hidden_dim, scale, bottleneck, embedding_size, compat })
+    };
+    vec![
+        resnet(18, PoolingConfig::StatsAll),
+        resnet(18, PoolingConfig::Tstp),
+        resnet(18, PoolingConfig::Attentive),
+        ecapa(false),
+        ecapa(true),
+        ModelConfig::Tdnn(TdnnConfig { hidden_dim: 4, stats_dim: 6, embedding_size: 5 }),
+    ]
+}
+
+#[test]
+fn every_network_takes_its_shortest_input_and_trains_all_its_parameters() {
+    let plain = Device::default();
+    let device = plain.clone().autodiff();
+    for config in networks() {
+        let num_mels = 13;
+        let model = config.init(num_mels, &device).unwrap();
+        assert_eq!(model.min_frames(), config.min_frames());
+        for frames in [config.min_frames(), config.min_frames() + 22] {
+            let features = Tensor::ones([2, num_mels, frames], &plain);
+            let embeddings = model.valid().forward(features);
+            assert_eq!(embeddings.dims(), [2, config.embedding_size()]);
+            assert!(values_of(embeddings).iter().all(|v| v.is_finite()), "{config:?} {frames}");
+        }
+
+        let values = (0..2 * num_mels * 30).map(|i| (i as f32 * 0.37).sin()).collect::<Vec<_>>();
+        let data = burn::tensor::TensorData::new(values, [2, num_mels, 30]);
+        let loss = model.forward(Tensor::from_data(data, &device)).square().sum();
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        let named = named_gradients(&model, &gradients);
+        let unused = if matches!(&config, ModelConfig::EcapaTdnn(c) if c.compat) { 9 } else { 0 };
+        assert_eq!(named.len() + unused, parameter_ids(&model).len(), "{config:?}");
+        assert!(named.iter().all(|g| g.data.iter().all(|v| v.is_finite())), "{config:?}");
+    }
+}
+
+/// Optimiser records are keyed by id: they must fit the model of the next process.
+#[test]
+fn parameter_ids_follow_from_names_alone() {
+    let device = Device::default();
+    for config in networks() {
+        let first = parameter_ids(&config.init(13, &device).unwrap());
+        let second = parameter_ids(&config.init(13, &device.clone().autodiff()).unwrap());
+        assert_eq!(first, second);
+        let head = parameter_ids(&HeadConfig::default().init(5, 3, &device));
+        let mut ids: Vec<u64> = first.iter().chain(&head).map(|(_, id)| id.val()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), first.len() + 1);
+    }
+}
+
+/// PyTorch draws weights and biases within 1 / sqrt(fan_in).
+#[test]
+fn weights_are_drawn_as_pytorch_does() {
+    let config = ModelConfig::Tdnn(TdnnConfig { hidden_dim: 64, stats_dim: 64, embedding_size: 32 });
+    let model = config.init(80, &Device::default()).unwrap();
+    let mut compared = 0;
+    for tensor in named_tensors(&model) {
+        let fan_in = match tensor.name.as_str() {
+            "frame_1.conv_1d.weight" => 5 * 80,
+            "frame_2.conv_1d.weight" => 3 * 64,
+            "seg_1.weight" => 128,
+            _ => continue,
+        };
+        let bound = 1.0 / (fan_in as f32).sqrt();
+        let largest = tensor.data.iter().fold(0.0f32, |largest, v| v.abs().max(largest));
+        assert!(largest <= bound && largest > 0.99 * bound, "{}: {largest} {bound}", tensor.name);
+        let power = tensor.data.iter().map(|v| v * v).sum::<f32>() / tensor.data.len() as f32;
+        assert!((power / (bound * bound / 3.0) - 1.0).abs() < 0.05, "{}", tensor.name);
+        compared += 1;
+    }
+    assert_eq!(compared, 3);
+
+    let head = HeadConfig::default().init(64, 100, &Device::default());
+    let weight = &named_tensors(&head)[0];
+    let bound = (6.0f32 / 164.0).sqrt();
+    let largest = weight.data.iter().fold(0.0f32, |largest, v| v.abs().max(largest));
+    assert!(weight.shape == [100, 64] && largest <= bound && largest > 0.99 * bound);
+}

@@ -1,0 +1,141 @@
+//! Heads against PyTorch, and where PyTorch's gradients are not usable.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use ffsvc_models::{HeadConfig, NamedTensor, load_named};
+
+use crate::goldens::{Goldens, max_difference, values_of};
+
+fn aam(margin: f64, scale: f64, easy_margin: bool) -> HeadConfig {
+    HeadConfig::AamSoftmax { margin, scale, easy_margin }
+}
+
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |largest, v| v.abs().max(largest))
+}
+
+#[test]
+fn logits_losses_and_gradients_equal_the_baselines() {
+    let device = Device::default().autodiff();
+    let golden = Goldens::committed("heads");
+    let cases = [
+        ("aam", aam(0.2, 32.0, false)),
+        ("aam_easy", aam(0.2, 32.0, true)),
+        ("aam_default", aam(0.5, 30.0, false)),
+        ("am", HeadConfig::AmSoftmax { margin: 0.2, scale: 32.0 }),
+    ];
+    for (name, config) in cases {
+        let expected = |what: &str| golden.values(&format!("{name}_f64.{what}"));
+        let head = config.init(64, 10, &device);
+        let mut weight = golden.named("w").remove(0);
+        weight.name = "weight".into();
+        let head = load_named(head, vec![weight]).unwrap();
+        let embeddings = golden.tensor::<2>("x", &device).require_grad();
+        let output = head.forward(embeddings.clone(), golden.labels("y", &device));
+
+        let error = max_difference(&values_of(output.logits), expected("logits"));
+        assert!(error < 2e-5, "{name} logits: {error:e}");
+        let error = max_difference(&values_of(output.loss.clone()), expected("loss"));
+        assert!(error < 2e-6, "{name} loss: {error:e}");
+
+        let gradients = output.loss.backward();
+        let of_weight = values_of(head.weight().grad(&gradients).unwrap());
+        let error = max_difference(&of_weight, expected("grad_w"));
+        assert!(error < 1e-5 * largest(expected("grad_w")), "{name} grad_w: {error:e}");
+
+        // Row 3 is the zero vector: PyTorch's gradient there is 6.9e11, ours is 0.
+        let of_embeddings = values_of(embeddings.grad(&gradients).unwrap());
+        let without_row_3 = |values: &[f64]| [&values[..3 * 64], &values[4 * 64..]].concat();
+        let (found, expected) = (without_row_3(&of_embeddings), without_row_3(expected("grad_x")));
+        let error = max_difference(&found, &expected);
+        assert!(error < 1e-5 * largest(&expected), "{name} grad_x: {error:e}");
+        assert_eq!(of_embeddings[3 * 64..4 * 64], [0.0; 64], "{name}");
+    }
+}
+
+/// At cosine 1 PyTorch's gradient of the square root is not a number.
+#[test]
+fn gradients_are_finite_on_the_centre_and_opposite_it() {
+    let device = Device::default().autodiff();
+    for config in [HeadConfig::default(), aam(0.5, 64.0, true)] {
+        let centres = vec![1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+        let centres = NamedTensor { name: "weight".into(), shape: vec![3, 4], data: centres };
+        let head = load_named(config.init(4, 3, &device), vec![centres]).unwrap();
+        let rows = [[2.0, 0.0, 0.0, 0.0], [-3.0, 0.0, 0.0, 0.0], [1e-20, 0.0, 0.0, 0.0]];
+        let embeddings = Tensor::<2>::from_floats(rows, &device).require_grad();
+        let labels = Tensor::<1, Int>::from_ints([0, 0, 0], &device);
+        let output = head.forward(embeddings.clone(), labels);
+        assert_eq!(values_of(output.cosines_or_scores.clone())[..1], [1.0]);
+        let gradients = output.loss.backward();
+        for values in [
+            values_of(output.loss.clone()),
+            values_of(embeddings.grad(&gradients).unwrap()),
+            values_of(head.weight().grad(&gradients).unwrap()),
+        ] {
+            assert!(values.iter().all(|v| v.is_finite()), "{config:?}: {values:?}");
+        }
+    }
+}
+
+/// The linear head against the closed form: the gradient of the scores is `(softmax - one_hot) / batch`.
+#[test]
+fn linear_head_is_softmax_regression() {
+    let device = Device::default().autodiff();
+    let head = HeadConfig::Softmax {}.init(2, 3, &device);
+    let weight = vec![0.5, -1.0, 2.0, 0.25, -0.5, 1.5];
+    let bias = vec![0.1, -0.2, 0.3];
+    let head = load_named(
+        head,
+        vec![
+            NamedTensor { name: "weight".into(), shape: vec![3, 2], data: weight },
+            NamedTensor { name: "bias".into(), shape: vec![3], data: bias },
+        ],
+    )
+    .unwrap();
+    let embeddings = Tensor::<2>::from_floats([[1.0, 2.0]], &device).require_grad();
+    let output = head.forward(embeddings.clone(), Tensor::from_ints([1], &device));
+
+    let scores: [f64; 3] = [0.5 - 2.0 + 0.1, 2.0 + 0.5 - 0.2, -0.5 + 3.0 + 0.3];
+    let total: f64 = scores.iter().map(|s| s.exp()).sum();
+    let p = scores.map(|s| s.exp() / total);
+    assert!(max_difference(&values_of(output.loss.clone()), &[-p[1].ln()]) < 1e-6);
+    assert!(max_difference(&values_of(output.cosines_or_scores), &scores) < 1e-6);
+    let gradients = output.loss.backward();
+    let of_embedding =
+        [p[0] * 0.5 + (p[1] - 1.0) * 2.0 - p[2] * 0.5, -p[0] + (p[1] - 1.0) * 0.25 + p[2] * 1.5];
+    let found = values_of(embeddings.grad(&gradients).unwrap());
+    assert!(max_difference(&found, &of_embedding) < 1e-6);
+}
+
+#[test]
+fn margin_can_be_scheduled() {
+    let device = Device::default();
+    let golden = Goldens::committed("heads");
+    let loss = |margin: f64| {
+        let mut weight = golden.named("w").remove(0);
+        weight.name = "weight".into();
+        let head = load_named(HeadConfig::default().init(64, 10, &device), vec![weight]).unwrap();
+        let head = head.with_margin(margin);
+        assert_eq!(head.margin(), Some(margin));
+        let output = head.forward(golden.tensor("x", &device), golden.labels("y", &device));
+        let without_margin = values_of(output.cosines_or_scores * 32.0);
+        (values_of(output.loss)[0], max_difference(&values_of(output.logits), &without_margin))
+    };
+    let (zero, largest_change) = loss(0.0);
+    assert!(largest_change < 1e-5, "{largest_change}");
+    let (small, _) = loss(0.1);
+    let (configured, _) = loss(0.2);
+    assert!(zero < small && small < configured);
+    assert!((configured - golden.values("aam_f64.loss")[0]).abs() < 2e-6);
+}
+
+#[test]
+fn labels_pick_their_row() {
+    let device = Device::default();
+    let data = TensorData::new(vec![1.0f32, 0.0, 0.0, 1.0], [2, 2]);
+    let weight = NamedTensor { name: "weight".into(), shape: vec![2, 2], data: vec![1.0, 0.0, 0.0, 1.0] };
+    let config = HeadConfig::AmSoftmax { margin: 0.5, scale: 10.0 };
+    let head = load_named(config.init(2, 2, &device), vec![weight]).unwrap();
+    let output = head.forward(Tensor::from_data(data, &device), Tensor::from_ints([1, 1], &device));
+    let expected = [10.0, -5.0, 0.0, 5.0];
+    assert!(max_difference(&values_of(output.logits), &expected) < 1e-6);
+}

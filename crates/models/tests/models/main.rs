@@ -1,0 +1,12 @@
+//! Behaviour of the crate, against the baseline's own numbers where there are any.
+#![recursion_limit = "256"]
+
+mod batch_norm;
+mod checkpoint;
+mod config;
+mod evaluation;
+mod goldens;
+mod gradients;
+mod heads;
+mod pooling;
+mod training;

@@ -1,0 +1,113 @@
+//! Batches, made ahead of time by worker threads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, bounded};
+use ffsvc_features::Scratch;
+
+use crate::data_set::BatchMaker;
+use crate::error::{Error, Result};
+use crate::sampler::EpochPlan;
+
+/// One training batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// `[utterances, mels, frames]`, row-major.
+    pub features: Vec<f32>,
+    /// Rows of each feature matrix.
+    pub num_mels: usize,
+    /// Columns of each feature matrix.
+    pub num_frames: usize,
+    /// Speaker index of each utterance.
+    pub labels: Vec<i64>,
+    /// Index into the training set of each utterance.
+    pub members: Vec<u32>,
+}
+
+/// Where a step falls in the run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    /// The first step to make.
+    pub(crate) first_step: usize,
+    /// One past the last.
+    pub(crate) last_step: usize,
+    /// Steps of an epoch.
+    pub(crate) steps_per_epoch: usize,
+}
+
+/// Batches of consecutive steps, in order, whatever the number of workers.
+///
+/// Worker `w` of `W` makes steps `w, w + W, ...` into a bounded queue of its own and the reader takes from the
+/// queues in turn: the order needs no sorting and the memory is bounded by `workers x prefetch` batches.
+pub(crate) struct Loader {
+    queues: Vec<Receiver<Result<Batch>>>,
+    next: usize,
+    stop: Arc<AtomicBool>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Loader {
+    pub(crate) fn start(
+        maker: Arc<BatchMaker>,
+        extent: Extent,
+        batch_size: usize,
+        seed: u64,
+        workers: usize,
+        prefetch: usize,
+    ) -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut queues = Vec::new();
+        let mut threads = Vec::new();
+        for worker in 0..workers.max(1) {
+            let (sender, receiver) = bounded(prefetch.max(1));
+            queues.push(receiver);
+            let (maker, stop) = (Arc::clone(&maker), Arc::clone(&stop));
+            let work = move || {
+                let mut scratch = Scratch::default();
+                let mut plan: Option<(usize, EpochPlan)> = None;
+                for step in (extent.first_step + worker..extent.last_step).step_by(workers.max(1)) {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let (epoch, index) = (step / extent.steps_per_epoch, step % extent.steps_per_epoch);
+                    if plan.as_ref().is_none_or(|(planned, _)| *planned != epoch) {
+                        let num_utterances = maker.set().utterances.len();
+                        plan = Some((epoch, EpochPlan::new(num_utterances, batch_size, seed, epoch)));
+                    }
+                    let Some((_, plan)) = &plan else { return };
+                    let batch = maker.make(epoch, plan.batch(index), &mut scratch);
+                    let failed = batch.is_err();
+                    // A closed queue means that the run has ended.
+                    if sender.send(batch).is_err() || failed {
+                        return;
+                    }
+                }
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("loader-{worker}"))
+                .spawn(work)
+                .map_err(|source| Error::Io { path: "worker thread".into(), source })?;
+            threads.push(thread);
+        }
+        Ok(Self { queues, next: 0, stop, workers: threads })
+    }
+
+    /// The batch of the next step; blocks until it is made.
+    pub(crate) fn next_batch(&mut self) -> Result<Batch> {
+        let queue = &self.queues[self.next % self.queues.len()];
+        self.next += 1;
+        queue.recv().unwrap_or(Err(Error::WorkerLost))
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.queues.clear();
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
+    }
+}

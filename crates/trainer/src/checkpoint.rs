@@ -1,0 +1,240 @@
+//! Checkpoints that a killed run can be continued from.
+//!
+//! A checkpoint is a folder `step-00000940/` with `model.safetensors` (network, head, configuration) and `state/`
+//! (optimiser, counters). It is written under a temporary name and renamed when everything in it is on
+//! disk, so a folder with the final name is complete. Learning rate, shuffling, crops and dropout are functions
+//! of the step and the seed: there is no generator or schedule state to save.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use burn::optim::ModuleOptimizer;
+use burn::tensor::{Bytes, Device};
+use ffsvc_models::ModelInfo;
+use serde::{Deserialize, Serialize};
+
+use crate::config::ExperimentConfig;
+use crate::error::{Error, IoContext, Result};
+use crate::network::Network;
+use crate::validation::ValidationResult;
+
+const MODEL: &str = "model.safetensors";
+const PROGRESS: &str = "state/progress.json";
+const OPTIMIZER: &str = "state/optimizer.burnpack";
+
+/// How far a run has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// Optimiser steps done.
+    pub step: usize,
+    /// Steps of an epoch; a different number would shift every later batch.
+    pub steps_per_epoch: usize,
+    /// Fingerprint of the training set, hexadecimal.
+    pub data_fingerprint: String,
+    /// The configuration as TOML.
+    pub config: String,
+    /// Every validation so far.
+    pub validations: Vec<ValidationResult>,
+}
+
+impl Progress {
+    /// The validation with the lowest EER; the earliest of equals.
+    pub fn best(&self) -> Option<&ValidationResult> {
+        self.validations.iter().min_by(|a, b| a.eer.total_cmp(&b.eer))
+    }
+}
+
+/// The folder of one experiment.
+#[derive(Debug, Clone)]
+pub struct ExperimentDir {
+    path: PathBuf,
+}
+
+impl ExperimentDir {
+    /// Opens or creates the folder.
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub fn create(path: impl Into<PathBuf>) -> Result<Self> {
+        let dir = Self { path: path.into() };
+        fs::create_dir_all(dir.checkpoints()).at(dir.checkpoints())?;
+        Ok(dir)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of `step-*` checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// The resolved configuration.
+    pub fn config(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    /// One JSON object a line: start, steps, validations, checkpoints.
+    pub fn log(&self) -> PathBuf {
+        self.path.join("train.jsonl")
+    }
+
+    /// The model before the first step: what training has to be better than.
+    pub fn initial_model(&self) -> PathBuf {
+        self.path.join("initial.safetensors")
+    }
+
+    /// The model with the lowest validation EER.
+    pub fn best_model(&self) -> PathBuf {
+        self.path.join("best.safetensors")
+    }
+
+    /// The model after the last step.
+    pub fn final_model(&self) -> PathBuf {
+        self.path.join("final.safetensors")
+    }
+
+    /// Complete checkpoints with their steps, oldest first.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn list(&self) -> Result<Vec<(usize, PathBuf)>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(self.checkpoints()).at(self.checkpoints())? {
+            let path = entry.at(self.checkpoints())?.path();
+            let step = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .and_then(|name| name.strip_prefix("step-"))
+                .and_then(|digits| digits.parse().ok());
+            if let Some(step) = step
+                && path.join(PROGRESS).is_file()
+            {
+                found.push((step, path));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Writes a checkpoint and removes the oldest beyond `keep`.
+    ///
+    /// # Errors
+    /// The disk is full or not writable; older checkpoints are untouched then.
+    pub fn save(
+        &self,
+        network: &Network,
+        optimizer: &ModuleOptimizer,
+        info: &ModelInfo,
+        progress: &Progress,
+        keep: usize,
+    ) -> Result<PathBuf> {
+        self.remove_unfinished()?;
+        let name = format!("step-{:08}", progress.step);
+        let unfinished = self.checkpoints().join(format!(".unfinished-{name}"));
+        fs::create_dir_all(unfinished.join("state")).at(&unfinished)?;
+        ffsvc_models::save_model(&unfinished.join(MODEL), &network.model, Some(&network.head), info)?;
+        let record = optimizer.into_bytes().map_err(|error| Error::State {
+            path: unfinished.join(OPTIMIZER),
+            reason: format!("the optimiser's state cannot be serialised: {error}"),
+        })?;
+        ffsvc_atomic_file::write(unfinished.join(OPTIMIZER), &record[..]).at(unfinished.join(OPTIMIZER))?;
+        let json = serde_json::to_vec_pretty(progress)
+            .map_err(|error| Error::State { path: unfinished.join(PROGRESS), reason: error.to_string() })?;
+        ffsvc_atomic_file::write(unfinished.join(PROGRESS), json).at(unfinished.join(PROGRESS))?;
+
+        let path = self.checkpoints().join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path).at(&path)?;
+        }
+        fs::rename(&unfinished, &path).at(&path)?;
+        if let Ok(folder) = fs::File::open(self.checkpoints()) {
+            // Makes the rename durable where the file system can; it has already happened.
+            let _ = folder.sync_all();
+        }
+        let all = self.list()?;
+        for (_, old) in all.iter().take(all.len().saturating_sub(keep.max(1))) {
+            // The completeness mark goes first, so that a kill in the middle leaves no half checkpoint behind.
+            fs::remove_file(old.join(PROGRESS)).at(old)?;
+            fs::remove_dir_all(old).at(old)?;
+        }
+        Ok(path)
+    }
+
+    /// What a killed run left of a checkpoint that it was writing or removing.
+    fn remove_unfinished(&self) -> Result<()> {
+        for entry in fs::read_dir(self.checkpoints()).at(self.checkpoints())? {
+            let path = entry.at(self.checkpoints())?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let half_removed = name.starts_with("step-") && !path.join(PROGRESS).is_file();
+            if name.starts_with(".unfinished-") || half_removed {
+                fs::remove_dir_all(&path).at(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies a checkpoint's model to `target`, atomically.
+    ///
+    /// # Errors
+    /// The copy cannot be written.
+    pub fn publish(&self, checkpoint: &Path, target: &Path) -> Result<()> {
+        let mut bytes = Vec::new();
+        let model = checkpoint.join(MODEL);
+        fs::File::open(&model).and_then(|mut file| file.read_to_end(&mut bytes)).at(&model)?;
+        ffsvc_atomic_file::write(target, bytes).at(target)
+    }
+
+    /// The newest complete checkpoint, checked to belong to the run that `config` and the data describe.
+    ///
+    /// # Errors
+    /// No checkpoint, unreadable state, or another run's.
+    pub fn resume(
+        &self,
+        config: &ExperimentConfig,
+        data_fingerprint: &str,
+        steps_per_epoch: usize,
+        optimizer: ModuleOptimizer,
+        device: &Device,
+    ) -> Result<(Network, ModuleOptimizer, Progress)> {
+        let Some((_, path)) = self.list()?.pop() else {
+            return Err(Error::NothingToResume { path: self.checkpoints() });
+        };
+        let progress = read_progress(&path.join(PROGRESS))?;
+        let then: ExperimentConfig = toml::from_str(&progress.config).map_err(|error| Error::State {
+            path: path.join(PROGRESS),
+            reason: format!("its configuration cannot be read: {error}"),
+        })?;
+        let mut differences = config.differences(&then)?;
+        if progress.data_fingerprint != data_fingerprint {
+            differences.push("the training utterances or their speakers".into());
+        }
+        if progress.steps_per_epoch != steps_per_epoch {
+            differences.push(format!("steps per epoch: {} -> {steps_per_epoch}", progress.steps_per_epoch));
+        }
+        if !differences.is_empty() {
+            return Err(Error::ResumeMismatch { path, differences });
+        }
+        let (model, head, _) = ffsvc_models::load_model(&path.join(MODEL), device)?;
+        let head = head.ok_or_else(|| Error::State {
+            path: path.join(MODEL),
+            reason: "has no classification head; a checkpoint of a run has one".into(),
+        })?;
+        let bytes = fs::read(path.join(OPTIMIZER)).at(path.join(OPTIMIZER))?;
+        let optimizer = optimizer.from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|error| Error::State {
+            path: path.join(OPTIMIZER),
+            reason: format!("the optimiser's state cannot be read: {error}"),
+        })?;
+        Ok((Network { model, head }, optimizer, progress))
+    }
+}
+
+fn read_progress(path: &Path) -> Result<Progress> {
+    let text = fs::read_to_string(path).at(path)?;
+    serde_json::from_str(&text)
+        .map_err(|error| Error::State { path: path.to_path_buf(), reason: error.to_string() })
+}

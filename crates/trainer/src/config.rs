@@ -1,0 +1,245 @@
+//! The configuration of an experiment: one TOML file, one struct a section.
+
+use std::path::PathBuf;
+
+use ffsvc_audio::{Channel, ReadOptions};
+use ffsvc_augment::SpecAugment;
+use ffsvc_features::FrontEndConfig;
+use ffsvc_kaldi_io::OpenOptions;
+use ffsvc_models::{HeadConfig, ModelConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::optimizer::OptimizerConfig;
+use crate::schedule::ScheduleConfig;
+
+/// Everything that decides the numbers of a training run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentConfig {
+    /// Where the recordings are and how they are read.
+    pub data: DataConfig,
+    /// From samples to features. Default: the baseline's log-mel.
+    #[serde(default)]
+    pub features: FrontEndConfig,
+    /// Masks on the training features. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec_augment: Option<SpecAugment>,
+    /// The network.
+    pub model: ModelConfig,
+    /// What the network is trained with and loses afterwards.
+    pub head: HeadConfig,
+    /// Optimiser and base learning rate.
+    #[serde(default)]
+    pub optimizer: OptimizerConfig,
+    /// The learning rate over time.
+    #[serde(default)]
+    pub schedule: ScheduleConfig,
+    /// Length, batches, seed, checkpoints.
+    #[serde(default)]
+    pub train: TrainConfig,
+    /// Measuring verification errors during training. Absent: not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<ValidationConfig>,
+}
+
+/// Section `[data]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Kaldi data directory with `wav.scp` and `utt2spk`.
+    pub train: PathBuf,
+    /// Channel of recordings with several: `"first"` (default), `"mix"` or an index from 0.
+    #[serde(default = "first_channel")]
+    pub channel: String,
+    /// Adds the baseline's 2-pole low-pass at 8 kHz before a change of sample rate. Default false.
+    #[serde(default)]
+    pub compat_lowpass: bool,
+    /// Run `command |` entries of wav.scp. Default false: they are refused, because they execute what a
+    /// list says.
+    #[serde(default)]
+    pub allow_pipes: bool,
+}
+
+fn first_channel() -> String {
+    "first".into()
+}
+
+impl DataConfig {
+    /// How audio is read for a front end at `sample_rate` Hz.
+    ///
+    /// # Errors
+    /// `channel` is none of the accepted words.
+    pub fn read_options(&self, sample_rate: u32) -> Result<ReadOptions> {
+        let channel: Channel = self.channel.parse().map_err(|_| Error::Config {
+            key: "data.channel",
+            found: format!("\"{}\"", self.channel),
+            expected: "\"first\", \"mix\" or an index from \"0\"".into(),
+        })?;
+        Ok(ReadOptions { sample_rate: Some(sample_rate), channel, compat_lowpass: self.compat_lowpass })
+    }
+
+    /// How data directories are opened.
+    pub fn open_options(&self) -> OpenOptions {
+        OpenOptions { allow_pipes: self.allow_pipes, ..OpenOptions::default() }
+    }
+}
+
+/// Section `[train]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Passes over the data. Default 50, as the baseline.
+    pub epochs: usize,
+    /// Utterances of a batch. Default 128.
+    pub batch_size: usize,
+    /// Frames of a training crop. Default 200: two seconds.
+    pub max_frames: usize,
+    /// The one seed of the run. Default 0.
+    pub seed: u64,
+    /// Threads that read and prepare batches; the numbers do not depend on it. Default 2.
+    pub workers: usize,
+    /// Batches that each worker prepares ahead. Default 4.
+    pub prefetch: usize,
+    /// A checkpoint after this many steps, besides the one at every epoch's end. 0 (default): only those.
+    pub checkpoint_steps: usize,
+    /// Checkpoints kept, newest first; the best is kept beside them. Default 3.
+    pub keep: usize,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 50,
+            batch_size: 128,
+            max_frames: 200,
+            seed: 0,
+            workers: 2,
+            prefetch: 4,
+            checkpoint_steps: 0,
+            keep: 3,
+        }
+    }
+}
+
+/// Section `[validation]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValidationConfig {
+    /// Data directory (or folder with a `wav.scp`) of the trials' recordings.
+    pub data: PathBuf,
+    /// Trial list with labels.
+    pub trials: PathBuf,
+    /// Measure after every so many epochs, and after the last. Default 1.
+    #[serde(default = "one")]
+    pub every_epochs: usize,
+    /// Prior of a target trial in minDCF. Default 0.01, the challenge's.
+    #[serde(default = "one_percent")]
+    pub p_target: f64,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn one_percent() -> f64 {
+    0.01
+}
+
+impl ExperimentConfig {
+    /// Checks what types cannot: sizes that must not be zero.
+    ///
+    /// # Errors
+    /// The first key that is wrong.
+    pub fn check(&self) -> Result<()> {
+        let counts = [
+            ("train.epochs", self.train.epochs),
+            ("train.batch_size", self.train.batch_size),
+            ("train.max_frames", self.train.max_frames),
+            ("train.workers", self.train.workers),
+            ("train.prefetch", self.train.prefetch),
+            ("train.keep", self.train.keep),
+            ("validation.every_epochs", self.validation.as_ref().map_or(1, |v| v.every_epochs)),
+        ];
+        if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+            return Err(Error::Config { key, found: "0".into(), expected: "1 or more".into() });
+        }
+        if let Some(validation) = &self.validation
+            && !(validation.p_target > 0.0 && validation.p_target < 1.0)
+        {
+            return Err(Error::Config {
+                key: "validation.p_target",
+                found: validation.p_target.to_string(),
+                expected: "a probability between 0 and 1".into(),
+            });
+        }
+        self.data.read_options(self.features.sample_rate).map(drop)
+    }
+
+    /// The configuration as TOML with every default written out.
+    ///
+    /// # Errors
+    /// A path that is not UTF-8.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|error| Error::Config {
+            key: "config",
+            found: error.to_string(),
+            expected: "values that TOML can hold (paths in UTF-8)".into(),
+        })
+    }
+
+    /// The keys whose values differ from `other`'s in a way that changes the numbers of a run, as
+    /// `key: theirs -> ours`. How many threads work, how often a checkpoint is written, and how many are
+    /// kept do not; neither does a larger number of epochs under a schedule that does not look ahead.
+    ///
+    /// # Errors
+    /// As [`to_toml`](Self::to_toml).
+    pub fn differences(&self, other: &Self) -> Result<Vec<String>> {
+        let neutral = |config: &Self| {
+            let mut config = config.clone();
+            let defaults = TrainConfig::default();
+            config.train.workers = defaults.workers;
+            config.train.prefetch = defaults.prefetch;
+            config.train.checkpoint_steps = defaults.checkpoint_steps;
+            config.train.keep = defaults.keep;
+            if !config.schedule.kind.looks_ahead() {
+                config.train.epochs = defaults.epochs;
+            }
+            config
+        };
+        let (then, now) = (neutral(other).flatten()?, neutral(self).flatten()?);
+        let mut keys: Vec<&String> = then.keys().chain(now.keys()).collect();
+        keys.sort();
+        keys.dedup();
+        let show = |value: Option<&String>| value.cloned().unwrap_or_else(|| "absent".into());
+        Ok(keys
+            .into_iter()
+            .filter(|key| then.get(*key) != now.get(*key))
+            .map(|key| format!("{key}: {} -> {}", show(then.get(key)), show(now.get(key))))
+            .collect())
+    }
+
+    fn flatten(&self) -> Result<std::collections::BTreeMap<String, String>> {
+        fn walk(prefix: &str, value: &toml::Value, into: &mut std::collections::BTreeMap<String, String>) {
+            match value {
+                toml::Value::Table(table) => {
+                    for (key, value) in table {
+                        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                        walk(&path, value, into);
+                    }
+                }
+                leaf => {
+                    into.insert(prefix.to_string(), leaf.to_string());
+                }
+            }
+        }
+        let value = toml::Value::try_from(self).map_err(|error| Error::Config {
+            key: "config",
+            found: error.to_string(),
+            expected: "values that TOML can hold".into(),
+        })?;
+        let mut flat = std::collections::BTreeMap::new();
+        walk("", &value, &mut flat);
+        Ok(flat)
+    }
+}

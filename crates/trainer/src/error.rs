@@ -1,0 +1,140 @@
+use std::path::PathBuf;
+
+/// What can stop a training run or keep it from starting.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A configuration value is outside what it may be.
+    #[error("config: {key} is {found}; expected {expected}")]
+    Config {
+        /// `section.key`.
+        key: &'static str,
+        /// The value given.
+        found: String,
+        /// What would be accepted.
+        expected: String,
+    },
+    /// A data directory or list could not be read or is wrong.
+    #[error(transparent)]
+    Data(#[from] ffsvc_kaldi_io::Error),
+    /// The data are readable but cannot be trained on.
+    #[error("{what}: found {found}; expected {expected}")]
+    DataSet {
+        /// Which data.
+        what: String,
+        /// What is there.
+        found: String,
+        /// What training needs.
+        expected: String,
+    },
+    /// An utterance's audio could not be read.
+    #[error("utterance {utterance}")]
+    Audio {
+        /// Utterance id.
+        utterance: String,
+        /// Why.
+        #[source]
+        source: ffsvc_extraction::Error,
+    },
+    /// An utterance's features could not be computed.
+    #[error("utterance {utterance}")]
+    Features {
+        /// Utterance id.
+        utterance: String,
+        /// Why.
+        #[source]
+        source: ffsvc_features::Error,
+    },
+    /// The front end's options are wrong.
+    #[error("config: section [features]")]
+    FrontEnd(#[source] ffsvc_features::Error),
+    /// A model file or a model configuration is wrong.
+    #[error(transparent)]
+    Model(#[from] ffsvc_models::Error),
+    /// The network cannot be used for validation.
+    #[error("validation")]
+    Validation(#[source] ffsvc_extraction::Error),
+    /// A validation recording could not be embedded.
+    #[error("validation: utterance {utterance}")]
+    ValidationUtterance {
+        /// Utterance id.
+        utterance: String,
+        /// Why.
+        #[source]
+        source: ffsvc_extraction::Error,
+    },
+    /// Validation scores could not be measured.
+    #[error("validation")]
+    Scoring(#[source] ffsvc_scoring::Error),
+    /// The loss is NaN or infinite.
+    #[error(
+        "the loss is {loss} at epoch {epoch}, step {step} (learning rate {learning_rate:.3e}); the batch was: {}. \
+         Lower optimizer.learning_rate or look at these recordings; the last checkpoint is intact",
+        utterances.join(" ")
+    )]
+    NonFiniteLoss {
+        /// NaN or an infinity.
+        loss: f32,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Optimiser step, from 1.
+        step: usize,
+        /// The learning rate of that step.
+        learning_rate: f64,
+        /// The utterances of the batch.
+        utterances: Vec<String>,
+    },
+    /// The experiment folder holds something that this run would destroy.
+    #[error("{path}: already holds checkpoints; give --resume to go on from the last one, or another folder")]
+    WouldOverwrite {
+        /// The experiment folder.
+        path: PathBuf,
+    },
+    /// There is nothing to resume from.
+    #[error("{path}: no complete checkpoint to resume from (looked for step-*/state/progress.json)")]
+    NothingToResume {
+        /// The folder of checkpoints.
+        path: PathBuf,
+    },
+    /// The run that a checkpoint belongs to is not the run that is asked for.
+    #[error("{path}: was written by a run that differs in {}; start a new experiment folder, or use --init-from", differences.join("; "))]
+    ResumeMismatch {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What differs, each as `key: then -> now`.
+        differences: Vec<String>,
+    },
+    /// A checkpoint's state cannot be read.
+    #[error("{path}: {reason}")]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error("{path}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The thread that loads data ended without a batch.
+    #[error("a data worker stopped without a result; this is a defect, please report it with the log")]
+    WorkerLost,
+}
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+pub(crate) trait IoContext<T> {
+    fn at(self, path: impl Into<PathBuf>) -> Result<T>;
+}
+
+impl<T> IoContext<T> for std::io::Result<T> {
+    fn at(self, path: impl Into<PathBuf>) -> Result<T> {
+        self.map_err(|source| Error::Io { path: path.into(), source })
+    }
+}

@@ -1,0 +1,119 @@
+//! What a run tells the outside while it works: to a person through an [`Observer`], to programs as JSON lines.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, IoContext, Result};
+use crate::validation::ValidationResult;
+
+/// Something that happened. One line of `train.jsonl` each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The run starts or goes on.
+    Start {
+        /// Steps done before.
+        step: usize,
+        /// Steps of an epoch.
+        steps_per_epoch: usize,
+        /// Epochs of the whole run.
+        epochs: usize,
+        /// Training utterances.
+        utterances: usize,
+        /// Training speakers.
+        speakers: usize,
+        /// Trainable numbers, with the head.
+        parameters: usize,
+        /// Version of this program.
+        version: String,
+    },
+    /// A batch was learnt from.
+    Step {
+        /// Steps done, this one included.
+        step: usize,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Mean loss of the batch.
+        loss: f32,
+        /// Share of the batch whose own speaker has the best score, margin left out.
+        accuracy: f64,
+        /// Learning rate of the step.
+        learning_rate: f64,
+        /// Utterances per second of this step.
+        utterances_per_s: f64,
+        /// Share of the step's time spent waiting for data.
+        data_wait: f64,
+    },
+    /// The network was measured on the validation trials.
+    Validation(ValidationResult),
+    /// A checkpoint is complete on disk.
+    Checkpoint {
+        /// Steps done.
+        step: usize,
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// The run is over.
+    End {
+        /// Steps done.
+        step: usize,
+        /// True when the run was asked to stop before its last step.
+        interrupted: bool,
+    },
+}
+
+/// Sees every event of a run as it happens.
+pub trait Observer {
+    /// Called from the training thread; what takes long here delays the next step.
+    fn event(&mut self, event: &Event);
+}
+
+impl<F: FnMut(&Event)> Observer for F {
+    fn event(&mut self, event: &Event) {
+        self(event);
+    }
+}
+
+/// Appends events to `train.jsonl`.
+#[derive(Debug)]
+pub(crate) struct EventLog {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl EventLog {
+    /// Opens the log. Lines about steps beyond `step`, which a killed run wrote after its last checkpoint,
+    /// and a half-written last line are removed: those steps will be done again.
+    pub(crate) fn open(path: &Path, step: usize) -> Result<Self> {
+        let mut kept = Vec::new();
+        if path.is_file() {
+            for line in BufReader::new(File::open(path).at(path)?).lines() {
+                let line = line.at(path)?;
+                let happened = match serde_json::from_str::<Event>(&line) {
+                    Ok(
+                        Event::Step { step, .. } | Event::Checkpoint { step, .. } | Event::End { step, .. },
+                    ) => step,
+                    Ok(Event::Validation(result)) => result.step,
+                    Ok(Event::Start { step, .. }) => step,
+                    Err(_) => continue,
+                };
+                if happened <= step {
+                    kept.extend_from_slice(line.as_bytes());
+                    kept.push(b'\n');
+                }
+            }
+        }
+        ffsvc_atomic_file::write(path, kept).at(path)?;
+        let file = OpenOptions::new().append(true).open(path).at(path)?;
+        Ok(Self { path: path.to_path_buf(), file: BufWriter::new(file) })
+    }
+
+    pub(crate) fn write(&mut self, event: &Event) -> Result<()> {
+        let line = serde_json::to_string(event)
+            .map_err(|error| Error::State { path: self.path.clone(), reason: error.to_string() })?;
+        writeln!(self.file, "{line}").and_then(|()| self.file.flush()).at(&self.path)
+    }
+}

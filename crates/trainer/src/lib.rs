@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+#![recursion_limit = "256"]
+
+mod batch;
+mod checkpoint;
+mod config;
+mod data_set;
+mod error;
+mod event;
+mod network;
+mod optimizer;
+mod random;
+mod run;
+mod sampler;
+mod schedule;
+mod validation;
+
+pub use batch::Batch;
+pub use checkpoint::{ExperimentDir, Progress};
+pub use config::{DataConfig, ExperimentConfig, TrainConfig, ValidationConfig};
+pub use data_set::{BatchMaker, TrainingSet, TrainingUtterance};
+pub use error::{Error, Result};
+pub use event::{Event, Observer};
+pub use network::Network;
+pub use optimizer::{OptimizerConfig, OptimizerKind};
+pub use random::{Purpose, stream, stream_seed};
+pub use run::{Beginning, Outcome, Run};
+pub use sampler::EpochPlan;
+pub use schedule::{Schedule, ScheduleConfig, ScheduleKind};
+pub use validation::{Validation, ValidationResult};

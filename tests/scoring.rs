@@ -1,0 +1,178 @@
+//! `ffsvc-score`: from files to a table, a JSON report, score files and exit codes.
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use ffsvc_kaldi_io::Embeddings;
+use predicates::prelude::PredicateBooleanExt;
+use predicates::str::contains;
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ffsvc-score"));
+    command.env_remove("RUST_LOG");
+    command
+}
+
+/// A folder with four embeddings, lists of trials and nothing else.
+fn workplace() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut embeddings = Embeddings::new(2);
+    for (name, row) in [("a1", [1.0, 0.25]), ("a2", [2.0, 0.0]), ("b1", [0.0, 1.0]), ("b2", [-0.25, 0.5])] {
+        embeddings.push(name, &row).unwrap();
+    }
+    embeddings.write(dir.path().join("e.scp")).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("trials", "1 a1 a2\n1 b1 b2\n0 a1 b1\n0 a2 b2\n");
+    write("trials_eval", "a1.wav a2.wav\na1.wav b1.wav\n");
+    write("trials_more", "a1 a2 target\na1 b1 nontarget\na1 c1 nontarget\n");
+    dir
+}
+
+fn run(dir: &Path, arguments: &[&str]) -> assert_cmd::assert::Assert {
+    program().current_dir(dir).args(arguments).assert()
+}
+
+fn json(assert: &assert_cmd::assert::Assert) -> Value {
+    serde_json::from_slice(&assert.get_output().stdout).unwrap()
+}
+
+#[test]
+fn scores_then_evaluates_its_own_score_file() {
+    let dir = workplace();
+    let arguments =
+        ["--trials", "trials", "--embeddings", "e.scp", "--scores-out", "s", "--report", "r.json"];
+    run(dir.path(), &arguments).success().stdout(contains("EER             0.000 %")).stderr("");
+    let scores = std::fs::read_to_string(dir.path().join("s")).unwrap();
+    assert_eq!(scores.lines().count(), 4);
+    assert!(scores.starts_with("a1 a2 0.9701425\n"), "{scores}");
+    let report: Value = serde_json::from_slice(&std::fs::read(dir.path().join("r.json")).unwrap()).unwrap();
+
+    let again = run(dir.path(), &["--trials", "trials", "--scores", "s", "--json"]).success();
+    let again = json(&again);
+    for (path, expected) in [("/counts/target", 2.0), ("/counts/nontarget", 2.0), ("/metrics/eer", 0.0)] {
+        assert_eq!(report.pointer(path).and_then(Value::as_f64), Some(expected), "{path}");
+        assert_eq!(again.pointer(path), report.pointer(path), "{path}");
+    }
+    assert_eq!(again["trials"], report["trials"]);
+    assert_eq!(again["trials"]["sha256"].as_str().map(str::len), Some(64));
+    assert_eq!(
+        (report["scores"]["kind"].as_str(), again["scores"]["kind"].as_str()),
+        (Some("cosine"), Some("file"))
+    );
+    assert_eq!(report["metrics"]["min_dcf"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn compat_is_the_baselines_definition() {
+    let dir = workplace();
+    std::fs::write(dir.path().join("equal"), "0.5\n0.5\n0.5\n0.5\n").unwrap();
+    let eer = |more: &[&str]| {
+        let arguments = [&["--trials", "trials", "--scores", "equal", "--json"], more].concat();
+        json(&run(dir.path(), &arguments).success())["metrics"]["eer"].as_f64()
+    };
+    assert_eq!((eer(&[]), eer(&["--compat"])), (Some(0.5), Some(1.0)));
+}
+
+#[test]
+fn a_list_without_labels_gives_scores_only() {
+    let dir = workplace();
+    let list = ["--trials", "trials_eval", "--embeddings", "e.scp"];
+    let arguments = [&list[..], &["--ffsvc-scores", "scores.txt"]].concat();
+    run(dir.path(), &arguments)
+        .success()
+        .stdout(contains("the trial list has no labels"))
+        .stderr(contains("3 utterance names matched only without, or only with, a .wav suffix"));
+    let scores = std::fs::read_to_string(dir.path().join("scores.txt")).unwrap();
+    assert_eq!(scores.lines().collect::<Vec<_>>(), ["0.9701425", "0.24253562"]);
+    run(dir.path(), &list).code(2).stdout("").stderr(contains("--scores-out"));
+}
+
+#[test]
+fn missing_utterances_fail_or_are_skipped() {
+    let dir = workplace();
+    let arguments = ["--trials", "trials_more", "--embeddings", "e.scp", "--json"];
+    run(dir.path(), &arguments).code(1).stdout("").stderr(contains("1 of 3 trials").and(contains("c1")));
+    let skipped = run(dir.path(), &[&arguments[..], &["--skip-missing"]].concat()).success();
+    let report = json(&skipped);
+    assert_eq!(
+        (report["counts"]["skipped"].as_u64(), report["counts"]["trials"].as_u64()),
+        (Some(1), Some(3))
+    );
+    assert!(String::from_utf8_lossy(&skipped.get_output().stderr).contains("1 of 3 trials have no score"));
+}
+
+#[test]
+fn the_mean_is_subtracted() {
+    let dir = workplace();
+    let arguments = [
+        "--trials",
+        "trials",
+        "--embeddings",
+        "e.scp",
+        "--mean-subtract",
+        "e.scp",
+        "--scores-out",
+        "s",
+        "--json",
+    ];
+    let report = json(&run(dir.path(), &arguments).success());
+    assert_eq!(report["scores"]["mean_subtracted"], "e.scp");
+    // Mean (0.6875, 0.4375): a1 is (0.3125, -0.1875), a2 (1.3125, -0.4375).
+    let expected =
+        (0.3125 * 1.3125 + 0.1875 * 0.4375) / (0.3125_f64.hypot(0.1875) * 1.3125_f64.hypot(0.4375));
+    let scores = std::fs::read_to_string(dir.path().join("s")).unwrap();
+    let found: f64 = scores.split_ascii_whitespace().nth(2).unwrap().parse().unwrap();
+    assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+}
+
+#[test]
+fn wrong_usage_and_bad_input_have_their_exit_codes() {
+    let dir = workplace();
+    let path = dir.path();
+    run(path, &["--trials", "trials"]).code(2);
+    run(path, &["--trials", "trials", "--embeddings", "e.scp", "--scores", "s"]).code(2);
+    run(path, &["--trials", "trials", "--embeddings", "e.scp", "--p-target", "1.5"])
+        .code(2)
+        .stderr(contains("P_target is 1.5"));
+    run(path, &["--trials", "nowhere", "--embeddings", "e.scp"]).code(1).stderr(contains("nowhere"));
+    run(path, &["--trials", "trials", "--embeddings", "nowhere.scp"]).code(1).stderr(contains("nowhere.scp"));
+    std::fs::write(path.join("one_class"), "1 a1 a2\n1 b1 b2\n").unwrap();
+    run(path, &["--trials", "one_class", "--embeddings", "e.scp"])
+        .code(1)
+        .stderr(contains("2 target and 0 non-target"));
+    std::fs::write(path.join("nan"), "a1 a2 nan\n").unwrap();
+    run(path, &["--trials", "trials", "--scores", "nan"]).code(1).stderr(contains("nan:1"));
+    run(path, &["--help"])
+        .success()
+        .stdout(contains("From the baseline's scripts").and(contains("Exit status")));
+    assert_eq!(std::fs::read_dir(path).unwrap().filter(|f| is_litter(f.as_ref().unwrap().path())).count(), 0);
+}
+
+fn is_litter(path: PathBuf) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp"))
+}
+
+#[test]
+fn the_baselines_embeddings_give_the_baselines_result() {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/golden/scoring");
+    if !Path::new(golden).exists() {
+        println!("skipped: no ../shared");
+        return;
+    }
+    let arguments = [
+        "--trials",
+        "trials_key_last",
+        "--embeddings",
+        "embd_dict.npy",
+        "--compat",
+        "--json",
+        "--p-target",
+        "0.01",
+    ];
+    let report = json(&run(Path::new(golden), &arguments).success());
+    let number = |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap();
+    assert!((number("/metrics/eer") - 0.1372515663859447).abs() < 1e-12);
+    assert!((number("/metrics/min_dcf/0/cost") - 0.8116730340224528).abs() < 1e-12);
+}
