@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::extractor::{Extractor, Recording};
 
-/// Recordings embedded between two writes of the partial store.
-const BLOCK: usize = 256;
+/// Recordings of a block, by default.
+const BLOCK_SIZE: usize = 256;
 /// Recordings that are in memory at once.
 const WINDOW: usize = 64;
 
@@ -27,6 +27,7 @@ pub struct Job {
     recordings: Vec<Recording>,
     out: PathBuf,
     identity: String,
+    block_size: usize,
 }
 
 /// A recording that could not be embedded.
@@ -76,7 +77,14 @@ impl Job {
             hash.update(format!("\n{}\t{:?}", recording.id, recording.source));
         }
         let identity = hexadecimal(&hash.finalize());
-        Self { recordings, out: out.into(), identity }
+        Self { recordings, out: out.into(), identity, block_size: BLOCK_SIZE }
+    }
+
+    /// Recordings embedded between two writes of the partial store: what a kill can cost. Default 256.
+    #[must_use]
+    pub fn block_size(mut self, recordings: usize) -> Self {
+        self.block_size = recordings.max(1);
+        self
     }
 
     /// Where finished blocks wait for the end.
@@ -111,7 +119,7 @@ impl Job {
             store: self.out.clone(),
         };
         let mut store: Option<Embeddings> = None;
-        for (number, block) in self.recordings.chunks(BLOCK).enumerate() {
+        for (number, block) in self.recordings.chunks(self.block_size).enumerate() {
             if stop.load(Ordering::SeqCst) {
                 report.interrupted = true;
                 report.wall_s = begun.elapsed().as_secs_f64();
@@ -122,7 +130,7 @@ impl Job {
             report.resumed += ready.len();
             let missing: Vec<Recording> =
                 block.iter().filter(|recording| !ready.contains_key(&recording.id)).cloned().collect();
-            let first = number * BLOCK + block.len() - missing.len();
+            let first = number * self.block_size + block.len() - missing.len();
             for (position, window) in missing.chunks(WINDOW).enumerate() {
                 for (recording, result) in window.iter().zip(extractor.embed_block(window)) {
                     match result {

@@ -1,0 +1,176 @@
+//! `ffsvc-train`: repeatable to the bit, whatever the number of workers and however often it is killed.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::programs::{count_lines, final_model, program, weights, workplace};
+use predicates::prelude::PredicateBooleanExt;
+use predicates::str::contains;
+use tempfile::TempDir;
+
+fn train(folder: &TempDir, arguments: &[&str]) -> assert_cmd::assert::Assert {
+    program("ffsvc-train").current_dir(folder).args(arguments).timeout(Duration::from_secs(300)).assert()
+}
+
+/// Starts a run and lets it get through `steps` more steps.
+fn start(folder: &TempDir, arguments: &[&str], steps: usize) -> Child {
+    let log = folder.path().join(arguments[1]).join("train.jsonl");
+    let before = count_lines(&log, "\"event\":\"step\"");
+    let child = std::process::Command::new(env!("CARGO_BIN_EXE_ffsvc-train"))
+        .current_dir(folder)
+        .args(arguments)
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while count_lines(&log, "\"event\":\"step\"") < before + steps {
+        assert!(Instant::now() < deadline, "the run does not get on");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_ends_like_one_that_is_not() {
+    let folder = workplace();
+    train(&folder, &["tiny.toml", "whole"]).success().stdout(contains("final model"));
+    let expected = std::fs::read(final_model(&folder, "whole")).unwrap();
+    assert_eq!(count_lines(&folder.path().join("whole/train.jsonl"), "\"event\":\"step\""), 8);
+
+    // A checkpoint is written after every step, so most kills hit the writing of one. The pauses put them at
+    // different moments.
+    let mut arguments = vec!["tiny.toml", "killed"];
+    for pause_ms in [0, 3, 9, 27] {
+        let mut child = start(&folder, &arguments, 1);
+        std::thread::sleep(Duration::from_millis(pause_ms));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let checkpoints = folder.path().join("killed/checkpoints");
+        let complete = |path: &Path| path.join("state/progress.json").is_file();
+        let any = std::fs::read_dir(checkpoints).unwrap().any(|entry| complete(&entry.unwrap().path()));
+        arguments = if any { vec!["tiny.toml", "killed", "--resume"] } else { vec!["tiny.toml", "killed"] };
+        if folder.path().join("killed/final.safetensors").is_file() {
+            break;
+        }
+    }
+    // What a kill in the middle of writing and of removing a checkpoint leaves.
+    let checkpoints = folder.path().join("killed/checkpoints");
+    std::fs::create_dir_all(checkpoints.join(".unfinished-step-00000099/state")).unwrap();
+    std::fs::create_dir_all(checkpoints.join("step-00000098/state")).unwrap();
+    std::fs::write(checkpoints.join("step-00000098/model.safetensors"), "half").unwrap();
+
+    train(&folder, &arguments).success();
+    assert!(std::fs::read(final_model(&folder, "killed")).unwrap() == expected);
+    assert_eq!(count_lines(&folder.path().join("killed/train.jsonl"), "\"event\":\"step\""), 8);
+    assert!(!checkpoints.join("step-00000098").exists(), "a half checkpoint is cleared away");
+    let best = |exp: &str| std::fs::read(folder.path().join(exp).join("best.safetensors")).unwrap();
+    assert!(best("killed") == best("whole"));
+}
+
+#[test]
+fn the_number_of_workers_changes_nothing() {
+    let folder = workplace();
+    for (exp, workers) in [("one", "train.workers=1"), ("three", "train.workers=3")] {
+        train(&folder, &["tiny.toml", exp, "--set", workers, "--set", "train.epochs=1"]).success();
+    }
+    assert!(weights(&final_model(&folder, "one")) == weights(&final_model(&folder, "three")));
+    // And the seed changes everything.
+    train(&folder, &["tiny.toml", "seed", "--set", "train.seed=4", "--set", "train.epochs=1"]).success();
+    assert!(weights(&final_model(&folder, "one")) != weights(&final_model(&folder, "seed")));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_finishes_the_step_and_leaves_a_checkpoint() {
+    let folder = workplace();
+    let arguments = ["tiny.toml", "exp", "--set", "train.checkpoint_steps=0", "--set", "train.epochs=50"];
+    let mut child = start(&folder, &arguments, 2);
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+
+    let log = std::fs::read_to_string(folder.path().join("exp/train.jsonl")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["event"], &last["interrupted"]), (&"end".into(), &true.into()));
+    let steps = count_lines(&folder.path().join("exp/train.jsonl"), "\"event\":\"step\"");
+    assert_eq!(last["step"], steps);
+    let checkpoint = folder.path().join(format!("exp/checkpoints/step-{steps:08}/state/progress.json"));
+    assert!(checkpoint.is_file(), "the interrupt's checkpoint is {}", checkpoint.display());
+}
+
+#[test]
+fn a_run_is_not_overwritten_and_not_mixed_with_another() {
+    let folder = workplace();
+    train(&folder, &["tiny.toml", "exp", "--resume"]).code(1).stderr(contains("no complete checkpoint"));
+    train(&folder, &["tiny.toml", "exp", "--set", "train.epochs=1"]).success();
+    train(&folder, &["tiny.toml", "exp"]).code(1).stderr(contains("already holds checkpoints"));
+    train(&folder, &["tiny.toml", "exp", "--resume", "--set", "train.batch_size=8"])
+        .code(1)
+        .stderr(contains("train.batch_size: 4 -> 8"));
+    // A longer run of the same kind goes on.
+    train(&folder, &["tiny.toml", "exp", "--resume"]).success();
+    train(&folder, &["tiny.toml", "whole"]).success();
+    assert!(weights(&final_model(&folder, "exp")) == weights(&final_model(&folder, "whole")));
+    // Another list of utterances is another run.
+    std::fs::write(folder.path().join("utts"), "train00000-00000\ntrain00001-00000\n").unwrap();
+    program("ffsvc-data")
+        .current_dir(&folder)
+        .args(["subset", "data/train", "-o", "data/two", "--utterances", "utts"])
+        .assert()
+        .success();
+    train(&folder, &["tiny.toml", "exp", "--resume", "--set", "data.train=data/two"])
+        .code(1)
+        .stderr(contains("data.train").and(contains("the training utterances")));
+}
+
+#[test]
+fn a_fine_tune_starts_from_the_weights_it_is_given() {
+    let folder = workplace();
+    train(&folder, &["tiny.toml", "first", "--set", "train.epochs=1"]).success();
+    let model = "first/final.safetensors";
+    let short = ["--set", "train.epochs=1", "--set", "optimizer.learning_rate=1e-9"];
+    let run = |exp: &str, more: &[&str]| {
+        let arguments = [&["tiny.toml", exp, "--init-from", model][..], &short, more].concat();
+        train(&folder, &arguments)
+    };
+    run("with-head", &["--with-head"]).success();
+    assert!(
+        weights(&folder.path().join("with-head/initial.safetensors"))
+            == weights(&final_model(&folder, "first"))
+    );
+    run("new-head", &[]).success();
+    assert!(
+        weights(&folder.path().join("new-head/initial.safetensors"))
+            != weights(&final_model(&folder, "first"))
+    );
+
+    // Other speakers cannot keep the head; another network cannot keep the weights.
+    program("ffsvc-data")
+        .current_dir(&folder)
+        .args(["subset", "data/train", "-o", "data/few", "--count", "9"])
+        .assert()
+        .success();
+    run("few", &["--with-head", "--set", "data.train=data/few"]).code(1).stderr(contains("speakers"));
+    run("other", &["--set", "model.in_planes=4"]).code(1).stderr(contains("[model]"));
+}
+
+#[test]
+fn what_cannot_be_trained_is_an_error_that_says_why() {
+    let folder = workplace();
+    train(&folder, &["tiny.toml", "exp", "--set", "train.epoch=3"]).code(1).stderr(contains("epochs"));
+    train(&folder, &["tiny.toml", "exp", "--set", "train.batch_size=0"])
+        .code(1)
+        .stderr(contains("train.batch_size is 0; expected 1 or more"));
+    train(&folder, &["tiny.toml"]).code(2);
+    train(&folder, &["none.toml", "exp"]).code(1).stderr(contains("none.toml"));
+    // The loss cannot survive this learning rate.
+    let absurd = ["--set", "optimizer.learning_rate=1e30", "--set", "optimizer.kind=sgd"];
+    train(&folder, &[&["tiny.toml", "nan"][..], &absurd].concat())
+        .code(1)
+        .stderr(contains("the loss is").and(contains("train0000")));
+    // A recording that is gone.
+    std::fs::remove_file(folder.path().join("data/wav/train00002/train00002-00001.wav")).unwrap();
+    train(&folder, &["tiny.toml", "gone"]).code(1).stderr(contains("train00002-00001"));
+}
