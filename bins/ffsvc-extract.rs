@@ -93,7 +93,7 @@ fn extract(args: &Args) -> anyhow::Result<Report> {
     let device = Device::flex();
     let (model, _, info) = ffsvc_models::load_model(&args.model, &device)?;
     let checksum = ffsvc_extraction::checksum(&args.model)?;
-    let read = ReadOptions { sample_rate: None, channel, compat_lowpass: false };
+    let read = ReadOptions { sample_rate: None, channel, compat_lowpass: info.compat_lowpass };
     let extractor = Extractor::new(model.valid(), &info.front_end, &read, args.batch_size, &device)?;
 
     let dir = DataDir::open_with(&args.data, OpenOptions { allow_pipes: args.allow_pipes })?;
@@ -108,7 +108,9 @@ fn extract(args: &Args) -> anyhow::Result<Report> {
     }
     let progress = Progress::begin(recordings.len() as u64, "recordings");
     let stop = ffsvc_cli::interrupt::flag();
-    let result = Job::new(recordings, &args.store, &checksum).run(&extractor, &stop, |done| {
+    // What is read decides the embeddings as much as the model does.
+    let identity = format!("{checksum} {read:?}");
+    let result = Job::new(recordings, &args.store, &identity).run(&extractor, &stop, |done| {
         progress.inc((done as u64).saturating_sub(progress.position()));
     });
     progress.finish();
@@ -152,9 +154,9 @@ fn report(args: &Args, report: &Report) -> anyhow::Result<()> {
         eprintln!("interrupted; the same command goes on");
     } else {
         println!(
-            "{} embeddings in {} ({} taken over, {} failed); {:.1} h of speech in {:.1} s, {:.1} times real time",
+            "{} embeddings{} ({} taken over, {} failed); {:.1} h of speech in {:.1} s, {:.1} times real time",
             report.embeddings,
-            report.store.display(),
+            report.store.as_ref().map_or_else(String::new, |store| format!(" in {}", store.display())),
             report.resumed,
             report.failed.len(),
             report.audio_s / 3600.0,

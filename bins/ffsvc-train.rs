@@ -29,7 +29,7 @@ Examples:
   ffsvc-train configs/resnet34.toml exp/resnet34
   ffsvc-train configs/resnet34.toml exp/resnet34 --resume
   ffsvc-train configs/resnet34.toml exp/short --set train.epochs=3 --set optimizer.learning_rate=0.001
-  ffsvc-train configs/finetune.toml exp/task1 --init-from exp/resnet34/best.safetensors
+  ffsvc-train configs/resnet34.toml exp/tuned --init-from exp/resnet34/best.safetensors --set data.train=data/far
 
 Exit status: 0 trained, 1 failed, 2 wrong usage, 130 interrupted (a checkpoint was written)."
 )]

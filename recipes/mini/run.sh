@@ -64,16 +64,13 @@ fi
 
 if run 5; then
     echo "Stage 5: score"
-    for model in initial final; do
-        "$bin/ffsvc-score" --trials "$data/dev/trials" --embeddings "$work/resnet/dev-$model.scp" \
-            --scores-out "$work/resnet/scores-$model.txt" --json > "$work/resnet/result-$model.json"
-    done
-    field() { sed -n "s/^ *\"$2\": *\([0-9.e-]*\),\{0,1\}$/\1/p" "$work/resnet/result-$1.json" | head -1; }
-    printf '%-20s %10s %14s\n' network 'EER' 'minDCF(0.01)'
+    printf '%-12s %10s %14s\n' network EER 'minDCF(0.01)'
     for model in initial final; do
         name=untrained
         [ $model = final ] && name=trained
-        awk -v n="$name" -v e="$(field $model eer)" -v d="$(field $model min_dcf)" \
-            'BEGIN { printf "%-20s %8.2f %% %14.4f\n", n, 100 * e, d }'
+        "$bin/ffsvc-score" --trials "$data/dev/trials" --embeddings "$work/resnet/dev-$model.scp" \
+            --scores-out "$work/resnet/scores-$model.txt" --report "$work/resnet/result-$model.json" |
+            awk -v name=$name '/^EER/ { eer = $2 } /^minDCF.*P_target 0.01,/ { dcf = $2 }
+                END { printf "%-12s %8.2f %% %14.4f\n", name, eer, dcf }'
     done
 fi

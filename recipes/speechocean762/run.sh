@@ -79,7 +79,8 @@ if run 2; then
     begun=$SECONDS
     "$bin/ffsvc-train" $recipe/resnet34.toml "$exp" --set data.train="$work/data/train" \
         --set train.seed="$seed" ${sets[@]+"${sets[@]}"} ${resume[@]+"${resume[@]}"}
-    echo $(((SECONDS - begun + 30) / 60)) > "$exp/minutes"
+    # A resumed run cannot tell how long the first part took.
+    [ ${#resume[@]} -gt 0 ] || echo $(((SECONDS - begun + 30) / 60)) > "$exp/minutes"
 fi
 
 if run 3; then
@@ -91,19 +92,20 @@ fi
 
 if run 4; then
     echo "Stage 4: score"
-    printf '%-12s %-14s %8s %8s %10s %14s\n' network trials target nontarget EER 'minDCF(0.01)' | tee "$exp/results.txt"
+    printf '%-12s %-14s %8s %10s %10s %14s\n' network trials target nontarget EER 'minDCF(0.01)' | tee "$exp/results.txt"
     for model in initial final; do
         name=untrained
         [ $model = final ] && name=trained
         for trials in trials trials-same-gender trials-cross-gender; do
-            result=$exp/result-$model-$trials.json
-            "$bin/ffsvc-score" --trials "$work/data/dev/$trials" --embeddings "$exp/dev-$model.scp" --json > "$result"
-            field() { sed -n "s/^ *\"$1\": *\([0-9.e-]*\),\{0,1\}$/\1/p" "$result" | head -1; }
-            awk -v n="$name" -v l="$trials" -v t="$(field target)" -v f="$(field nontarget)" \
-                -v e="$(field eer)" -v d="$(field min_dcf)" 'BEGIN {
-                    sub(/^trials-?/, "", l); if (l == "") l = "all"
-                    printf "%-12s %-14s %8d %8d %8.2f %% %14.4f\n", n, l, t, f, 100 * e, d }'
+            "$bin/ffsvc-score" --trials "$work/data/dev/$trials" --embeddings "$exp/dev-$model.scp" \
+                --report "$exp/result-$model-$trials.json" |
+                awk -v name=$name -v list=$trials '/^counts/ { target = $4; nontarget = $6 }
+                    /^EER/ { eer = $2 } /^minDCF.*P_target 0.01,/ { dcf = $2 }
+                    END { sub(/^trials-?/, "", list); if (list == "") list = "all"
+                          printf "%-12s %-14s %8d %10d %8.2f %% %14.4f\n", name, list, target, nontarget, eer, dcf }'
         done
     done | tee -a "$exp/results.txt"
-    [ -f "$exp/minutes" ] && echo "training took $(cat "$exp/minutes") minutes" | tee -a "$exp/results.txt"
+    if [ -f "$exp/minutes" ]; then
+        echo "training took $(cat "$exp/minutes") minutes" | tee -a "$exp/results.txt"
+    fi
 fi

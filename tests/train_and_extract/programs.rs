@@ -34,7 +34,7 @@ train = "data/train"
 type = "log-mel"
 num_mels = 16
 
-[spec_augment]
+[augment.spec_augment]
 
 [model]
 architecture = "resnet"

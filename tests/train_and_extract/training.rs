@@ -70,10 +70,15 @@ fn a_run_that_is_killed_again_and_again_ends_like_one_that_is_not() {
 }
 
 #[test]
-fn the_number_of_workers_changes_nothing() {
+fn the_number_of_workers_and_threads_changes_nothing() {
     let folder = workplace();
-    for (exp, workers) in [("one", "train.workers=1"), ("three", "train.workers=3")] {
-        train(&folder, &["tiny.toml", exp, "--set", workers, "--set", "train.epochs=1"]).success();
+    for (exp, workers, threads) in [("one", "train.workers=1", "1"), ("three", "train.workers=3", "3")] {
+        program("ffsvc-train")
+            .current_dir(&folder)
+            .env("RAYON_NUM_THREADS", threads)
+            .args(["tiny.toml", exp, "--set", workers, "--set", "train.epochs=1"])
+            .assert()
+            .success();
     }
     assert!(weights(&final_model(&folder, "one")) == weights(&final_model(&folder, "three")));
     // And the seed changes everything.

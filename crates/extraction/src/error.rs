@@ -38,14 +38,6 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// An interrupted extraction cannot be continued.
-    #[error("{path}: {reason}")]
-    Resume {
-        /// The partial store.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
 }
 
 /// Result of this crate.

@@ -56,8 +56,8 @@ pub struct Report {
     pub wall_s: f64,
     /// True when the job was asked to stop before its end; there is no store then, but a partial one.
     pub interrupted: bool,
-    /// The store.
-    pub store: PathBuf,
+    /// The store; absent when the job was interrupted or no recording could be embedded.
+    pub store: Option<PathBuf>,
 }
 
 impl Report {
@@ -68,11 +68,12 @@ impl Report {
 }
 
 impl Job {
-    /// A job for `recordings`. `model_checksum` tells models apart: a partial store of another model, or of
-    /// another list of recordings, is started anew.
-    pub fn new(recordings: Vec<Recording>, out: impl Into<PathBuf>, model_checksum: &str) -> Self {
+    /// A job for `recordings`. `extractor_identity` stands for all that decides an embedding besides the recording,
+    /// such as the model's [`checksum`] and how audio is read: a partial store of another identity, or of another
+    /// list of recordings, is started anew.
+    pub fn new(recordings: Vec<Recording>, out: impl Into<PathBuf>, extractor_identity: &str) -> Self {
         let mut hash = Sha256::new();
-        hash.update(model_checksum);
+        hash.update(extractor_identity);
         for recording in &recordings {
             hash.update(format!("\n{}\t{:?}", recording.id, recording.source));
         }
@@ -116,7 +117,7 @@ impl Job {
             audio_s: 0.0,
             wall_s: 0.0,
             interrupted: false,
-            store: self.out.clone(),
+            store: None,
         };
         let mut store: Option<Embeddings> = None;
         for (number, block) in self.recordings.chunks(self.block_size).enumerate() {
@@ -160,6 +161,7 @@ impl Job {
         if let Some(store) = store {
             report.embeddings = store.len();
             store.write(&self.out)?;
+            report.store = Some(self.out.clone());
         }
         fs::remove_dir_all(&partial).map_err(|source| Error::Io { path: partial, source })?;
         report.wall_s = begun.elapsed().as_secs_f64();

@@ -57,7 +57,7 @@ fn finished_blocks_are_taken_over() {
     assert!(whole.failed[0].reason.contains("7.wav"), "{}", whole.failed[0].reason);
 
     let (first, partial) = run("e.ark", "m", 6);
-    assert!(first.interrupted && partial.is_dir());
+    assert!(first.interrupted && first.store.is_none() && partial.is_dir());
     assert!(!folder.path().join("e.ark").exists(), "no store before the end");
     let (second, partial) = run("e.ark", "m", usize::MAX);
     assert_eq!((second.interrupted, second.resumed, second.embeddings), (false, 6, 9));

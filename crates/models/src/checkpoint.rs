@@ -34,6 +34,10 @@ pub struct ModelInfo {
     pub training: serde_json::Value,
     /// Version of the program that wrote the file.
     pub program_version: String,
+    /// Whether recordings went through the baseline's low-pass before a change of sample rate; extraction does the
+    /// same.
+    #[serde(default)]
+    pub compat_lowpass: bool,
 }
 
 impl ModelInfo {

@@ -121,7 +121,8 @@ impl ExperimentDir {
         Ok(found)
     }
 
-    /// Writes a checkpoint and removes the oldest beyond `keep`.
+    /// Writes a checkpoint and removes the oldest beyond `keep`. A checkpoint of the same step that is already there
+    /// stays as it is.
     ///
     /// # Errors
     /// The disk is full or not writable; older checkpoints are untouched then.
@@ -135,6 +136,11 @@ impl ExperimentDir {
     ) -> Result<PathBuf> {
         self.remove_unfinished()?;
         let name = format!("step-{:08}", progress.step);
+        let path = self.checkpoints().join(&name);
+        if path.join(PROGRESS).is_file() {
+            // An interrupt at the end of an epoch asks for the same step again.
+            return Ok(path);
+        }
         let unfinished = self.checkpoints().join(format!(".unfinished-{name}"));
         fs::create_dir_all(unfinished.join("state")).at(&unfinished)?;
         ffsvc_models::save_model(&unfinished.join(MODEL), &network.model, Some(&network.head), info)?;
@@ -147,10 +153,6 @@ impl ExperimentDir {
             .map_err(|error| Error::State { path: unfinished.join(PROGRESS), reason: error.to_string() })?;
         ffsvc_atomic_file::write(unfinished.join(PROGRESS), json).at(unfinished.join(PROGRESS))?;
 
-        let path = self.checkpoints().join(name);
-        if path.exists() {
-            fs::remove_dir_all(&path).at(&path)?;
-        }
         fs::rename(&unfinished, &path).at(&path)?;
         if let Ok(folder) = fs::File::open(self.checkpoints()) {
             // Makes the rename durable where the file system can; it has already happened.

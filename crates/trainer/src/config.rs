@@ -22,9 +22,9 @@ pub struct ExperimentConfig {
     /// From samples to features. Default: the baseline's log-mel.
     #[serde(default)]
     pub features: FrontEndConfig,
-    /// Masks on the training features. Absent: none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spec_augment: Option<SpecAugment>,
+    /// What is done to training crops. Default: nothing.
+    #[serde(default)]
+    pub augment: AugmentConfig,
     /// The network.
     pub model: ModelConfig,
     /// What the network is trained with and loses afterwards.
@@ -85,11 +85,20 @@ impl DataConfig {
     }
 }
 
+/// Section `[augment]`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AugmentConfig {
+    /// `[augment.spec_augment]`: masks on the features. Absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spec_augment: Option<SpecAugment>,
+}
+
 /// Section `[train]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Passes over the data. Default 50, as the baseline.
+    /// Passes over the data. Default 50.
     pub epochs: usize,
     /// Utterances of a batch. Default 128.
     pub batch_size: usize,
@@ -171,6 +180,15 @@ impl ExperimentConfig {
                 key: "validation.p_target",
                 found: validation.p_target.to_string(),
                 expected: "a probability between 0 and 1".into(),
+            });
+        }
+        if let Some(masks) = &self.augment.spec_augment
+            && !(0.0..=1.0).contains(&masks.probability)
+        {
+            return Err(Error::Config {
+                key: "augment.spec_augment.probability",
+                found: masks.probability.to_string(),
+                expected: "a share from 0 to 1".into(),
             });
         }
         self.data.read_options(self.features.sample_rate).map(drop)

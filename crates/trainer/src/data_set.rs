@@ -1,7 +1,5 @@
 //! The utterances that a model is trained on, and the crops taken from them.
 
-use std::path::PathBuf;
-
 use ffsvc_audio::ReadOptions;
 use ffsvc_extraction::read_audio_crop;
 use ffsvc_features::{FrontEnd, Scratch};
@@ -25,7 +23,7 @@ pub struct TrainingUtterance {
     pub label: u32,
 }
 
-/// All utterances of the training data directories, with speaker indices.
+/// All utterances of the training data directory, with speaker indices.
 #[derive(Debug, Clone)]
 pub struct TrainingSet {
     /// In the order of `wav.scp`.
@@ -74,7 +72,9 @@ impl TrainingSet {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for utterance in &self.utterances {
             let speaker = &self.speakers[utterance.label as usize];
-            for &byte in utterance.id.as_bytes().iter().chain(b"\t").chain(speaker.as_bytes()).chain(b"\n") {
+            let label = utterance.label.to_le_bytes();
+            let fields = [utterance.id.as_bytes(), b"\t", speaker.as_bytes(), &label];
+            for &byte in fields.into_iter().flatten() {
                 hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
             }
         }
@@ -186,15 +186,4 @@ fn samples_for_frames(front_end: &FrontEnd, num_frames: usize) -> Option<usize> 
         }
     }
     Some(low)
-}
-
-/// The wav.scp paths as given, for messages.
-impl TrainingUtterance {
-    /// The file behind the utterance, where it is one.
-    pub fn path(&self) -> Option<&PathBuf> {
-        match &self.source {
-            WavSource::File(path) => Some(path),
-            WavSource::Pipe(_) => None,
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! What a run tells the outside while it works: to a person through an [`Observer`], to programs as JSON lines.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -90,9 +90,8 @@ impl EventLog {
     pub(crate) fn open(path: &Path, step: usize) -> Result<Self> {
         let mut kept = Vec::new();
         if path.is_file() {
-            for line in BufReader::new(File::open(path).at(path)?).lines() {
-                let line = line.at(path)?;
-                let happened = match serde_json::from_str::<Event>(&line) {
+            for line in std::fs::read(path).at(path)?.split(|&byte| byte == b'\n') {
+                let happened = match serde_json::from_slice::<Event>(line) {
                     Ok(
                         Event::Step { step, .. } | Event::Checkpoint { step, .. } | Event::End { step, .. },
                     ) => step,
@@ -101,7 +100,7 @@ impl EventLog {
                     Err(_) => continue,
                 };
                 if happened <= step {
-                    kept.extend_from_slice(line.as_bytes());
+                    kept.extend_from_slice(line);
                     kept.push(b'\n');
                 }
             }

@@ -17,7 +17,7 @@ mod validation;
 
 pub use batch::Batch;
 pub use checkpoint::{ExperimentDir, Progress};
-pub use config::{DataConfig, ExperimentConfig, TrainConfig, ValidationConfig};
+pub use config::{AugmentConfig, DataConfig, ExperimentConfig, TrainConfig, ValidationConfig};
 pub use data_set::{BatchMaker, TrainingSet, TrainingUtterance};
 pub use error::{Error, Result};
 pub use event::{Event, Observer};

@@ -14,6 +14,15 @@ pub struct Network {
 }
 
 impl Network {
+    /// Numbers that the optimiser changes: not the running statistics of BatchNorm.
+    pub fn num_trainable(&self) -> usize {
+        ffsvc_models::named_tensors(self)
+            .iter()
+            .filter(|tensor| !tensor.name.contains(".running_"))
+            .map(|tensor| tensor.data.len())
+            .sum()
+    }
+
     /// Embeddings and loss of a batch.
     ///
     /// # Shapes

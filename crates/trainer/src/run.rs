@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ffsvc_features::FrontEnd;
@@ -90,7 +89,8 @@ impl Run {
         let fingerprint = format!("{:016x}", set.fingerprint());
         let speakers = set.speakers.clone();
         let num_utterances = set.utterances.len();
-        let maker = BatchMaker::new(set, front_end, config.train.max_frames, seed, config.spec_augment)?;
+        let maker =
+            BatchMaker::new(set, front_end, config.train.max_frames, seed, config.augment.spec_augment)?;
         if maker.num_frames() < config.model.min_frames() {
             return Err(Error::Config {
                 key: "train.max_frames",
@@ -129,6 +129,12 @@ impl Run {
             Beginning::Resume => {
                 let (network, optimizer, progress) =
                     dir.resume(config, &fingerprint, steps_per_epoch, optimizer, &device)?;
+                if let (Some(best), Some((_, newest))) = (progress.best(), dir.list()?.pop())
+                    && best.step == progress.step
+                {
+                    // The killed run may not have come to it.
+                    dir.publish(&newest, &dir.best_model())?;
+                }
                 (network, optimizer, Progress { config: config.to_toml()?, ..progress })
             }
             Beginning::Fresh => {
@@ -208,7 +214,7 @@ impl Run {
             epochs: self.config.train.epochs,
             utterances: set.utterances.len(),
             speakers: set.speakers.len(),
-            parameters: self.network.num_params(),
+            parameters: self.network.num_trainable(),
             version: env!("CARGO_PKG_VERSION").into(),
         };
         self.tell(&start, observer)?;
@@ -349,6 +355,7 @@ fn model_info(config: &ExperimentConfig, progress: &Progress, speakers: &[String
             "epoch": progress.step / progress.steps_per_epoch,
             "validation": progress.validations.last(),
         }),
+        compat_lowpass: config.data.compat_lowpass,
         program_version: env!("CARGO_PKG_VERSION").into(),
     }
 }

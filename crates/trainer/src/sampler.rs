@@ -7,7 +7,7 @@ use crate::random::{Purpose, stream};
 /// Plain sampling: every utterance once an epoch, in an order that depends on (seed, epoch) only.
 ///
 /// The last batch of an epoch is dropped when it is smaller than the others, unless it is the only one:
-/// BatchNorm statistics of a few utterances would be noise (the baseline's `drop_last`).
+/// BatchNorm statistics of a few utterances would be noise (`drop_last` of the baseline's train_dist.py).
 #[derive(Debug, Clone)]
 pub struct EpochPlan {
     order: Vec<u32>,

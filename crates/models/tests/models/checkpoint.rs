@@ -22,6 +22,7 @@ fn info(model: ModelConfig) -> ModelInfo {
         config_toml: "seed = 1\n[model]\n# ü\n".into(),
         training: serde_json::json!({ "epoch": 3, "eer": 0.0512 }),
         program_version: "0.1.0".into(),
+        compat_lowpass: true,
     }
 }
 
