@@ -61,7 +61,7 @@ impl Extractor {
         batch_size: usize,
         device: &Device,
     ) -> Result<Self> {
-        let read = ReadOptions { sample_rate: Some(front_end.sample_rate), ..read.clone() };
+        let read = ReadOptions { sample_rate: Some(front_end.sample_rate), ..*read };
         Ok(Self {
             model,
             front_end: FrontEnd::new(front_end)?,

@@ -143,7 +143,7 @@ impl ExperimentDir {
         }
         let unfinished = self.checkpoints().join(format!(".unfinished-{name}"));
         fs::create_dir_all(unfinished.join("state")).at(&unfinished)?;
-        ffsvc_models::save_model(&unfinished.join(MODEL), &network.model, Some(&network.head), info)?;
+        ffsvc_models::save_model(unfinished.join(MODEL), &network.model, Some(&network.head), info)?;
         let record = optimizer.into_bytes().map_err(|error| Error::State {
             path: unfinished.join(OPTIMIZER),
             reason: format!("the optimiser's state cannot be serialised: {error}"),
@@ -221,7 +221,7 @@ impl ExperimentDir {
         if !differences.is_empty() {
             return Err(Error::ResumeMismatch { path, differences });
         }
-        let (model, head, _) = ffsvc_models::load_model(&path.join(MODEL), device)?;
+        let (model, head, _) = ffsvc_models::load_model(path.join(MODEL), device)?;
         let head = head.ok_or_else(|| Error::State {
             path: path.join(MODEL),
             reason: "has no classification head; a checkpoint of a run has one".into(),

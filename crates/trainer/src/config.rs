@@ -81,7 +81,7 @@ impl DataConfig {
 
     /// How data directories are opened.
     pub fn open_options(&self) -> OpenOptions {
-        OpenOptions { allow_pipes: self.allow_pipes, ..OpenOptions::default() }
+        OpenOptions { allow_pipes: self.allow_pipes }
     }
 }
 
