@@ -5,7 +5,7 @@
 #
 #   recipes/mini/run.sh [--stage N] [--stop-stage N] [--work DIR] [--seed N] [--epochs N]
 #
-# Results (seed 1, two cores): see README.md beside this file.
+# What it should print is in README.md beside this file.
 set -euo pipefail
 
 stage=1
