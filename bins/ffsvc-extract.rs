@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use clap::Parser;
 use ffsvc_audio::{Channel, ReadOptions};
-use ffsvc_cli::{Failed, Logging, Progress, UsageError};
+use ffsvc_cli::{Failed, Interrupted, Logging, Progress, UsageError};
 use ffsvc_extraction::{Extractor, Job, Recording, Report};
 use ffsvc_kaldi_io::{DataDir, OpenOptions, WavSource};
 
@@ -75,15 +75,12 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let mut interrupted = false;
-    let status = ffsvc_cli::run("ffsvc-extract", || {
+    ffsvc_cli::run("ffsvc-extract", || {
         let args = Args::parse();
         args.logging.init();
         let result = extract(&args)?;
-        interrupted = result.interrupted;
         report(&args, &result)
-    });
-    if interrupted { ExitCode::from(130) } else { status }
+    })
 }
 
 fn extract(args: &Args) -> anyhow::Result<Report> {
@@ -163,6 +160,9 @@ fn report(args: &Args, report: &Report) -> anyhow::Result<()> {
             report.wall_s,
             report.real_time_factor()
         );
+    }
+    if report.interrupted {
+        return Err(Interrupted.into());
     }
     if !report.failed.is_empty() && !args.allow_failures {
         return Err(Failed.into());

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use burn::tensor::Device;
 use clap::Parser;
-use ffsvc_cli::{ConfigArgs, Logging, Progress};
+use ffsvc_cli::{ConfigArgs, Interrupted, Logging, Progress};
 use ffsvc_trainer::{Beginning, Event, ExperimentConfig, Outcome, Run};
 
 #[global_allocator]
@@ -65,15 +65,12 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let mut interrupted = false;
-    let status = ffsvc_cli::run("ffsvc-train", || {
+    ffsvc_cli::run("ffsvc-train", || {
         let args = Args::parse();
         args.logging.init();
         let outcome = train(&args)?;
-        interrupted = outcome.interrupted;
         report(&args, &outcome)
-    });
-    if interrupted { ExitCode::from(130) } else { status }
+    })
 }
 
 fn train(args: &Args) -> anyhow::Result<Outcome> {
@@ -98,17 +95,18 @@ fn train(args: &Args) -> anyhow::Result<Outcome> {
 
 fn report(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {
     if args.json {
-        return ffsvc_cli::print_json(outcome);
-    }
-    for (name, model) in [("best model", &outcome.best_model), ("final model", &outcome.final_model)] {
-        if let Some(model) = model {
-            println!("{name}\t{}", model.display());
+        ffsvc_cli::print_json(outcome)?;
+    } else {
+        for (name, model) in [("best model", &outcome.best_model), ("final model", &outcome.final_model)] {
+            if let Some(model) = model {
+                println!("{name}\t{}", model.display());
+            }
+        }
+        if let Some(last) = outcome.validations.last() {
+            println!("EER\t{:.3} %\nminDCF\t{:.4}", 100.0 * last.eer, last.min_dcf);
         }
     }
-    if let Some(last) = outcome.validations.last() {
-        println!("EER\t{:.3} %\nminDCF\t{:.4}", 100.0 * last.eer, last.min_dcf);
-    }
-    Ok(())
+    if outcome.interrupted { Err(Interrupted.into()) } else { Ok(()) }
 }
 
 /// Shows a run to a person: a bar on a terminal, a line every so often elsewhere.
@@ -125,18 +123,18 @@ impl Display {
     fn show(&mut self, event: &Event) {
         match event {
             Event::Start { step, steps_per_epoch, epochs, utterances, speakers, parameters, .. } => {
+                let bar = Progress::begin(self.total_steps as u64, "steps");
+                bar.inc(*step as u64);
+                self.bar = Some(bar);
                 self.say(&format!(
                     "{utterances} utterances of {speakers} speakers, {parameters} parameters, \
                      {epochs} epochs of {steps_per_epoch} steps, {step} done"
                 ));
-                let bar = Progress::begin(self.total_steps as u64, "steps");
-                bar.inc(*step as u64);
-                self.bar = Some(bar);
             }
             Event::Step { epoch, loss, accuracy, learning_rate, utterances_per_s, data_wait, .. } => {
                 let Some(bar) = &self.bar else { return };
                 bar.set_message(format!(
-                    "epoch {epoch}  loss {loss:.3}  accuracy {:.1} %  lr {learning_rate:.2e}  \
+                    "epoch {epoch}  loss {loss:.2}  accuracy {:.0} %  lr {learning_rate:.1e}  \
                      {utterances_per_s:.0} utt/s  data wait {:.0} %",
                     100.0 * accuracy,
                     100.0 * data_wait

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
+use crate::interrupt::EXIT_STATUS;
 use crate::output::StdoutClosed;
 
 /// The command line asks for something that makes no sense; [`run`] ends the program with status 2,
@@ -39,6 +40,12 @@ impl UsageError {
 #[error("the findings printed above are faults")]
 pub struct Failed;
 
+/// The program was asked to stop, brought its work to a safe point and said so. [`run`] ends the program with
+/// [`EXIT_STATUS`](crate::interrupt::EXIT_STATUS) and prints nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
+
 /// Runs the whole of a program and turns its result into an exit status.
 ///
 /// | `main` returns | on stderr | status |
@@ -46,6 +53,7 @@ pub struct Failed;
 /// | `Ok` | nothing | 0 |
 /// | an error | `PROGRAM: error: ...` and a `caused by: ...` line for each cause | 1 |
 /// | [`Failed`] | nothing | 1 |
+/// | [`Interrupted`] | nothing | 130 |
 /// | [`UsageError`] | `PROGRAM: error: ...` and a pointer to `--help` | 2 |
 /// | a clap error | what clap says | clap's own (2, or 0 for `--help`) |
 ///
@@ -74,6 +82,9 @@ fn report(program: &str, error: &anyhow::Error) -> ExitCode {
     }
     if find::<Failed>(error).is_some() {
         return ExitCode::FAILURE;
+    }
+    if find::<Interrupted>(error).is_some() {
+        return ExitCode::from(EXIT_STATUS as u8);
     }
     if let Some(clap) = find::<clap::Error>(error) {
         // Nothing better can be done when the message itself cannot be printed.

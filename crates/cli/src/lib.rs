@@ -8,7 +8,7 @@ pub mod output;
 pub mod progress;
 
 pub use config::{ConfigArgs, ConfigError, load_config};
-pub use exit::{Failed, UsageError, run};
+pub use exit::{Failed, Interrupted, UsageError, run};
 pub use logging::Logging;
 pub use output::print_json;
 pub use progress::Progress;

@@ -68,7 +68,7 @@ impl Progress {
         let bar = BARS.add(ProgressBar::no_length());
         let template = if total > 0 {
             bar.set_length(total);
-            "{prefix} {bar:30} {human_pos}/{human_len} {per_sec} {eta} {wide_msg}"
+            "{prefix} {bar:16} {human_pos}/{human_len} {per_sec} {eta} {wide_msg}"
         } else {
             "{prefix} {spinner} {human_pos} {per_sec} {wide_msg}"
         };

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use ffsvc_cli::{Failed, UsageError, interrupt, print_json, run};
+use ffsvc_cli::{Failed, Interrupted, UsageError, interrupt, print_json, run};
 
 const ROLE: &str = "FFSVC_CLI_TEST_ROLE";
 
@@ -37,6 +37,7 @@ fn play(role: &str) -> anyhow::Result<()> {
         "error" => Err(anyhow::anyhow!("no such key").context("bad table")).context("cannot start"),
         "usage" => Err(UsageError::new("--min is above --max")).context("options"),
         "failed" => Err(Failed).context("12 faults"),
+        "interrupted" => Err(Interrupted).context("3 of 9 done"),
         "panic" => panic!("a fault of ours"),
         "json" => print_json(&serde_json::json!({"eer": 0.25, "n": [1, 2]})),
         "println" => loop {
@@ -92,6 +93,7 @@ fn exit_statuses_and_messages() {
             "prog: error: options\n  caused by: --min is above --max\nFor the usage, try 'prog --help'.\n",
         ),
         ("failed", 1, ""),
+        ("interrupted", 130, ""),
         ("pipe-of-another", 1, "prog: error: sox\n  caused by: broken pipe\n"),
     ];
     for (role, status, stderr) in cases {
