@@ -1,5 +1,32 @@
 #![doc = include_str!("../README.md")]
 
+mod augmenter;
+mod cache;
+pub mod channel;
+pub mod compat;
+mod config;
+mod convolution;
+mod error;
+mod lists;
+mod noise;
+mod plan;
+mod planner;
+mod reverb;
+pub mod room;
+mod sound_files;
 mod spec_augment;
+pub mod speed;
 
-pub use spec_augment::SpecAugment;
+pub use augmenter::{Augmenter, Failures, Scratch};
+pub use cache::CacheUse;
+pub use config::{
+    AdditiveConfig, AugmentConfig, BabbleConfig, ChannelConfig, ClippingConfig, GainConfig, MusicConfig,
+    NoiseConfig, ReverbConfig, SimulatedConfig, SpeedConfig,
+};
+pub use convolution::{Convolver, Filter};
+pub use error::{Error, Result};
+pub use lists::{BabbleUtterance, CheckedFiles, ListReport, RirFile, SoundFiles};
+pub use noise::mean_power;
+pub use plan::{Channel, Noise, NoiseKind, Plan, Reverb, SoundCrop};
+pub use planner::{Item, Planner};
+pub use spec_augment::{Axis, Mask, SpecAugment, apply_masks};

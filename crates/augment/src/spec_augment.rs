@@ -25,31 +25,75 @@ impl Default for SpecAugment {
     }
 }
 
+/// The direction in which a mask has its width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Axis {
+    /// Frames `start..end` of every mel band.
+    Time,
+    /// Mel bands `start..end` in every frame.
+    Frequency,
+}
+
+/// One band of features that is set to zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mask {
+    /// Where the band lies.
+    pub axis: Axis,
+    /// The first frame or mel band.
+    pub start: usize,
+    /// One past the last.
+    pub end: usize,
+}
+
 impl SpecAugment {
-    /// Masks `features` `[mels, frames]` in place.
+    /// Masks `features` `[mels, frames]` in place: [`draw`](Self::draw) and [`apply_masks`] in one.
     pub fn apply(&self, features: &mut [f32], num_frames: usize, random: &mut impl Rng) {
-        if num_frames == 0 || random.random::<f64>() >= self.probability {
-            return;
+        if let Some(num_mels) = features.len().checked_div(num_frames) {
+            let masks = self.draw(num_mels, num_frames, random);
+            apply_masks(features, num_frames, &masks);
         }
-        let num_mels = features.len() / num_frames;
-        for _ in 0..self.time_masks {
-            let (start, end) = band(self.time_width, num_frames, random);
-            for row in features.chunks_exact_mut(num_frames) {
-                row[start..end].fill(0.0);
+    }
+
+    /// Masks for features `[num_mels, num_frames]`; none for the share of crops that stays whole.
+    pub fn draw(&self, num_mels: usize, num_frames: usize, random: &mut impl Rng) -> Vec<Mask> {
+        if random.random::<f64>() >= self.probability {
+            return Vec::new();
+        }
+        let time = std::iter::repeat_n((Axis::Time, self.time_width, num_frames), self.time_masks);
+        let frequency =
+            std::iter::repeat_n((Axis::Frequency, self.frequency_width, num_mels), self.frequency_masks);
+        time.chain(frequency).map(|(axis, width, size)| band(axis, width, size, random)).collect()
+    }
+}
+
+/// Sets the cells of `masks` in `features` `[mels, frames]` to zero. What lies outside of the features is ignored.
+pub fn apply_masks(features: &mut [f32], num_frames: usize, masks: &[Mask]) {
+    let Some(num_mels) = features.len().checked_div(num_frames) else { return };
+    for mask in masks {
+        match mask.axis {
+            Axis::Time => {
+                let end = mask.end.min(num_frames);
+                let start = mask.start.min(end);
+                for row in features.chunks_exact_mut(num_frames) {
+                    row[start..end].fill(0.0);
+                }
             }
-        }
-        for _ in 0..self.frequency_masks {
-            let (start, end) = band(self.frequency_width, num_mels, random);
-            features[start * num_frames..end * num_frames].fill(0.0);
+            Axis::Frequency => {
+                let end = mask.end.min(num_mels);
+                let start = mask.start.min(end);
+                features[start * num_frames..end * num_frames].fill(0.0);
+            }
         }
     }
 }
 
 /// A random band of at most `width` inside `size`.
-fn band(width: usize, size: usize, random: &mut impl Rng) -> (usize, usize) {
+fn band(axis: Axis, width: usize, size: usize, random: &mut impl Rng) -> Mask {
     let width = random.random_range(0..=width.min(size));
     let start = random.random_range(0..=size - width);
-    (start, start + width)
+    Mask { axis, start, end: start + width }
 }
 
 #[cfg(test)]
@@ -84,5 +128,31 @@ mod tests {
         for seed in 0..20 {
             config.apply(&mut features, 5, &mut ChaCha8Rng::seed_from_u64(seed));
         }
+        let outside = Mask { axis: Axis::Time, start: 7, end: 99 };
+        let mut features = vec![1.0; 4 * 5];
+        apply_masks(&mut features, 5, &[outside, Mask { axis: Axis::Frequency, ..outside }]);
+        assert_eq!(features, [1.0; 20]);
+    }
+
+    /// Every place of a mask is equally likely, so the middle of the axis is covered by `width / (size - width + 1)` on
+    /// average over the widths; masks are drawn for the configured share of the crops.
+    #[test]
+    fn coverage_and_share_are_those_of_the_configuration() {
+        let config = SpecAugment { probability: 0.3, time_masks: 2, ..Default::default() };
+        let mut random = ChaCha8Rng::seed_from_u64(5);
+        let (mut masked, mut covered, rounds) = (0usize, 0usize, 40_000);
+        for _ in 0..rounds {
+            let masks = config.draw(80, 200, &mut random);
+            masked += usize::from(!masks.is_empty());
+            assert!(masks.is_empty() || masks.len() == 3);
+            covered +=
+                masks.iter().filter(|m| m.axis == Axis::Time && (m.start..m.end).contains(&100)).count();
+        }
+        let share = masked as f64 / f64::from(rounds);
+        // Four standard deviations of a share: sqrt(0.3 * 0.7 / 40000) = 0.0023.
+        assert!((share - 0.3).abs() < 0.0092, "{share}");
+        let expected: f64 = (0..=20).map(|w| f64::from(w) / f64::from(200 - w + 1)).sum::<f64>() / 21.0;
+        let found = covered as f64 / masked as f64 / 2.0;
+        assert!((found - expected).abs() < 0.006, "{found} {expected}");
     }
 }

@@ -1,0 +1,407 @@
+//! What is done to training crops, and how often.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::room::RoomRanges;
+use crate::spec_augment::SpecAugment;
+use crate::speed;
+
+/// Section `[augment]`. The default does nothing.
+///
+/// Every step is drawn on its own, with its own probability; noise over reverberation, the far-field case, comes about as
+/// often as the product of theirs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AugmentConfig {
+    /// The baseline's steps, shares and formulas: noise or music for a quarter of the crops, reverberation for a quarter,
+    /// one mask for a third ([`compat`](crate::compat)). It needs `additive.noise.list`, `additive.music.list` and
+    /// `reverb.list`, and leaves no other choice. Default false.
+    pub compat: bool,
+    /// Speed.
+    pub speed: SpeedConfig,
+    /// Rooms.
+    pub reverb: ReverbConfig,
+    /// Noise, music and babble.
+    pub additive: AdditiveConfig,
+    /// Level.
+    pub gain: GainConfig,
+    /// Overload.
+    pub clipping: ClippingConfig,
+    /// Telephone.
+    pub channel: ChannelConfig,
+    /// Masks on the features. Absent (default): none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spec_augment: Option<SpecAugment>,
+    /// Memory for decoded sounds, in MiB, shared by all workers. The samples do not depend on it. Default 256.
+    pub sound_cache_mib: usize,
+    /// Memory for the spectra of impulse responses, in MiB, shared by all workers. Default 256.
+    pub rir_cache_mib: usize,
+    /// The run stops once sounds or impulse responses could not be read for more than this share of the crops that need
+    /// any; until then such a crop goes without, counted. Default 0.01.
+    pub max_failed_share: f64,
+}
+
+impl Default for AugmentConfig {
+    fn default() -> Self {
+        Self {
+            compat: false,
+            speed: SpeedConfig::default(),
+            reverb: ReverbConfig::default(),
+            additive: AdditiveConfig::default(),
+            gain: GainConfig::default(),
+            clipping: ClippingConfig::default(),
+            channel: ChannelConfig::default(),
+            spec_augment: None,
+            sound_cache_mib: 256,
+            rir_cache_mib: 256,
+            max_failed_share: 0.01,
+        }
+    }
+}
+
+/// Section `[augment.speed]`: SoX `speed`, which changes the pitch too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpeedConfig {
+    /// Share of the crops whose speed is changed. Default 0; 2/3 makes the original and two factors equally frequent.
+    pub probability: f64,
+    /// The factors, each as likely as the others. Default 0.9 and 1.1.
+    pub factors: Vec<f64>,
+    /// A speaker at another speed counts as another speaker: the head has `1 + factors` classes for each. Default true.
+    pub new_speakers: bool,
+}
+
+impl Default for SpeedConfig {
+    fn default() -> Self {
+        Self { probability: 0.0, factors: vec![0.9, 1.1], new_speakers: true }
+    }
+}
+
+impl SpeedConfig {
+    /// How many classes each speaker has: 1 unless speeds are speakers of their own.
+    pub fn variants(&self) -> usize {
+        if self.new_speakers && self.probability > 0.0 { 1 + self.factors.len() } else { 1 }
+    }
+
+    /// The class of `speaker`, of `num_speakers`, at the speed of a plan. Speakers at their own speed keep their index, so
+    /// the first `num_speakers` rows of the head are theirs.
+    pub fn class(&self, speaker: u32, factor: f64, num_speakers: usize) -> usize {
+        let variant = match self.factors.iter().position(|known| *known == factor) {
+            Some(index) if self.variants() > 1 => index + 1,
+            _ => 0,
+        };
+        variant * num_speakers + speaker as usize
+    }
+}
+
+/// Section `[augment.reverb]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReverbConfig {
+    /// Share of the crops that get a room. Default 0.
+    pub probability: f64,
+    /// List of impulse response files, one path a line. One of a file's channels is drawn for each use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<PathBuf>,
+    /// `[augment.reverb.simulated]`: simulated rooms. With a list as well, each reverberated crop takes one or the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<SimulatedConfig>,
+}
+
+/// Section `[augment.reverb.simulated]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SimulatedConfig {
+    /// Share of simulated rooms among all where there is a list too. Default 0.5.
+    pub share: f64,
+    /// How many rooms are drawn when training begins; crops choose among them. Default 1000.
+    pub rooms: usize,
+    /// What they are drawn from. Default: the distances of the FFSVC recordings ([`RoomRanges::ffsvc`]).
+    pub ranges: RoomRanges,
+}
+
+impl Default for SimulatedConfig {
+    fn default() -> Self {
+        Self { share: 0.5, rooms: 1000, ranges: RoomRanges::ffsvc() }
+    }
+}
+
+/// Section `[augment.additive]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdditiveConfig {
+    /// Share of the crops that get noise. Default 0.
+    pub probability: f64,
+    /// How many noises such a crop gets, least and most. Default 1 and 1.
+    pub count: [usize; 2],
+    /// Share of the noises over reverberated speech that are put into the same room: through the same measured response,
+    /// or from another place of the simulated room. Default 0.5.
+    pub reverberated: f64,
+    /// Sounds of things, animals and places.
+    pub noise: NoiseConfig,
+    /// Music.
+    pub music: MusicConfig,
+    /// Other training speakers, talking at once; 13 to 20 dB.
+    pub babble: BabbleConfig,
+}
+
+impl Default for AdditiveConfig {
+    fn default() -> Self {
+        Self {
+            probability: 0.0,
+            count: [1, 1],
+            reverberated: 0.5,
+            noise: NoiseConfig::default(),
+            music: MusicConfig::default(),
+            babble: BabbleConfig::default(),
+        }
+    }
+}
+
+/// Section `[augment.additive.noise]`: sounds of things, animals and places.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NoiseConfig {
+    /// List of sound files, one path a line. Absent (default): this kind is not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<PathBuf>,
+    /// How often this kind is drawn, in proportion to the others. Default 1.
+    pub weight: f64,
+    /// Lowest and highest SNR in dB. Default 0 and 15.
+    pub snr_db: [f64; 2],
+}
+
+impl Default for NoiseConfig {
+    fn default() -> Self {
+        Self { list: None, weight: 1.0, snr_db: [0.0, 15.0] }
+    }
+}
+
+/// Section `[augment.additive.music]`: music.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MusicConfig {
+    /// List of sound files, one path a line. Absent (default): this kind is not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<PathBuf>,
+    /// How often this kind is drawn, in proportion to the others. Default 1.
+    pub weight: f64,
+    /// Lowest and highest SNR in dB. Default 5 and 15.
+    pub snr_db: [f64; 2],
+}
+
+impl Default for MusicConfig {
+    fn default() -> Self {
+        Self { list: None, weight: 1.0, snr_db: [5.0, 15.0] }
+    }
+}
+
+/// Section `[augment.additive.babble]`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BabbleConfig {
+    /// How often babble is drawn, in proportion to the other kinds; 0 turns it off. Default 1.
+    pub weight: f64,
+    /// Lowest and highest SNR in dB. Default 13 and 20.
+    pub snr_db: [f64; 2],
+    /// How many talkers, least and most. The speaker of the crop is never one of them. Default 3 and 7.
+    pub talkers: [usize; 2],
+}
+
+impl Default for BabbleConfig {
+    fn default() -> Self {
+        Self { weight: 1.0, snr_db: [13.0, 20.0], talkers: [3, 7] }
+    }
+}
+
+/// Section `[augment.gain]`. A front end that normalises the waveform takes it off again, except for what it does to
+/// mu-law.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GainConfig {
+    /// Share of the crops. Default 0.
+    pub probability: f64,
+    /// Lowest and highest gain in dB. Default -20 and 0.
+    pub gain_db: [f64; 2],
+}
+
+impl Default for GainConfig {
+    fn default() -> Self {
+        Self { probability: 0.0, gain_db: [-20.0, 0.0] }
+    }
+}
+
+/// Section `[augment.clipping]`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClippingConfig {
+    /// Share of the crops. Default 0.
+    pub probability: f64,
+    /// Lowest and highest level at which samples are cut off, as a share of the crop's peak. Default 0.2 and 0.8.
+    pub level: [f64; 2],
+}
+
+impl Default for ClippingConfig {
+    fn default() -> Self {
+        Self { probability: 0.0, level: [0.2, 0.8] }
+    }
+}
+
+/// Section `[augment.channel]`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChannelConfig {
+    /// Share of the crops that are cut to the telephone's band, 300 to 3400 Hz. Default 0.
+    pub telephone_band: f64,
+    /// Share of *those* crops that are coded by mu-law as well. Default 0.
+    pub mu_law: f64,
+}
+
+impl AugmentConfig {
+    /// Whether any samples are changed (masks on features do not count).
+    pub fn changes_samples(&self) -> bool {
+        let Self { compat, speed, reverb, additive, gain, clipping, channel, .. } = self;
+        *compat
+            || [speed.probability, reverb.probability, additive.probability, gain.probability]
+                .into_iter()
+                .chain([clipping.probability, channel.telephone_band])
+                .any(|probability| probability > 0.0)
+    }
+
+    /// Checks what types cannot: shares, ranges, and that every step has what it needs.
+    ///
+    /// # Errors
+    /// The first key that is wrong.
+    pub fn check(&self) -> Result<()> {
+        self.check_shares()?;
+        self.check_ranges()?;
+        if self.compat {
+            return self.check_compat();
+        }
+        let AdditiveConfig { probability, noise, music, babble, .. } = &self.additive;
+        let usable = [
+            noise.list.is_some() && noise.weight > 0.0,
+            music.list.is_some() && music.weight > 0.0,
+            babble.weight > 0.0,
+        ];
+        if *probability > 0.0 && !usable.contains(&true) {
+            let expected = "noise.list, music.list or a babble.weight above 0";
+            return Err(invalid("additive.probability", probability, format!("0 without any of {expected}")));
+        }
+        if self.reverb.probability > 0.0 && self.reverb.list.is_none() && self.reverb.simulated.is_none() {
+            let expected = "0 without reverb.list or [augment.reverb.simulated]";
+            return Err(invalid("reverb.probability", self.reverb.probability, expected));
+        }
+        if let Some(simulated) = &self.reverb.simulated {
+            simulated.ranges.validate()?;
+        }
+        Ok(())
+    }
+
+    fn check_shares(&self) -> Result<()> {
+        let shares = [
+            ("speed.probability", self.speed.probability),
+            ("reverb.probability", self.reverb.probability),
+            ("reverb.simulated.share", self.reverb.simulated.as_ref().map_or(0.0, |s| s.share)),
+            ("additive.probability", self.additive.probability),
+            ("additive.reverberated", self.additive.reverberated),
+            ("gain.probability", self.gain.probability),
+            ("clipping.probability", self.clipping.probability),
+            ("channel.telephone_band", self.channel.telephone_band),
+            ("channel.mu_law", self.channel.mu_law),
+            ("spec_augment.probability", self.spec_augment.map_or(0.0, |masks| masks.probability)),
+            ("max_failed_share", self.max_failed_share),
+        ];
+        for (key, share) in shares {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(invalid(key, share, "a share from 0 to 1"));
+            }
+        }
+        let AdditiveConfig { noise, music, babble, .. } = &self.additive;
+        let weights = [("noise", noise.weight), ("music", music.weight), ("babble", babble.weight)];
+        for (kind, weight) in weights {
+            if !(weight >= 0.0 && weight.is_finite()) {
+                return Err(invalid(&format!("additive.{kind}.weight"), weight, "0 or more"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_ranges(&self) -> Result<()> {
+        let AdditiveConfig { count, noise, music, babble, .. } = &self.additive;
+        let ranges = [
+            ("additive.noise.snr_db", noise.snr_db, -60.0, 100.0),
+            ("additive.music.snr_db", music.snr_db, -60.0, 100.0),
+            ("additive.babble.snr_db", babble.snr_db, -60.0, 100.0),
+            ("gain.gain_db", self.gain.gain_db, -100.0, 100.0),
+            ("clipping.level", self.clipping.level, 0.001, 1.0),
+        ];
+        for (key, [low, high], least, most) in ranges {
+            if !(least <= low && low <= high && high <= most) {
+                let expected = format!("two numbers in ascending order from {least} to {most}");
+                return Err(invalid(key, format!("[{low}, {high}]"), expected));
+            }
+        }
+        for (key, [low, high]) in [("additive.count", *count), ("additive.babble.talkers", babble.talkers)] {
+            if !(1 <= low && low <= high && high <= 100) {
+                let expected = "two whole numbers in ascending order from 1 to 100";
+                return Err(invalid(key, format!("[{low}, {high}]"), expected));
+            }
+        }
+        let factors = &self.speed.factors;
+        // Thousandths make the rate conversions; what they cannot tell apart would be the same voice under two labels.
+        let exact =
+            |factor: &f64| speed::FACTORS.contains(factor) && (factor * 1000.0).round() / 1000.0 == *factor;
+        let distinct = factors.iter().enumerate().all(|(i, f)| *f != 1.0 && !factors[..i].contains(f));
+        if factors.is_empty() || !factors.iter().all(exact) || !distinct {
+            let expected = "different factors from 0.5 to 2, without 1, of three decimals at most";
+            return Err(invalid("speed.factors", format!("{factors:?}"), expected));
+        }
+        match &self.reverb.simulated {
+            Some(simulated) if simulated.rooms == 0 => Err(invalid(
+                "reverb.simulated.rooms",
+                0,
+                "1 or more; leave the section out for no simulated rooms",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_compat(&self) -> Result<()> {
+        let lists = [
+            ("additive.noise.list", &self.additive.noise.list),
+            ("additive.music.list", &self.additive.music.list),
+            ("reverb.list", &self.reverb.list),
+        ];
+        if let Some((key, _)) = lists.into_iter().find(|(_, list)| list.is_none()) {
+            return Err(invalid(key, "absent", "a list of files: the baseline (compat) uses all three"));
+        }
+        // Whatever else is set would be ignored, which its author should know.
+        let with_lists = AugmentConfig {
+            compat: true,
+            reverb: ReverbConfig { list: self.reverb.list.clone(), ..Default::default() },
+            additive: AdditiveConfig {
+                noise: NoiseConfig { list: self.additive.noise.list.clone(), ..Default::default() },
+                music: MusicConfig { list: self.additive.music.list.clone(), ..Default::default() },
+                ..Default::default()
+            },
+            sound_cache_mib: self.sound_cache_mib,
+            rir_cache_mib: self.rir_cache_mib,
+            max_failed_share: self.max_failed_share,
+            ..Default::default()
+        };
+        if *self != with_lists {
+            let expected =
+                "false, or nothing else beside the three lists: the baseline's steps and shares are fixed";
+            return Err(invalid("compat", "true", expected));
+        }
+        Ok(())
+    }
+}
+
+fn invalid(key: &str, found: impl ToString, expected: impl Into<String>) -> Error {
+    Error::Config { key: key.to_string(), found: found.to_string(), expected: expected.into() }
+}

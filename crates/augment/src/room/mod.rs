@@ -1,0 +1,264 @@
+//! Simulated rooms: impulse responses of shoebox rooms by the image-source method (Allen & Berkley 1979),
+//! fast enough to make a new room for a training utterance, so that nobody needs a corpus of measured
+//! responses.
+//!
+//! A [`Room`] is data: size, reverberation time, and where source and microphone are.
+//! [`Room::impulse_response`] makes its response; [`Simulation`] has the options. [`RoomRanges`] draws rooms.
+//!
+//! ```
+//! use ffsvc_augment::room::Room;
+//!
+//! let room = Room {
+//!     size_m: [6.0, 5.0, 3.0],
+//!     rt60_s: 0.4,
+//!     source_m: [1.5, 2.0, 1.6],
+//!     microphone_m: [4.5, 2.0, 0.8],
+//! };
+//! let response = room.impulse_response(16_000)?;
+//! // The direct sound arrives first, with the pressure 1 / (4 pi d).
+//! let direct = room.direct_path(16_000).round() as usize;
+//! assert!(response[direct].abs() > 0.01 && response[direct - 20].abs() < 0.001);
+//! # Ok::<(), ffsvc_augment::room::Error>(())
+//! ```
+//!
+//! # The model, and what it leaves out
+//! - Six flat walls with one absorption for all frequencies, found from the reverberation time by
+//!   [`Absorption`].
+//! - Source and microphone have no direction. A talker who turns their back differs from one who faces the
+//!   microphone by the distance alone; with a source of all directions that is right for the low frequencies
+//!   only.
+//! - The air absorbs nothing. At 20 degrees Celsius and 50 % humidity it would take some 0.03 dB a metre at
+//!   4 kHz and 0.1 dB at 8 kHz: 2 and 7 dB of what arrives after 0.2 s.
+//! - The speed of sound is [`SPEED_OF_SOUND`].
+//! - Fractional delays are sincs of 81 taps with a Hann window, as in pyroomacoustics.
+//! - All images being positive, they pile up at low frequencies; Allen & Berkley's own high-pass of 100 Hz
+//!   removes that.
+//! - From the mixing time on, noise with the energy of the images replaces them by default ([`Late`]): that
+//!   is 4 to 15 times as fast, and has no sweeping echoes, which regular images have and rooms do not.
+//!
+//! # Figures
+//! One core of a 2-core server, a room of 90 m3 at 16 kHz: 0.24 ms for 0.3 s of reverberation and 0.31 ms for
+//! 0.6 s; with images alone 1.1 and 4.7 ms.
+//!
+//! Error of T30 (ISO 3382, from 5 ms after the direct sound on) beside the reverberation time asked for, mean
+//! and root mean square of 60 drawn rooms:
+//!
+//! | absorption | late: diffuse | late: images |
+//! | --- | --- | --- |
+//! | `decay` | +3 %, 4 % | +5 %, 6 % |
+//! | `sabine` | +12 %, 16 % | +13 %, 18 % |
+//! | `eyring` | +31 %, 33 % | +32 %, 34 % |
+//!
+//! With the options of pyroomacoustics, the responses of three rooms differ from its own by less than 0.3 %
+//! of their peak at every sample, and their energy decay by less than 0.01 dB down to -30 dB. The energy of
+//! the noise tails of 200 drawn rooms is that of the images in the mean (0.0 dB), 0.7 dB root mean square a
+//! room; fitting it to the images just before the mixing time made that no better.
+
+mod decay;
+mod error;
+mod images;
+mod late;
+mod ranges;
+
+use serde::{Deserialize, Serialize};
+
+pub use decay::Absorption;
+use decay::WallRates;
+pub use error::{Error, Result};
+pub use ranges::RoomRanges;
+
+/// Speed of sound in air of 20 degrees Celsius, in m/s.
+pub const SPEED_OF_SOUND: f64 = 343.0;
+/// The sample of a response at which the source emits: half the length of a fractional delay, so that no part
+/// of it is cut off. The direct sound follows after the distance ([`Room::direct_path`]).
+pub const TIME_ZERO: usize = 40;
+
+/// Largest share of the energy that the walls may absorb.
+const MAX_ABSORPTION: f64 = 0.99;
+/// Sides of a room, in m.
+const SIZE_M: [f64; 2] = [0.5, 1000.0];
+/// Reverberation times, in s.
+const RT60_S: [f64; 2] = [0.01, 10.0];
+/// Sample rates, in Hz.
+const SAMPLE_RATES: [u32; 2] = [1000, 192_000];
+/// Smallest distance between source and microphone, in m.
+const MIN_DISTANCE_M: f64 = 0.01;
+/// Most image sources of one response; they take about a second.
+const MAX_IMAGES: f64 = 5e7;
+
+/// A shoebox room with a source and a microphone in it. One corner is the origin; z points upwards.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Room {
+    /// Length, width and height, in m; 0.5 to 1000 each.
+    pub size_m: [f64; 3],
+    /// Time in which the reverberation decays by 60 dB, in s; 0.01 to 10.
+    pub rt60_s: f64,
+    /// Place of the source, in m; strictly inside of the room.
+    pub source_m: [f64; 3],
+    /// Place of the microphone, in m; strictly inside of the room.
+    pub microphone_m: [f64; 3],
+}
+
+/// How the late part of a response is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Late {
+    /// From the mixing time on (16,000 images a second: `5.6 sqrt(V)` ms, plus the direct path and 10 ms),
+    /// Gaussian noise with the energy envelope of the images. It is seeded from the room, so that a room has
+    /// one response. Default.
+    #[default]
+    Diffuse,
+    /// Image sources for the whole reverberation time: the method as published, for comparison with other
+    /// programs.
+    Images,
+}
+
+/// Options of the simulation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Simulation {
+    /// Formula that gives the absorption of the walls. Default `"decay"`.
+    pub absorption: Absorption,
+    /// How the late part is made. Default `"diffuse"`.
+    pub late: Late,
+    /// Cut-off of Allen & Berkley's high-pass, in Hz; 0 for none. Default 100, as in their paper. Without it
+    /// the early part has a build-up below some 100 Hz that the noise of a diffuse late part does not
+    /// continue.
+    pub high_pass_hz: f64,
+}
+
+impl Default for Simulation {
+    fn default() -> Self {
+        Self { absorption: Absorption::default(), late: Late::default(), high_pass_hz: 100.0 }
+    }
+}
+
+impl Room {
+    /// The response from the source to the microphone with the default [`Simulation`]: pressure at
+    /// `sample_rate` Hz for a pulse of a unit source, that is `1 / (4 pi d)` for the direct path alone. It
+    /// starts [`TIME_ZERO`] samples before the emission and ends `rt60_s` after the direct sound.
+    ///
+    /// # Errors
+    /// The room or the rate is out of its range, a place is not in the room, or the walls cannot absorb
+    /// enough.
+    pub fn impulse_response(&self, sample_rate: u32) -> Result<Vec<f32>> {
+        self.simulate(sample_rate, &Simulation::default())
+    }
+
+    /// [`impulse_response`](Self::impulse_response) with options.
+    ///
+    /// # Errors
+    /// As there; and a high-pass that is not below half the rate, or more images than can be simulated.
+    pub fn simulate(&self, sample_rate: u32, options: &Simulation) -> Result<Vec<f32>> {
+        let rates = WallRates::of_room(self.size_m);
+        let exponent = self.checked_exponent(options.absorption, &rates)?;
+        if !(SAMPLE_RATES[0]..=SAMPLE_RATES[1]).contains(&sample_rate) {
+            let expected = format!("{} to {} Hz", SAMPLE_RATES[0], SAMPLE_RATES[1]);
+            return Err(Error::value("sample_rate", sample_rate, expected));
+        }
+        let rate = f64::from(sample_rate);
+        if !(0.0..0.5 * rate).contains(&options.high_pass_hz) {
+            let expected = format!("0 (none) or less than half the sample rate, {} Hz", 0.5 * rate);
+            return Err(Error::value("high_pass_hz", options.high_pass_hz, expected));
+        }
+
+        let end_s = self.distance_m() / SPEED_OF_SOUND + self.rt60_s;
+        let length = TIME_ZERO + (end_s * rate) as usize + 1;
+        let mixing_s = match options.late {
+            Late::Diffuse => Some(late::mixing_time_s(self)).filter(|mixing_s| *mixing_s < end_s),
+            Late::Images => None,
+        };
+        // Images a little behind the mixing time still reach into the fade by their fractional delays.
+        let images_s = mixing_s.map_or(end_s, |mixing_s| mixing_s + TIME_ZERO as f64 / rate);
+        let reach_m = images_s * SPEED_OF_SOUND;
+        let volume: f64 = self.size_m.iter().product();
+        let num_images = 4.0 / 3.0 * std::f64::consts::PI * reach_m.powi(3) / volume;
+        if num_images > MAX_IMAGES {
+            return Err(Error::TooManyImages { found: num_images, limit: MAX_IMAGES });
+        }
+
+        let images_length = mixing_s.map_or(length, |s| length.min(TIME_ZERO + (s * rate) as usize + 1));
+        // The exponent is that of the energy, the pressure has half of it.
+        let reflection = (-0.5 * exponent).exp();
+        let mut response = images::response(self, sample_rate, reflection, reach_m, images_length);
+        high_pass(&mut response, options.high_pass_hz / rate);
+        if let Some(mixing_s) = mixing_s {
+            late::fade_out(&mut response, sample_rate, mixing_s);
+            let mut noise = late::noise(self, sample_rate, &rates, exponent, mixing_s, length);
+            high_pass(&mut noise, options.high_pass_hz / rate);
+            noise.iter_mut().zip(&response).for_each(|(sum, image)| *sum += image);
+            response = noise;
+        }
+        Ok(response)
+    }
+
+    /// The energy absorption of the walls that `formula` gives for this room, more than 0 and at most 0.99.
+    ///
+    /// # Errors
+    /// The room is out of range, or would have to absorb more.
+    pub fn absorption(&self, formula: Absorption) -> Result<f64> {
+        let exponent = self.checked_exponent(formula, &WallRates::of_room(self.size_m))?;
+        Ok(-(-exponent).exp_m1())
+    }
+
+    /// From source to microphone, in m.
+    pub fn distance_m(&self) -> f64 {
+        let squares = self.source_m.iter().zip(&self.microphone_m).map(|(s, m)| (s - m).powi(2));
+        squares.sum::<f64>().sqrt()
+    }
+
+    /// Where the direct sound has its peak in the response, in samples; between two of them as a rule.
+    pub fn direct_path(&self, sample_rate: u32) -> f64 {
+        TIME_ZERO as f64 + self.distance_m() / SPEED_OF_SOUND * f64::from(sample_rate)
+    }
+
+    /// `-ln(1 - absorption)` of a room that has been found valid.
+    fn checked_exponent(&self, formula: Absorption, rates: &WallRates) -> Result<f64> {
+        for length in self.size_m {
+            check_range("size_m", length, SIZE_M, "m")?;
+        }
+        check_range("rt60_s", self.rt60_s, RT60_S, "s")?;
+        for (field, place) in [("source_m", self.source_m), ("microphone_m", self.microphone_m)] {
+            for (axis, (found, size)) in ['x', 'y', 'z'].into_iter().zip(place.into_iter().zip(self.size_m)) {
+                if !(found > 0.0 && found < size) {
+                    return Err(Error::Outside { field, axis, found, size });
+                }
+            }
+        }
+        let distance = self.distance_m();
+        if distance < MIN_DISTANCE_M {
+            return Err(Error::TooClose { found: distance, minimum: MIN_DISTANCE_M });
+        }
+        let shortest = formula.shortest_rt60_s(MAX_ABSORPTION, rates);
+        if self.rt60_s < shortest {
+            return Err(Error::TooDead { found: self.rt60_s, shortest, size_m: self.size_m });
+        }
+        Ok(formula.exponent(self.rt60_s, rates))
+    }
+}
+
+/// `found` is a number in `range`.
+fn check_range(field: &'static str, found: f64, range: [f64; 2], unit: &str) -> Result<()> {
+    if (range[0]..=range[1]).contains(&found) {
+        return Ok(());
+    }
+    Err(Error::value(field, found, format!("{} to {} {unit}", range[0], range[1])))
+}
+
+/// The high-pass in Allen & Berkley's programme, with the cut-off as a share of the sample rate.
+fn high_pass(samples: &mut [f32], cut_off: f64) {
+    if cut_off == 0.0 {
+        return;
+    }
+    let w = 2.0 * std::f64::consts::PI * cut_off;
+    let r = (-w).exp();
+    let (b1, b2) = (2.0 * r * w.cos(), -r * r);
+    let (a1, a2) = (-(1.0 + r), r);
+    let (mut y1, mut y2) = (0.0, 0.0);
+    for sample in samples {
+        let y0 = b1 * y1 + b2 * y2 + f64::from(*sample);
+        *sample = (y0 + a1 * y1 + a2 * y2) as f32;
+        (y2, y1) = (y1, y0);
+    }
+}

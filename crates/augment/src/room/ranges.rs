@@ -1,0 +1,192 @@
+//! Ranges from which rooms are drawn.
+
+use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
+
+use super::decay::WallRates;
+use super::{Absorption, Error, MAX_ABSORPTION, MIN_DISTANCE_M, RT60_S, Result, Room, SIZE_M, check_range};
+
+/// Draws before ranges count as impossible.
+const ATTEMPTS: usize = 10_000;
+
+/// Ranges of rooms; every value is drawn uniformly between the two ends of its range, which may be equal.
+///
+/// A room is drawn in this order: one of the `distances_m`; then, again and again until everything fits, the
+/// distance within it, the size, the heights, and the direction from the source to the microphone; then where
+/// the pair is in the room, and the reverberation time. A long distance thus has larger rooms, while each of
+/// the distances keeps its share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoomRanges {
+    /// Length of the room, in m. Default 3 to 8.
+    pub length_m: [f64; 2],
+    /// Width of the room, in m. Default 3 to 6.
+    pub width_m: [f64; 2],
+    /// Height of the room, in m. Default 2.5 to 3.5.
+    pub height_m: [f64; 2],
+    /// Reverberation time, in s. Default 0.2 to 0.6.
+    pub rt60_s: [f64; 2],
+    /// Ranges of the distance from source to microphone, in m, each as likely as the others. Default one, 0.5
+    /// to 5.
+    pub distances_m: Vec<[f64; 2]>,
+    /// Height of the source above the floor, in m. Default 1.1 to 1.7, from a seated to a standing talker.
+    pub source_height_m: [f64; 2],
+    /// Height of the microphone above the floor, in m. Default 0.5 to 1.5.
+    pub microphone_height_m: [f64; 2],
+    /// Smallest distance of source and microphone from every wall, floor and ceiling, in m. Default 0.3.
+    pub wall_distance_m: f64,
+}
+
+impl Default for RoomRanges {
+    fn default() -> Self {
+        Self {
+            length_m: [3.0, 8.0],
+            width_m: [3.0, 6.0],
+            height_m: [2.5, 3.5],
+            rt60_s: [0.2, 0.6],
+            distances_m: vec![[0.5, 5.0]],
+            source_height_m: [1.1, 1.7],
+            microphone_height_m: [0.5, 1.5],
+            wall_distance_m: 0.3,
+        }
+    }
+}
+
+impl RoomRanges {
+    /// The distances of the FFSVC recordings: 0.25 m, 1 m, 3 m and 5 m in front of the talker, 3 m to the
+    /// left and to the right (L3M, R3M), 1.5 m behind (-1.5M), each as likely as the others. Sources here
+    /// have no direction, so that front, sides and back differ by the distance alone; 3 m, with its three
+    /// places, is drawn most often.
+    ///
+    /// The rooms are those of [`default`](Self::default), but long enough for 5 m.
+    pub fn ffsvc() -> Self {
+        Self {
+            length_m: [5.5, 9.0],
+            width_m: [3.5, 7.0],
+            distances_m: [0.25, 1.0, 3.0, 5.0, 3.0, 3.0, 1.5].map(|d| [d, d]).into(),
+            ..Self::default()
+        }
+    }
+
+    /// Checks that every range is one, and that rooms can have it.
+    ///
+    /// # Errors
+    /// The first field that is impossible, by name: the ends of a range in the wrong order or out of bounds,
+    /// heights that the lowest room does not have, a distance longer than the largest room or shorter than
+    /// the heights allow, or a reverberation time too short for the largest room.
+    pub fn validate(&self) -> Result<()> {
+        let sizes = [("length_m", self.length_m), ("width_m", self.width_m), ("height_m", self.height_m)];
+        for (field, range) in sizes {
+            check_ends(field, range, SIZE_M, "m")?;
+        }
+        check_ends("rt60_s", self.rt60_s, RT60_S, "s")?;
+        let narrowest = sizes.iter().fold(f64::INFINITY, |narrowest, (_, range)| narrowest.min(range[0]));
+        if !(self.wall_distance_m > 0.0 && 2.0 * self.wall_distance_m < narrowest) {
+            let expected = format!("more than 0 and less than half the smallest room side, {narrowest} m");
+            return Err(Error::value("wall_distance_m", self.wall_distance_m, expected));
+        }
+        let heights = [self.wall_distance_m, self.height_m[0] - self.wall_distance_m];
+        check_ends(
+            "source_height_m",
+            self.source_height_m,
+            heights,
+            "m (wall_distance_m from floor and ceiling)",
+        )?;
+        check_ends(
+            "microphone_height_m",
+            self.microphone_height_m,
+            heights,
+            "m (wall_distance_m from floor and ceiling)",
+        )?;
+        self.check_distances()?;
+        let largest = sizes.map(|(_, range)| range[1]);
+        let shortest = Absorption::default().shortest_rt60_s(MAX_ABSORPTION, &WallRates::of_room(largest));
+        if self.rt60_s[0] < shortest {
+            return Err(Error::TooDead { found: self.rt60_s[0], shortest, size_m: largest });
+        }
+        Ok(())
+    }
+
+    fn check_distances(&self) -> Result<()> {
+        if self.distances_m.is_empty() {
+            return Err(Error::value("distances_m", "[]", "at least one range, such as [[0.5, 5.0]]"));
+        }
+        let (source, microphone) = (self.source_height_m, self.microphone_height_m);
+        // How far apart the heights are at least (0 where their ranges overlap), and at most.
+        let least = (source[0] - microphone[1]).max(microphone[0] - source[1]).max(0.0);
+        let most = (source[1] - microphone[0]).max(microphone[1] - source[0]);
+        let [length, width] =
+            [self.length_m, self.width_m].map(|range| range[1] - 2.0 * self.wall_distance_m);
+        let longest = (length * length + width * width + most * most).sqrt();
+        for range in &self.distances_m {
+            check_ends("distances_m", *range, [MIN_DISTANCE_M, SIZE_M[1]], "m")?;
+            if range[0] >= longest {
+                let expected =
+                    format!("less than {longest:.3} m, which the largest room has between its walls");
+                return Err(Error::value("distances_m", format!("{range:?}"), expected));
+            }
+            if range[1] <= least {
+                let expected = format!("more than {least:.3} m, the difference of the nearest heights");
+                return Err(Error::value("distances_m", format!("{range:?}"), expected));
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws a room: the same one from the same random stream.
+    ///
+    /// # Errors
+    /// Ranges that [`validate`](Self::validate) refuses, and distances that fit into next to no room: none of
+    /// 10,000 draws.
+    pub fn draw(&self, random: &mut impl Rng) -> Result<Room> {
+        self.validate()?;
+        let distances = self.distances_m[random.random_range(0..self.distances_m.len())];
+        for _ in 0..ATTEMPTS {
+            let distance = uniform(distances, random);
+            let size_m = [self.length_m, self.width_m, self.height_m].map(|range| uniform(range, random));
+            let source_height = uniform(self.source_height_m, random);
+            let microphone_height = uniform(self.microphone_height_m, random);
+            let angle = random.random::<f64>() * std::f64::consts::TAU;
+
+            let rise = microphone_height - source_height;
+            let horizontal = (distance * distance - rise * rise).sqrt();
+            if horizontal.is_nan() {
+                continue;
+            }
+            let way = [horizontal * angle.cos(), horizontal * angle.sin()];
+            // The source's places from which the microphone is in the room as well.
+            let places: [[f64; 2]; 2] = std::array::from_fn(|axis| {
+                let wall = self.wall_distance_m;
+                [wall + (-way[axis]).max(0.0), size_m[axis] - wall - way[axis].max(0.0)]
+            });
+            if places.iter().any(|[low, high]| low > high) {
+                continue;
+            }
+            let [x, y] = places.map(|range| uniform(range, random));
+            return Ok(Room {
+                size_m,
+                rt60_s: uniform(self.rt60_s, random),
+                source_m: [x, y, source_height],
+                microphone_m: [x + way[0], y + way[1], microphone_height],
+            });
+        }
+        let expected = format!("a distance that fits into the rooms drawn; none of {ATTEMPTS} had it");
+        Err(Error::value("distances_m", format!("{distances:?}"), expected))
+    }
+}
+
+/// Uniform between the ends, which may be equal.
+fn uniform([low, high]: [f64; 2], random: &mut impl Rng) -> f64 {
+    low + (high - low) * random.random::<f64>()
+}
+
+/// A range whose ends are in order and within `bounds`.
+fn check_ends(field: &'static str, range: [f64; 2], bounds: [f64; 2], unit: &str) -> Result<()> {
+    for end in range {
+        check_range(field, end, bounds, unit)?;
+    }
+    if range[0] > range[1] {
+        return Err(Error::value(field, format!("{range:?}"), "the smaller end first"));
+    }
+    Ok(())
+}
