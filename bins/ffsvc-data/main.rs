@@ -1,5 +1,6 @@
 //! `ffsvc-data`: data directories and the lists around them.
 
+mod augment;
 mod check;
 mod reshape;
 mod speakers;
@@ -46,6 +47,7 @@ enum Command {
     #[command(name = "spk2utt-to-utt2spk")]
     Spk2uttToUtt2spk(speakers::Spk2uttToUtt2spk),
     Synth(synth::Synth),
+    Augment(augment::Augment),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
             Command::Utt2spkToSpk2utt(args) => args.run(json),
             Command::Spk2uttToUtt2spk(args) => args.run(json),
             Command::Synth(args) => args.run(json),
+            Command::Augment(args) => args.run(json),
         }
     })
 }

@@ -1,5 +1,6 @@
-//! `ffsvc-train` and `ffsvc-extract` from end to end, on a synthetic corpus of a few seconds.
+//! `ffsvc-train`, `ffsvc-extract` and `ffsvc-data augment` from end to end, on a synthetic corpus of a few seconds.
 
+mod augmentation;
 mod extraction;
 mod programs;
 mod training;

@@ -41,7 +41,7 @@ impl UsageError {
 pub struct Failed;
 
 /// The program was asked to stop, brought its work to a safe point and said so. [`run`] ends the program with
-/// [`EXIT_STATUS`](crate::interrupt::EXIT_STATUS) and prints nothing more.
+/// [`EXIT_STATUS`] and prints nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted;

@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, bounded};
-use ffsvc_features::Scratch;
 
-use crate::data_set::BatchMaker;
+use crate::data_set::{BatchMaker, Scratch};
 use crate::error::{Error, Result};
 use crate::sampler::EpochPlan;
 
@@ -20,7 +19,7 @@ pub struct Batch {
     pub num_mels: usize,
     /// Columns of each feature matrix.
     pub num_frames: usize,
-    /// Speaker index of each utterance.
+    /// Class of each utterance: its speaker's index, or that of the speaker at another speed.
     pub labels: Vec<i64>,
     /// Index into the training set of each utterance.
     pub members: Vec<u32>,

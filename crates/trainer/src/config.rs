@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ffsvc_audio::{Channel, ReadOptions};
-use ffsvc_augment::SpecAugment;
+use ffsvc_augment::AugmentConfig;
 use ffsvc_features::FrontEndConfig;
 use ffsvc_kaldi_io::OpenOptions;
 use ffsvc_models::{HeadConfig, ModelConfig};
@@ -83,15 +83,6 @@ impl DataConfig {
     pub fn open_options(&self) -> OpenOptions {
         OpenOptions { allow_pipes: self.allow_pipes }
     }
-}
-
-/// Section `[augment]`.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AugmentConfig {
-    /// `[augment.spec_augment]`: masks on the features. Absent: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub spec_augment: Option<SpecAugment>,
 }
 
 /// Section `[train]`.
@@ -182,15 +173,7 @@ impl ExperimentConfig {
                 expected: "a probability between 0 and 1".into(),
             });
         }
-        if let Some(masks) = &self.augment.spec_augment
-            && !(0.0..=1.0).contains(&masks.probability)
-        {
-            return Err(Error::Config {
-                key: "augment.spec_augment.probability",
-                found: masks.probability.to_string(),
-                expected: "a share from 0 to 1".into(),
-            });
-        }
+        self.augment.check().map_err(Error::Augment)?;
         self.data.read_options(self.features.sample_rate).map(drop)
     }
 
@@ -220,6 +203,9 @@ impl ExperimentConfig {
             config.train.prefetch = defaults.prefetch;
             config.train.checkpoint_steps = defaults.checkpoint_steps;
             config.train.keep = defaults.keep;
+            let augment = AugmentConfig::default();
+            config.augment.sound_cache_mib = augment.sound_cache_mib;
+            config.augment.rir_cache_mib = augment.rir_cache_mib;
             if !config.schedule.kind.looks_ahead() {
                 config.train.epochs = defaults.epochs;
             }

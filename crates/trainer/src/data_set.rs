@@ -1,16 +1,19 @@
 //! The utterances that a model is trained on, and the crops taken from them.
 
+use std::path::PathBuf;
+
 use ffsvc_audio::ReadOptions;
+use ffsvc_augment::{Plan, apply_masks, speed};
 use ffsvc_extraction::read_audio_crop;
-use ffsvc_features::{FrontEnd, Scratch};
+use ffsvc_features::FrontEnd;
 use ffsvc_kaldi_io::{DataDir, WavSource};
 use rand::RngExt;
 
+use crate::augmentation::Augmentation;
 use crate::batch::Batch;
 use crate::config::DataConfig;
 use crate::error::{Error, Result};
 use crate::random::{Purpose, stream};
-use ffsvc_augment::SpecAugment;
 
 /// One recording and its speaker.
 #[derive(Debug, Clone)]
@@ -19,7 +22,7 @@ pub struct TrainingUtterance {
     pub id: String,
     /// Where its audio is.
     pub source: WavSource,
-    /// Index into [`TrainingSet::speakers`].
+    /// Index of its speaker in [`TrainingSet::speakers`].
     pub label: u32,
 }
 
@@ -66,17 +69,21 @@ impl TrainingSet {
         Ok(Self { utterances, speakers, read: config.read_options(sample_rate)? })
     }
 
-    /// A number that changes when an utterance, its speaker or the order changes (FNV-1a). A resumed run
-    /// compares it, because the same step must see the same batch.
-    pub fn fingerprint(&self) -> u64 {
+    /// A number that changes when an utterance, its speaker, an order or a sound for augmentation changes
+    /// (FNV-1a). A resumed run compares it, because the same step must see the same batch.
+    pub fn fingerprint(&self, sounds: &[PathBuf]) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for utterance in &self.utterances {
-            let speaker = &self.speakers[utterance.label as usize];
-            let label = utterance.label.to_le_bytes();
-            let fields = [utterance.id.as_bytes(), b"\t", speaker.as_bytes(), &label];
-            for &byte in fields.into_iter().flatten() {
+        let mut take = |fields: &[&[u8]]| {
+            for &byte in fields.iter().copied().flatten() {
                 hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
             }
+        };
+        for utterance in &self.utterances {
+            let speaker = &self.speakers[utterance.label as usize];
+            take(&[utterance.id.as_bytes(), b"\t", speaker.as_bytes(), &utterance.label.to_le_bytes()]);
+        }
+        for sound in sounds {
+            take(&[sound.as_os_str().as_encoded_bytes(), b"\n"]);
         }
         hash
     }
@@ -90,7 +97,14 @@ pub struct BatchMaker {
     crop_samples: usize,
     num_frames: usize,
     seed: u64,
-    spec_augment: Option<SpecAugment>,
+    augmentation: Option<Augmentation>,
+}
+
+/// Working memory of one worker.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    front_end: ffsvc_features::Scratch,
+    augment: ffsvc_augment::Scratch,
 }
 
 impl BatchMaker {
@@ -103,7 +117,7 @@ impl BatchMaker {
         front_end: FrontEnd,
         max_frames: usize,
         seed: u64,
-        spec_augment: Option<SpecAugment>,
+        augmentation: Option<Augmentation>,
     ) -> Result<Self> {
         let crop_samples = samples_for_frames(&front_end, max_frames).ok_or_else(|| Error::Config {
             key: "train.max_frames",
@@ -114,12 +128,17 @@ impl BatchMaker {
             ),
         })?;
         let num_frames = front_end.num_frames(crop_samples);
-        Ok(Self { set, front_end, crop_samples, num_frames, seed, spec_augment })
+        Ok(Self { set, front_end, crop_samples, num_frames, seed, augmentation })
     }
 
     /// The data.
     pub fn set(&self) -> &TrainingSet {
         &self.set
+    }
+
+    /// What is done to the crops, if anything.
+    pub fn augmentation(&self) -> Option<&Augmentation> {
+        self.augmentation.as_ref()
     }
 
     /// Frames of every crop.
@@ -137,33 +156,39 @@ impl BatchMaker {
     /// # Errors
     /// Audio that cannot be read or is unusable, with the utterance's id.
     pub fn make(&self, epoch: usize, members: &[u32], scratch: &mut Scratch) -> Result<Batch> {
-        let item = self.num_mels() * self.num_frames;
+        let (num_mels, num_frames) = (self.num_mels(), self.num_frames);
+        let item = num_mels * num_frames;
         let mut features = vec![0.0; members.len() * item];
+        let mut labels = Vec::with_capacity(members.len());
         for (&index, out) in members.iter().zip(features.chunks_exact_mut(item)) {
             let utterance = &self.set.utterances[index as usize];
-            let samples = self.crop(utterance, epoch)?;
-            self.front_end
-                .compute_into(scratch, &samples, out)
-                .map_err(|source| Error::Features { utterance: utterance.id.clone(), source })?;
-            if let Some(masks) = &self.spec_augment {
-                let mut random = stream(self.seed, Purpose::SpecAugment, epoch, &utterance.id);
-                masks.apply(out, self.num_frames, &mut random);
+            let plan = match &self.augmentation {
+                Some(augmentation) => augmentation.plan(utterance, epoch, num_mels, num_frames),
+                None => Plan::default(),
+            };
+            let mut samples =
+                self.crop(utterance, epoch, speed::source_len(plan.speed, self.crop_samples))?;
+            let mut label = utterance.label as usize;
+            if let Some(augmentation) = &self.augmentation {
+                augmentation.apply(&plan, utterance, &mut samples, &mut scratch.augment)?;
+                label = augmentation.class(utterance, &plan);
             }
+            // Not every length can be met by a change of speed: there may be a sample too many.
+            samples.truncate(self.crop_samples);
+            self.front_end
+                .compute_into(&mut scratch.front_end, &samples, out)
+                .map_err(|source| Error::Features { utterance: utterance.id.clone(), source })?;
+            apply_masks(out, num_frames, &plan.masks);
+            labels.push(label as i64);
         }
-        Ok(Batch {
-            features,
-            num_mels: self.num_mels(),
-            num_frames: self.num_frames,
-            labels: members.iter().map(|&i| i64::from(self.set.utterances[i as usize].label)).collect(),
-            members: members.to_vec(),
-        })
+        Ok(Batch { features, num_mels, num_frames, labels, members: members.to_vec() })
     }
 
     /// The baseline's crop (dataset.py `_get_sample`): a uniform random start in a longer recording; a
     /// shorter one is repeated until it is long enough.
-    fn crop(&self, utterance: &TrainingUtterance, epoch: usize) -> Result<Vec<f32>> {
+    fn crop(&self, utterance: &TrainingUtterance, epoch: usize, num_samples: usize) -> Result<Vec<f32>> {
         let place: f64 = stream(self.seed, Purpose::Crop, epoch, &utterance.id).random();
-        read_audio_crop(&utterance.source, place, self.crop_samples, &self.set.read)
+        read_audio_crop(&utterance.source, place, num_samples, &self.set.read)
             .map_err(|source| Error::Audio { utterance: utterance.id.clone(), source })
     }
 }

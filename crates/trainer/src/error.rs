@@ -45,6 +45,9 @@ pub enum Error {
         #[source]
         source: ffsvc_features::Error,
     },
+    /// Augmentation is set up wrongly, or too many of its sounds cannot be read.
+    #[error(transparent)]
+    Augment(ffsvc_augment::Error),
     /// The front end's options are wrong.
     #[error("config: section [features]")]
     FrontEnd(#[source] ffsvc_features::Error),

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![recursion_limit = "256"]
 
+mod augmentation;
+mod augmented_copy;
 mod batch;
 mod checkpoint;
 mod config;
@@ -15,10 +17,12 @@ mod sampler;
 mod schedule;
 mod validation;
 
+pub use augmentation::Augmentation;
+pub use augmented_copy::{AugmentedCopy, plan_line};
 pub use batch::Batch;
 pub use checkpoint::{ExperimentDir, Progress};
-pub use config::{AugmentConfig, DataConfig, ExperimentConfig, TrainConfig, ValidationConfig};
-pub use data_set::{BatchMaker, TrainingSet, TrainingUtterance};
+pub use config::{DataConfig, ExperimentConfig, TrainConfig, ValidationConfig};
+pub use data_set::{BatchMaker, Scratch, TrainingSet, TrainingUtterance};
 pub use error::{Error, Result};
 pub use event::{Event, Observer};
 pub use network::Network;

@@ -20,6 +20,10 @@ pub enum Purpose {
     Dropout,
     /// Masks on a training crop's features.
     SpecAugment,
+    /// What else is done to a training crop.
+    Augment,
+    /// The simulated rooms of a run.
+    Rooms,
 }
 
 /// The seed of a stream, from everything that identifies it (FNV-1a over its fields, finished by SplitMix64).

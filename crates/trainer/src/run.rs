@@ -11,6 +11,7 @@ use ffsvc_features::FrontEnd;
 use ffsvc_models::ModelInfo;
 use serde::Serialize;
 
+use crate::augmentation::{Augmentation, class_names};
 use crate::batch::{Batch, Extent, Loader};
 use crate::checkpoint::{ExperimentDir, Progress};
 use crate::config::ExperimentConfig;
@@ -62,6 +63,8 @@ pub struct Run {
     optimizer: ModuleOptimizer,
     schedule: Schedule,
     maker: Arc<BatchMaker>,
+    /// Names of the head's rows.
+    classes: Vec<String>,
     validation: Option<Validation>,
     progress: Progress,
     log: EventLog,
@@ -86,11 +89,15 @@ impl Run {
         let front_end = FrontEnd::new(&config.features).map_err(Error::FrontEnd)?;
         let num_mels = front_end.num_mels();
         let seed = config.train.seed;
-        let fingerprint = format!("{:016x}", set.fingerprint());
-        let speakers = set.speakers.clone();
+        let augment = &config.augment;
+        let augmentation = (augment.changes_samples() || augment.spec_augment.is_some())
+            .then(|| Augmentation::open(augment, &set, config.features.sample_rate, seed))
+            .transpose()?;
+        let sounds = augmentation.as_ref().map_or(&[][..], Augmentation::sounds);
+        let fingerprint = format!("{:016x}", set.fingerprint(sounds));
+        let classes = class_names(augment, &set.speakers);
         let num_utterances = set.utterances.len();
-        let maker =
-            BatchMaker::new(set, front_end, config.train.max_frames, seed, config.augment.spec_augment)?;
+        let maker = BatchMaker::new(set, front_end, config.train.max_frames, seed, augmentation)?;
         if maker.num_frames() < config.model.min_frames() {
             return Err(Error::Config {
                 key: "train.max_frames",
@@ -140,16 +147,16 @@ impl Run {
             Beginning::Fresh => {
                 device.seed(stream_seed(seed, Purpose::Initialisation, 0, "network"));
                 let model = config.model.init(num_mels, &device)?;
-                let head = config.head.init(config.model.embedding_size(), speakers.len(), &device);
+                let head = config.head.init(config.model.embedding_size(), classes.len(), &device);
                 (Network { model, head }, optimizer, fresh_progress)
             }
             Beginning::From { model, with_head } => {
-                let network = fine_tune_network(config, model, *with_head, &speakers, &device)?;
+                let network = fine_tune_network(config, model, *with_head, &classes, &device)?;
                 (network, optimizer, fresh_progress)
             }
         };
         if progress.step == 0 {
-            let info = model_info(config, &progress, &speakers);
+            let info = model_info(config, &progress, &classes);
             ffsvc_models::save_model(dir.initial_model(), &network.model, Some(&network.head), &info)?;
         }
         ffsvc_atomic_file::write(dir.config(), config.to_toml()?)
@@ -163,6 +170,7 @@ impl Run {
             optimizer,
             schedule,
             maker: Arc::new(maker),
+            classes,
             validation,
             progress,
             log,
@@ -213,7 +221,7 @@ impl Run {
             steps_per_epoch,
             epochs: self.config.train.epochs,
             utterances: set.utterances.len(),
-            speakers: set.speakers.len(),
+            speakers: self.classes.len(),
             parameters: self.network.num_trainable(),
             version: env!("CARGO_PKG_VERSION").into(),
         };
@@ -295,6 +303,9 @@ impl Run {
     }
 
     fn end_epoch(&mut self, epoch: usize, observer: &mut dyn Observer) -> Result<()> {
+        if let Some((failed @ 1.., attempted)) = self.maker.augmentation().map(Augmentation::failures) {
+            tracing::warn!("so far {failed} of {attempted} crops went without a sound that cannot be read");
+        }
         let last = epoch == self.config.train.epochs;
         let due =
             self.config.validation.as_ref().is_some_and(|v| last || epoch.is_multiple_of(v.every_epochs));
@@ -311,7 +322,7 @@ impl Run {
     }
 
     fn checkpoint(&mut self, observer: &mut dyn Observer) -> Result<PathBuf> {
-        let info = model_info(&self.config, &self.progress, &self.maker.set().speakers);
+        let info = model_info(&self.config, &self.progress, &self.classes);
         let keep = self.config.train.keep;
         let path = self.dir.save(&self.network, &self.optimizer, &info, &self.progress, keep)?;
         self.tell(&Event::Checkpoint { step: self.progress.step, path: path.clone() }, observer)?;
