@@ -35,7 +35,7 @@ pub(crate) struct Augment {
     #[arg(value_name = "OUT", required_unless_present = "plan")]
     out: Option<PathBuf>,
 
-    /// TOML file with a section [augment]
+    /// TOML file with an `augment` section
     #[arg(long, value_name = "CONFIG")]
     config: PathBuf,
 
