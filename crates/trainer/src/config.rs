@@ -173,6 +173,8 @@ impl ExperimentConfig {
                 expected: "a probability between 0 and 1".into(),
             });
         }
+        self.model.validate()?;
+        self.head.validate()?;
         self.augment.check().map_err(Error::Augment)?;
         self.data.read_options(self.features.sample_rate).map(drop)
     }
