@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ffsvc_augment::AugmentConfig;
-use ffsvc_cli::{Progress, UsageError};
+use ffsvc_cli::Progress;
 use ffsvc_trainer::{AugmentedCopy, DataConfig, plan_line};
 use serde::{Deserialize, Serialize};
 
@@ -86,16 +86,14 @@ impl Augment {
             allow_pipes: self.allow_pipes,
         };
         let copy = AugmentedCopy::open(&data, &config, self.sample_rate, self.seed, self.epoch)?;
-        if self.plan {
+        // clap asks for one of OUT and --plan.
+        let Some(out) = self.out.filter(|_| !self.plan) else {
             for (utterance, plan) in copy.plans() {
                 println!("{}", plan_line(utterance, &plan)?);
             }
             return Ok(());
-        }
-        let Some(out) = self.out else {
-            return Err(UsageError::new("OUT is missing").into());
         };
-        let utterances = copy.plans().count();
+        let utterances = copy.num_utterances();
         let progress = Progress::begin(utterances as u64, "recordings");
         copy.write(&out, || progress.inc(1))?;
         progress.finish();

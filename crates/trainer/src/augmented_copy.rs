@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ffsvc_audio::{ReadOptions, SampleFormat, write_wav};
+use ffsvc_audio::{SampleFormat, write_wav};
 use ffsvc_augment::{AugmentConfig, Plan, Scratch};
 use ffsvc_extraction::read_audio;
-use ffsvc_kaldi_io::write_table;
+use ffsvc_kaldi_io::{Table, utt2spk_to_spk2utt, write_table};
 use rayon::prelude::*;
 
 use crate::augmentation::{Augmentation, class_names};
@@ -22,7 +22,6 @@ pub struct AugmentedCopy {
     set: TrainingSet,
     augmentation: Augmentation,
     classes: Vec<String>,
-    read: ReadOptions,
     sample_rate: u32,
     epoch: usize,
 }
@@ -44,7 +43,12 @@ impl AugmentedCopy {
         let config = AugmentConfig { spec_augment: None, ..config.clone() };
         let augmentation = Augmentation::open(&config, &set, sample_rate, seed)?;
         let classes = class_names(&config, &set.speakers);
-        Ok(Self { set, augmentation, classes, read: data.read_options(sample_rate)?, sample_rate, epoch })
+        Ok(Self { set, augmentation, classes, sample_rate, epoch })
+    }
+
+    /// Recordings to write.
+    pub fn num_utterances(&self) -> usize {
+        self.set.utterances.len()
     }
 
     /// Each utterance's id and plan, in the order of `wav.scp`.
@@ -85,24 +89,16 @@ impl AugmentedCopy {
 
         let mut recordings = BTreeMap::new();
         let mut speaker_of = BTreeMap::new();
-        let mut utterances_of: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (utterance, (path, class, _)) in self.set.utterances.iter().zip(&written) {
-            let speaker = self.classes[*class].as_str();
             recordings.insert(utterance.id.as_str(), path.display().to_string());
-            speaker_of.insert(utterance.id.as_str(), speaker);
-            utterances_of.entry(speaker).or_default().push(&utterance.id);
+            speaker_of.insert(utterance.id.as_str(), self.classes[*class].as_str());
         }
-        let utterances_of: Vec<(&str, String)> = utterances_of
-            .into_iter()
-            .map(|(speaker, mut utterances)| {
-                utterances.sort_unstable();
-                (speaker, utterances.join(" "))
-            })
-            .collect();
         let plans: String = written.iter().map(|(_, _, line)| format!("{line}\n")).collect();
         ffsvc_atomic_file::write(out.join("plans.jsonl"), plans).at(out.join("plans.jsonl"))?;
         write_table(out.join("utt2spk"), speaker_of)?;
-        write_table(out.join("spk2utt"), utterances_of)?;
+        let utt2spk = Table::read(out.join("utt2spk"))?;
+        let spk2utt = utt2spk_to_spk2utt(&utt2spk)?;
+        write_table(out.join("spk2utt"), spk2utt.iter().map(|(speaker, utts)| (*speaker, utts.join(" "))))?;
         // Last, because it makes the folder a data directory.
         write_table(&table, recordings)?;
         Ok(())
@@ -117,7 +113,7 @@ impl AugmentedCopy {
         let plan = self.plan(utterance);
         let audio =
             |source: ffsvc_extraction::Error| Error::Audio { utterance: utterance.id.clone(), source };
-        let mut samples = read_audio(&utterance.source, &self.read).map_err(audio)?.samples;
+        let mut samples = read_audio(&utterance.source, &self.set.read).map_err(audio)?.samples;
         self.augmentation.apply(&plan, utterance, &mut samples, scratch)?;
         // An utterance id may hold a slash; a file name may not.
         let path = folder.join(format!("{}.wav", utterance.id.replace(['/', '\\'], "_")));

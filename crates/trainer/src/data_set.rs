@@ -13,7 +13,7 @@ use crate::augmentation::Augmentation;
 use crate::batch::Batch;
 use crate::config::DataConfig;
 use crate::error::{Error, Result};
-use crate::random::{Purpose, stream};
+use crate::random::{Fnv1a, Purpose, stream};
 
 /// One recording and its speaker.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ pub struct TrainingSet {
     pub utterances: Vec<TrainingUtterance>,
     /// Speaker names: the index of a speaker is its line in `spk2utt`, as in the baseline.
     pub speakers: Vec<String>,
-    read: ReadOptions,
+    pub(crate) read: ReadOptions,
 }
 
 impl TrainingSet {
@@ -72,12 +72,8 @@ impl TrainingSet {
     /// A number that changes when an utterance, its speaker, an order or a sound for augmentation changes
     /// (FNV-1a). A resumed run compares it, because the same step must see the same batch.
     pub fn fingerprint(&self, sounds: &[PathBuf]) -> u64 {
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let mut take = |fields: &[&[u8]]| {
-            for &byte in fields.iter().copied().flatten() {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-            }
-        };
+        let mut hash = Fnv1a::default();
+        let mut take = |fields: &[&[u8]]| fields.iter().for_each(|field| hash.take(field));
         for utterance in &self.utterances {
             let speaker = &self.speakers[utterance.label as usize];
             take(&[utterance.id.as_bytes(), b"\t", speaker.as_bytes(), &utterance.label.to_le_bytes()]);
@@ -85,7 +81,7 @@ impl TrainingSet {
         for sound in sounds {
             take(&[sound.as_os_str().as_encoded_bytes(), b"\n"]);
         }
-        hash
+        hash.value()
     }
 }
 
