@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
 # Real speech: train on 125 speakers of speechocean762, verify 40 others.
 #
-#   recipes/speechocean762/run.sh --corpus DIR [--seed N] [--work DIR] [--stage N] [--stop-stage N]
-#                                 [--set section.key=value ...]
+#   recipes/speechocean762/run.sh --corpus DIR [--rooms DIR --noise DIR [--augment]]
+#                                 [--seed N] [--work DIR] [--stage N] [--stop-stage N] [--set section.key=value ...]
 #
-# DIR is speechocean762 as published (OpenSLR SLR101, https://www.openslr.org/101/): it holds
+# --corpus is speechocean762 as published (OpenSLR SLR101, https://www.openslr.org/101/): it holds
 # WAVE/SPEAKER0001/000010011.WAV and so on. A copy as flac/{train,dev}/0001/000010011.flac works too.
 # The lists beside this script say which utterances are used: 125 training speakers x 12, 40 other speakers x 12
 # with 2,640 target and 26,400 non-target trials.
 #
-# Stages: 1 data directories, 2 train, 3 extract, 4 score (untrained and trained; same-gender and cross-gender).
-# Results of three seeds are in README.md beside this file.
+# --rooms (impulse responses) and --noise (ESC-10) add a far-field evaluation: the enrolment recordings as they are, the
+# test recordings in a measured room with noise. --augment trains in rooms and noise too, in others: lists/ says which
+# files are for training and which for evaluation only, by name, and README.md where to get them.
+#
+# Stages: 1 data directories, 2 train, 3 extract, 4 score (untrained and trained; clean: all, same-gender and
+# cross-gender trials; far-field). Results of three seeds are in README.md beside this file.
 set -euo pipefail
 
 corpus=
@@ -18,6 +22,9 @@ stage=1
 stop_stage=4
 work=exp/speechocean762
 seed=1
+rooms=
+noise=
+augment=
 sets=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -26,6 +33,9 @@ while [ $# -gt 0 ]; do
         --stop-stage) stop_stage=$2; shift 2 ;;
         --work) work=$2; shift 2 ;;
         --seed) seed=$2; shift 2 ;;
+        --rooms) rooms=$2; shift 2 ;;
+        --noise) noise=$2; shift 2 ;;
+        --augment) augment=yes; shift ;;
         --set) sets+=(--set "$2"); shift 2 ;;
         -h|--help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "$0"; exit 0 ;;
         *) echo "run.sh: unknown option $1 (try --help)" >&2; exit 2 ;;
@@ -35,13 +45,37 @@ if [ -z "$corpus" ] || [ ! -d "$corpus" ]; then
     echo "run.sh: --corpus DIR is needed: download speechocean762 from https://www.openslr.org/101/ and unpack it" >&2
     exit 2
 fi
+for dir in "$rooms" "$noise"; do
+    if [ -n "$dir" ] && [ ! -d "$dir" ]; then
+        echo "run.sh: $dir is no directory" >&2
+        exit 2
+    fi
+done
+if [ "${rooms:+yes}" != "${noise:+yes}" ] || { [ -n "$augment" ] && [ -z "$rooms" ]; }; then
+    echo "run.sh: --rooms and --noise go together, and --augment needs both (see README.md beside this script)" >&2
+    exit 2
+fi
 corpus=$(cd "$corpus" && pwd)
+[ -z "$rooms" ] || rooms=$(cd "$rooms" && pwd)
+[ -z "$noise" ] || noise=$(cd "$noise" && pwd)
 
 cd "$(dirname "$0")/../.."
 recipe=recipes/speechocean762
 bin=${CARGO_TARGET_DIR:-target}/release
-exp=$work/resnet34-seed$seed
+config=resnet34
+[ -z "$augment" ] || config=resnet34-augmented
+exp=$work/$config-seed$seed
 run() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
+
+# The files under $1 whose names without extension are in the list $2.
+find_files() {
+    find "$1" -type f | sort | awk -v list="$2" '
+        BEGIN { while ((getline name < list) > 0) { wanted[name] = 1; missing++ } }
+        { name = $0; sub(/.*\//, "", name); sub(/\.[^.]*$/, "", name) }
+        name in wanted { print; delete wanted[name]; missing-- }
+        END { if (missing) { for (name in wanted) example = name
+              print "run.sh: " missing " files of " list " were not found, " example " for one" > "/dev/stderr"; exit 1 } }'
+}
 
 echo "Building the programs (the first time takes minutes)" >&2
 cargo build --release --workspace --locked --quiet
@@ -70,14 +104,28 @@ if run 1; then
          FILENAME ~ /utt2spk/ { speaker[$1] = $2; next }
          $1 == 1 || gender[speaker[$2]] != gender[speaker[$3]]' \
         $recipe/lists/spk2gender "$work/data/dev/utt2spk" "$work/data/dev/trials" > "$work/data/dev/trials-cross-gender"
+    if [ -n "$rooms" ]; then
+        mkdir -p "$work/data/lists"
+        for use in train evaluation; do
+            find_files "$rooms" $recipe/lists/rooms-$use > "$work/data/lists/rooms-$use"
+            find_files "$noise" $recipe/lists/noise-$use > "$work/data/lists/noise-$use"
+        done
+        "$bin/ffsvc-data" augment "$work/data/dev" "$work/data/dev-far" --config $recipe/far-field.toml --seed 9 \
+            --set augment.reverb.list="$work/data/lists/rooms-evaluation" \
+            --set augment.additive.noise.list="$work/data/lists/noise-evaluation"
+    fi
 fi
 
 if run 2; then
     echo "Stage 2: train $exp"
     resume=()
     [ -d "$exp/checkpoints" ] && [ -n "$(ls "$exp/checkpoints")" ] && resume=(--resume)
+    if [ -n "$augment" ]; then
+        sets+=(--set augment.reverb.list="$work/data/lists/rooms-train")
+        sets+=(--set augment.additive.noise.list="$work/data/lists/noise-train")
+    fi
     begun=$SECONDS
-    "$bin/ffsvc-train" $recipe/resnet34.toml "$exp" --set data.train="$work/data/train" \
+    "$bin/ffsvc-train" $recipe/$config.toml "$exp" --set data.train="$work/data/train" \
         --set train.seed="$seed" ${sets[@]+"${sets[@]}"} ${resume[@]+"${resume[@]}"}
     # A resumed run cannot tell how long the first part took.
     [ ${#resume[@]} -gt 0 ] || echo $(((SECONDS - begun + 30) / 60)) > "$exp/minutes"
@@ -86,7 +134,9 @@ fi
 if run 3; then
     echo "Stage 3: extract"
     for model in initial final; do
-        "$bin/ffsvc-extract" --model "$exp/$model.safetensors" "$work/data/dev" "$exp/dev-$model.ark"
+        for set in dev ${rooms:+dev-far}; do
+            "$bin/ffsvc-extract" --model "$exp/$model.safetensors" "$work/data/$set" "$exp/$set-$model.ark"
+        done
     done
 fi
 
@@ -96,14 +146,18 @@ if run 4; then
     for model in initial final; do
         name=untrained
         [ $model = final ] && name=trained
-        for trials in trials trials-same-gender trials-cross-gender; do
-            "$bin/ffsvc-score" --trials "$work/data/dev/$trials" --embeddings "$exp/dev-$model.scp" \
-                --report "$exp/result-$model-$trials.json" |
-                awk -v name=$name -v list=$trials '/^counts/ { target = $4; nontarget = $6 }
+        score() { # name, trial list, more options
+            "$bin/ffsvc-score" --trials "$work/data/dev/$2" --report "$exp/result-$model-$1.json" "${@:3}" |
+                awk -v name=$name -v list="$1" '/^counts/ { target = $4; nontarget = $6 }
                     /^EER/ { eer = $2 } /^minDCF.*P_target 0.01,/ { dcf = $2 }
-                    END { sub(/^trials-?/, "", list); if (list == "") list = "all"
-                          printf "%-12s %-14s %8d %10d %8.2f %% %14.4f\n", name, list, target, nontarget, eer, dcf }'
-        done
+                    END { printf "%-12s %-14s %8d %10d %8.2f %% %14.4f\n", name, list, target, nontarget, eer, dcf }'
+        }
+        clean=$exp/dev-$model.scp
+        score all trials --embeddings "$clean"
+        score same-gender trials-same-gender --embeddings "$clean"
+        score cross-gender trials-cross-gender --embeddings "$clean"
+        [ -z "$rooms" ] ||
+            score far-field trials --enrol-embeddings "$clean" --embeddings "$exp/dev-far-$model.scp"
     done | tee -a "$exp/results.txt"
     if [ -f "$exp/minutes" ]; then
         echo "training took $(cat "$exp/minutes") minutes" | tee -a "$exp/results.txt"

@@ -2,8 +2,11 @@
 //! [Ioffe and Szegedy 2015](https://arxiv.org/abs/1502.03167).
 
 use burn::module::{Flag, Initializer, Module, Param, RunningState};
+use burn::tensor::activation::relu;
 use burn::tensor::module::batch_norm_train;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::cpu;
 
 /// Added to the variance before the square root (PyTorch's default).
 const EPSILON: f64 = 1e-5;
@@ -50,23 +53,80 @@ impl BatchNorm {
     /// - input: `[batch, channels, ...]`
     /// - output: as the input
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        if self.training.is_enabled() && input.device().is_autodiff() {
+        self.normalise(input, None, false)
+    }
+
+    /// `relu(forward(input))`, in one operation on CPUs.
+    pub fn forward_relu<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        self.normalise(input, None, true)
+    }
+
+    /// `relu(forward(input) + residual)`, in one operation on CPUs.
+    pub fn forward_add_relu<const D: usize>(&self, input: Tensor<D>, residual: Tensor<D>) -> Tensor<D> {
+        self.normalise(input, Some(residual), true)
+    }
+
+    fn normalise<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        residual: Option<Tensor<D>>,
+        rectified: bool,
+    ) -> Tensor<D> {
+        let training = self.training.is_enabled() && input.device().is_autodiff();
+        let (scale, offset) = (self.weight.val(), self.bias.val());
+        let scale_and_offset = [&scale, &offset];
+        let fused = if training {
+            cpu::batch_norm_train(&input, residual.as_ref(), scale_and_offset, EPSILON, rectified).map(
+                |(output, batch)| {
+                    let device = input.device();
+                    let vector = |floats: Vec<f32>| {
+                        let channels = floats.len();
+                        Tensor::<1>::from_data(TensorData::new(floats, [channels]), &device)
+                    };
+                    self.update(vector(batch.mean), vector(batch.variance), &input.dims());
+                    output
+                },
+            )
+        } else {
+            let (mean, variance) = (self.running_mean.value(), self.running_var.value());
+            cpu::batch_norm(
+                &input,
+                residual.as_ref(),
+                [&mean, &variance],
+                scale_and_offset,
+                EPSILON,
+                rectified,
+            )
+        };
+        if let Some(output) = fused {
+            return output;
+        }
+        let normalised = if training {
             self.normalise_by_batch(input)
         } else {
             self.normalise_by_running_statistics(input)
-        }
+        };
+        let sum = match residual {
+            Some(residual) => normalised + residual,
+            None => normalised,
+        };
+        if rectified { relu(sum) } else { sum }
     }
 
     fn normalise_by_batch<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let shape = input.dims();
+        let batch = batch_norm_train(input, self.weight.val(), self.bias.val(), EPSILON);
+        self.update(batch.mean, batch.variance, &shape);
+        batch.output
+    }
+
+    /// Takes the mean and biased variance of a batch of `shape` into the running ones.
+    fn update(&self, mean: Tensor<1>, variance: Tensor<1>, shape: &[usize]) {
         let count = shape.iter().product::<usize>() / shape[1].max(1);
         // PyTorch refuses a single value per channel; its variance is 0 here.
         let unbiased = count as f64 / count.saturating_sub(1).max(1) as f64;
-
-        let batch = batch_norm_train(input, self.weight.val(), self.bias.val(), EPSILON);
-        update(&self.running_mean, batch.mean, 1.0);
-        update(&self.running_var, batch.variance, unbiased);
-        batch.output
+        update(&self.running_mean, mean, 1.0);
+        update(&self.running_var, variance, unbiased);
     }
 
     /// Two passes over the input (`x * scale + shift`) instead of the four of the textbook form.

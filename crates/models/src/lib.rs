@@ -4,6 +4,8 @@
 
 mod batch_norm;
 mod checkpoint;
+mod conv2d;
+mod cpu;
 mod ecapa_tdnn;
 mod error;
 pub mod heads;

@@ -5,11 +5,11 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
+use crate::conv2d::conv2d;
 use crate::error::{Result, require, require_size};
 use crate::pooling::{Pooling, PoolingConfig};
 
@@ -106,13 +106,13 @@ impl BasicBlock {
     }
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let hidden = relu(self.bn1.forward(self.conv1.forward(input.clone())));
-        let hidden = self.bn2.forward(self.conv2.forward(hidden));
+        let hidden = self.bn1.forward_relu(conv2d(&self.conv1, input.clone()));
+        let hidden = conv2d(&self.conv2, hidden);
         let shortcut = match &self.downsample {
-            Some((projection, bn)) => bn.forward(projection.forward(input)),
+            Some((projection, bn)) => bn.forward(conv2d(projection, input)),
             None => input,
         };
-        relu(hidden + shortcut)
+        self.bn2.forward_add_relu(hidden, shortcut)
     }
 }
 
@@ -149,7 +149,7 @@ impl FrontBlocks {
     }
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let stem = relu(self.bn1.forward(self.conv1.forward(input)));
+        let stem = self.bn1.forward_relu(conv2d(&self.conv1, input));
         [&self.layer1, &self.layer2, &self.layer3, &self.layer4]
             .into_iter()
             .flatten()

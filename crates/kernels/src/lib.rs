@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+mod batch_norm;
+mod conv2d;
+mod correlation;
+mod memory;
+mod planes;
+mod weight_gradient;
+
+pub use batch_norm::{BatchNorm, BatchStatistics};
+pub use conv2d::Conv2d;

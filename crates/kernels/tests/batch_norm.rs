@@ -1,0 +1,118 @@
+//! Batch normalisation against its definition in double precision, gradients included.
+
+use ffsvc_kernels::BatchNorm;
+use proptest::prelude::*;
+
+fn numbers(len: usize, seed: u32, mean: f32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0 + mean
+        })
+        .collect()
+}
+
+fn near(found: &[f32], expected: &[f64], scale: f64, what: &str) {
+    assert_eq!(found.len(), expected.len());
+    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let error = (f64::from(*found) - expected).abs();
+        assert!(
+            error <= 1e-5 * (scale + expected.abs()),
+            "{what}[{place}]: {found} where {expected} is right"
+        );
+    }
+}
+
+fn check(norm: BatchNorm, batch: usize, with_residual: bool) {
+    let len = batch * norm.channels * norm.positions;
+    let (input, residual) = (numbers(len, 1, 0.7), numbers(len, 2, 0.0));
+    let (scale, offset) = (numbers(norm.channels, 3, 1.5), numbers(norm.channels, 4, 0.0));
+    let gradient = numbers(len, 5, 0.1);
+    let residual = with_residual.then_some(&residual[..]);
+    let count = (batch * norm.positions) as f64;
+    let channel = |place: usize| place / norm.positions % norm.channels;
+    let per_channel = |value: &dyn Fn(usize) -> f64| {
+        let mut sums = vec![0.0; norm.channels];
+        (0..len).for_each(|place| sums[channel(place)] += value(place));
+        sums
+    };
+    let mean: Vec<f64> = per_channel(&|p| f64::from(input[p])).iter().map(|sum| sum / count).collect();
+    let variance: Vec<f64> = per_channel(&|p| (f64::from(input[p]) - mean[channel(p)]).powi(2))
+        .iter()
+        .map(|sum| sum / count)
+        .collect();
+    let statistics = norm.statistics(&input);
+    near(&statistics.mean, &mean, 1.0, "mean");
+    near(&statistics.variance, &variance, 1.0, "variance");
+
+    let deviation: Vec<f64> = variance.iter().map(|v| (v + f64::from(norm.epsilon)).sqrt()).collect();
+    let normalised = |p: usize| (f64::from(input[p]) - mean[channel(p)]) / deviation[channel(p)];
+    let before = |p: usize| {
+        let c = channel(p);
+        f64::from(scale[c]) * normalised(p) + f64::from(offset[c]) + residual.map_or(0.0, |r| f64::from(r[p]))
+    };
+    let mut output = vec![f32::NAN; len];
+    norm.forward(&input, residual, &statistics, &scale, &offset, &mut output);
+    let expected: Vec<f64> =
+        (0..len).map(|p| if norm.relu { before(p).max(0.0) } else { before(p) }).collect();
+    near(&output, &expected, 1.0, "output");
+
+    // Where our output was rounded to the other side of 0, the definition's gradient would differ.
+    let masked = |p: usize| if !norm.relu || output[p] > 0.0 { f64::from(gradient[p]) } else { 0.0 };
+    let of_offset = per_channel(&masked);
+    let of_scale = per_channel(&|p| masked(p) * normalised(p));
+    let of_input: Vec<f64> = (0..len)
+        .map(|p| {
+            let c = channel(p);
+            f64::from(scale[c]) / deviation[c]
+                * (masked(p) - of_offset[c] / count - normalised(p) * of_scale[c] / count)
+        })
+        .collect();
+    let mut found = vec![f32::NAN; len];
+    let mut found_residual = vec![f32::NAN; len];
+    let (found_scale, found_offset) = norm.backward(
+        &input,
+        &output,
+        &gradient,
+        &statistics,
+        &scale,
+        &mut found,
+        with_residual.then_some(&mut found_residual[..]),
+    );
+    near(&found_scale, &of_scale, count.sqrt(), "scale gradient");
+    near(&found_offset, &of_offset, count.sqrt(), "offset gradient");
+    let steepest = deviation.iter().fold(1.0, |steepest: f64, d| steepest.max(1.0 / d));
+    near(&found, &of_input, steepest, "input gradient");
+    if with_residual {
+        near(&found_residual, &(0..len).map(masked).collect::<Vec<_>>(), 1.0, "residual gradient");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_batch_is_normalised_as_defined(
+        batch in 1usize..5, channels in 1usize..7, positions in 2usize..200, relu: bool, residual: bool,
+    ) {
+        check(BatchNorm { channels, positions, epsilon: 1e-5, relu }, batch, residual);
+    }
+}
+
+#[test]
+fn a_large_mean_does_not_spoil_the_variance() {
+    let norm = BatchNorm { channels: 1, positions: 20_000, epsilon: 1e-5, relu: false };
+    let input: Vec<f32> = (0..40_000).map(|i| 1000.0 + (i % 2) as f32).collect();
+    let statistics = norm.statistics(&input);
+    assert!((statistics.variance[0] - 0.25).abs() < 1e-6, "{}", statistics.variance[0]);
+    assert!((statistics.mean[0] - 1000.5).abs() < 1e-4, "{}", statistics.mean[0]);
+}
+
+#[test]
+fn a_nan_goes_through_the_rectification() {
+    let norm = BatchNorm { channels: 1, positions: 3, epsilon: 1e-5, relu: true };
+    let statistics = ffsvc_kernels::BatchStatistics { mean: vec![0.0], variance: vec![1.0] };
+    let mut output = [0.0; 3];
+    norm.forward(&[f32::NAN, -1.0, 1.0], None, &statistics, &[1.0], &[0.0], &mut output);
+    assert!(output[0].is_nan());
+    assert_eq!(output[1], 0.0);
+}

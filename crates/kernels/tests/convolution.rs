@@ -1,0 +1,170 @@
+//! Convolutions against their definition, written as loops in double precision.
+
+use ffsvc_kernels::Conv2d;
+use proptest::prelude::*;
+
+/// Calls `visit(input, weight, output)` with the places of every product.
+fn products(conv: &Conv2d, mut visit: impl FnMut(usize, usize, usize)) {
+    let [height, width] = conv.size;
+    let [out_height, out_width] = conv.output_size();
+    let source = |axis: usize, out: usize, tap: usize| {
+        (out * conv.stride[axis] + tap * conv.dilation[axis])
+            .checked_sub(conv.padding[axis])
+            .filter(|place| *place < conv.size[axis])
+    };
+    for n in 0..conv.batch {
+        for o in 0..conv.channels_out {
+            for i in 0..conv.channels_in {
+                for k in 0..conv.kernel[0] {
+                    for l in 0..conv.kernel[1] {
+                        for r in 0..out_height {
+                            for c in 0..out_width {
+                                let (Some(y), Some(x)) = (source(0, r, k), source(1, c, l)) else { continue };
+                                visit(
+                                    ((n * conv.channels_in + i) * height + y) * width + x,
+                                    ((o * conv.channels_in + i) * conv.kernel[0] + k) * conv.kernel[1] + l,
+                                    ((n * conv.channels_out + o) * out_height + r) * out_width + c,
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn numbers(len: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+fn assert_near(found: &[f32], expected: &[f64], terms: usize, what: &str) {
+    assert_eq!(found.len(), expected.len());
+    let tolerance = 2e-7 * (terms as f64).sqrt() * 4.0 + 1e-6;
+    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let error = (f64::from(*found) - expected).abs();
+        assert!(
+            error <= tolerance * (1.0 + expected.abs()),
+            "{what}[{place}]: {found} where {expected} is right"
+        );
+    }
+}
+
+fn check(conv: &Conv2d) {
+    let input = numbers(conv.input_len(), 1);
+    let weights = numbers(conv.weight_len(), 2);
+    let gradient = numbers(conv.output_len(), 3);
+    let mut expected = [vec![0.0; input.len()], vec![0.0; weights.len()], vec![0.0; gradient.len()]];
+    products(conv, |i, w, o| {
+        expected[2][o] += f64::from(input[i]) * f64::from(weights[w]);
+        expected[0][i] += f64::from(weights[w]) * f64::from(gradient[o]);
+        expected[1][w] += f64::from(input[i]) * f64::from(gradient[o]);
+    });
+    let kernel = conv.kernel[0] * conv.kernel[1];
+    let mut output = vec![f32::NAN; conv.output_len()];
+    conv.forward(&input, &weights, &mut output);
+    assert_near(&output, &expected[2], conv.channels_in * kernel, "output");
+    let mut found = vec![f32::NAN; input.len()];
+    conv.input_gradient(&gradient, &weights, &mut found);
+    assert_near(&found, &expected[0], conv.channels_out * kernel, "input gradient");
+    let mut found = vec![f32::NAN; weights.len()];
+    conv.weight_gradient(&input, &gradient, &mut found);
+    let [height, width] = conv.output_size();
+    assert_near(&found, &expected[1], conv.batch * height * width, "weight gradient");
+}
+
+fn shape() -> impl Strategy<Value = Conv2d> {
+    let axis = || (1usize..24, 1usize..5, 1usize..4, 0usize..4, 1usize..4);
+    (1usize..4, 1usize..12, 1usize..12, axis(), axis())
+        .prop_map(|(batch, channels_in, channels_out, rows, columns)| Conv2d {
+            batch,
+            channels_in,
+            channels_out,
+            size: [rows.0, columns.0],
+            kernel: [rows.1, columns.1],
+            stride: [rows.2, columns.2],
+            padding: [rows.3, columns.3],
+            dilation: [rows.4, columns.4],
+        })
+        .prop_filter("the kernel does not fit", |conv| conv.output_len() > 0)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn any_convolution_is_as_defined(conv in shape()) {
+        check(&conv);
+    }
+}
+
+#[test]
+fn the_convolutions_of_a_resnet_are_as_defined() {
+    let conv = |channels_in, channels_out, size, kernel, stride, padding| Conv2d {
+        batch: 3,
+        channels_in,
+        channels_out,
+        size,
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [padding; 2],
+        dilation: [1, 1],
+    };
+    check(&conv(1, 8, [40, 150], 3, 1, 1));
+    check(&conv(8, 8, [40, 150], 3, 1, 1));
+    check(&conv(8, 16, [40, 150], 3, 2, 1));
+    check(&conv(8, 16, [40, 150], 1, 2, 0));
+    check(&conv(32, 64, [10, 38], 3, 2, 1));
+    check(&conv(64, 64, [5, 19], 3, 1, 1));
+}
+
+#[test]
+fn the_dilated_convolutions_of_a_tdnn_are_as_defined() {
+    for (kernel, dilation) in [(5, 1), (3, 2), (3, 4), (1, 1)] {
+        check(&Conv2d {
+            batch: 2,
+            channels_in: 20,
+            channels_out: 33,
+            size: [1, 203],
+            kernel: [1, kernel],
+            stride: [1, 1],
+            padding: [0, dilation * (kernel - 1) / 2],
+            dilation: [1, dilation],
+        });
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let conv = Conv2d {
+        batch: 5,
+        channels_in: 9,
+        channels_out: 17,
+        size: [20, 75],
+        kernel: [3, 3],
+        stride: [1, 1],
+        padding: [1, 1],
+        dilation: [1, 1],
+    };
+    let (input, weights) = (numbers(conv.input_len(), 1), numbers(conv.weight_len(), 2));
+    let gradient = numbers(conv.output_len(), 3);
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        pool.install(|| {
+            let mut output = vec![0.0; conv.output_len()];
+            conv.forward(&input, &weights, &mut output);
+            let mut of_input = vec![0.0; conv.input_len()];
+            conv.input_gradient(&gradient, &weights, &mut of_input);
+            let mut of_weights = vec![0.0; conv.weight_len()];
+            conv.weight_gradient(&input, &gradient, &mut of_weights);
+            (output, of_input, of_weights)
+        })
+    };
+    assert_eq!(run(1), run(3));
+}
