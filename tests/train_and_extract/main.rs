@@ -1,6 +1,7 @@
 //! `ffsvc-train`, `ffsvc-extract` and `ffsvc-data augment` from end to end, on a synthetic corpus of a few seconds.
 
 mod augmentation;
+mod data_path;
 mod extraction;
 mod programs;
 mod training;

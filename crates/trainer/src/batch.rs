@@ -1,5 +1,6 @@
 //! Batches, made ahead of time by worker threads.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -52,7 +53,6 @@ impl Loader {
         maker: Arc<BatchMaker>,
         extent: Extent,
         batch_size: usize,
-        seed: u64,
         workers: usize,
         prefetch: usize,
     ) -> Result<Self> {
@@ -65,24 +65,14 @@ impl Loader {
             let (maker, stop) = (Arc::clone(&maker), Arc::clone(&stop));
             let work = move || {
                 let mut scratch = Scratch::default();
-                let mut plan: Option<(usize, EpochPlan)> = None;
-                for step in (extent.first_step + worker..extent.last_step).step_by(workers.max(1)) {
-                    if stop.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let (epoch, index) = (step / extent.steps_per_epoch, step % extent.steps_per_epoch);
-                    if plan.as_ref().is_none_or(|(planned, _)| *planned != epoch) {
-                        let num_utterances = maker.set().utterances.len();
-                        plan = Some((epoch, EpochPlan::new(num_utterances, batch_size, seed, epoch)));
-                    }
-                    let Some((_, plan)) = &plan else { return };
-                    let batch = maker.make(epoch, plan.batch(index), &mut scratch);
+                make_batches(&maker, extent, batch_size, worker, workers.max(1), &mut scratch, |batch| {
                     let failed = batch.is_err();
                     // A closed queue means that the run has ended.
-                    if sender.send(batch).is_err() || failed {
-                        return;
+                    if sender.send(batch).is_err() || failed || stop.load(Ordering::Relaxed) {
+                        return ControlFlow::Break(());
                     }
-                }
+                    ControlFlow::Continue(())
+                });
             };
             let thread = std::thread::Builder::new()
                 .name(format!("loader-{worker}"))
@@ -98,6 +88,30 @@ impl Loader {
         let queue = &self.queues[self.next % self.queues.len()];
         self.next += 1;
         queue.recv().unwrap_or(Err(Error::WorkerLost))
+    }
+}
+
+/// Makes the batches of worker `worker` of `workers`, in order, for `receive`, until it breaks or all are made.
+pub(crate) fn make_batches(
+    maker: &BatchMaker,
+    extent: Extent,
+    batch_size: usize,
+    worker: usize,
+    workers: usize,
+    scratch: &mut Scratch,
+    mut receive: impl FnMut(Result<Batch>) -> ControlFlow<()>,
+) {
+    let num_utterances = maker.set().utterances.len();
+    let mut plan: Option<(usize, EpochPlan)> = None;
+    for step in (extent.first_step + worker..extent.last_step).step_by(workers) {
+        let (epoch, index) = (step / extent.steps_per_epoch, step % extent.steps_per_epoch);
+        let (_, plan) = match plan.take().filter(|(planned, _)| *planned == epoch) {
+            Some(known) => plan.insert(known),
+            None => plan.insert((epoch, EpochPlan::new(num_utterances, batch_size, maker.seed(), epoch))),
+        };
+        if receive(maker.make(epoch, plan.batch(index), scratch)).is_break() {
+            return;
+        }
     }
 }
 

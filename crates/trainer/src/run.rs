@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use ffsvc_features::FrontEnd;
 use ffsvc_models::ModelInfo;
 use serde::Serialize;
 
@@ -15,7 +14,7 @@ use crate::augmentation::{Augmentation, class_names};
 use crate::batch::{Batch, Extent, Loader};
 use crate::checkpoint::{ExperimentDir, Progress};
 use crate::config::ExperimentConfig;
-use crate::data_set::{BatchMaker, TrainingSet};
+use crate::data_set::BatchMaker;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventLog, Observer};
 use crate::network::Network;
@@ -85,19 +84,12 @@ impl Run {
         device: &Device,
     ) -> Result<Self> {
         config.check()?;
-        let set = TrainingSet::open(&config.data, config.features.sample_rate)?;
-        let front_end = FrontEnd::new(&config.features).map_err(Error::FrontEnd)?;
-        let num_mels = front_end.num_mels();
-        let seed = config.train.seed;
-        let augment = &config.augment;
-        let augmentation = (augment.changes_samples() || augment.spec_augment.is_some())
-            .then(|| Augmentation::open(augment, &set, config.features.sample_rate, seed))
-            .transpose()?;
-        let sounds = augmentation.as_ref().map_or(&[][..], Augmentation::sounds);
+        let maker = BatchMaker::open(config)?;
+        let (set, num_mels, seed) = (maker.set(), maker.num_mels(), config.train.seed);
+        let sounds = maker.augmentation().map_or(&[][..], Augmentation::sounds);
         let fingerprint = format!("{:016x}", set.fingerprint(sounds));
-        let classes = class_names(augment, &set.speakers);
+        let classes = class_names(&config.augment, &set.speakers);
         let num_utterances = set.utterances.len();
-        let maker = BatchMaker::new(set, front_end, config.train.max_frames, seed, augmentation)?;
         if maker.num_frames() < config.model.min_frames() {
             return Err(Error::Config {
                 key: "train.max_frames",
@@ -230,7 +222,6 @@ impl Run {
             Arc::clone(&self.maker),
             Extent { first_step: self.progress.step, last_step: total_steps, steps_per_epoch },
             self.config.train.batch_size,
-            self.config.train.seed,
             self.config.train.workers,
             self.config.train.prefetch,
         )?;
@@ -305,6 +296,10 @@ impl Run {
     fn end_epoch(&mut self, epoch: usize, observer: &mut dyn Observer) -> Result<()> {
         if let Some((failed @ 1.., attempted)) = self.maker.augmentation().map(Augmentation::failures) {
             tracing::warn!("so far {failed} of {attempted} crops went without a sound that cannot be read");
+        }
+        if let (failed @ 1.., crops) = self.maker.unreadable() {
+            let total = self.maker.set().utterances.len();
+            tracing::warn!("so far {failed} of {total} recordings could not be used: {crops} crops replaced");
         }
         let last = epoch == self.config.train.epochs;
         let due =
