@@ -3,7 +3,7 @@
     cargo build --release -p ffsvc-augment --example front_end_server
     python3 benches/peers/front_end.py target/release/examples/front_end_server
 
-Packages: torch 2.9, torchaudio 2.9, kaldi-native-fbank 1.22, scipy 1.16, numpy 2 (the README has the command). Every
+Packages: torch 2.11, torchaudio 2.11, kaldi-native-fbank 1.23, scipy 1.17, numpy 2.4 (the README has the command). Every
 subject runs for some 0.3 s at a time, one after the other, over and over: what else the machine does hits all alike.
 Time is processor time of the thread that works, where the system tells it (Linux), else time on the clock.
 

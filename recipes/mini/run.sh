@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole pipeline on a corpus of synthetic speakers, in about five minutes on two cores after the build:
+# The whole pipeline on a corpus of synthetic speakers, in a minute or two on two cores after the build:
 # make the corpus, check it, train a small ResNet, extract embeddings, score the trials of unseen speakers
 # with the untrained and the trained network.
 #
