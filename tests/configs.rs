@@ -25,7 +25,7 @@ fn shipped() -> Vec<PathBuf> {
 
 fn try_out(config: &ExperimentConfig) -> Result<(), Box<dyn std::error::Error>> {
     config.check()?;
-    config.optimizer.init()?;
+    config.optimizer.check()?;
     config.head.validate()?;
     Schedule::new(&config.schedule, config.optimizer.learning_rate, 10, config.train.epochs)?;
     let front_end = FrontEnd::new(&config.features)?;

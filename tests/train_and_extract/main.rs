@@ -3,4 +3,6 @@
 mod augmentation;
 mod extraction;
 mod programs;
+mod rehearsal;
+mod resume;
 mod training;

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, bounded};
 
 use crate::data_set::{BatchMaker, Scratch};
 use crate::error::{Error, Result};
-use crate::sampler::EpochPlan;
+use crate::sampler::{EpochPlan, Sampler};
 
 /// One training batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,20 +25,22 @@ pub struct Batch {
     pub members: Vec<u32>,
 }
 
-/// Where a step falls in the run.
+/// Which batches of the run are made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extent {
-    /// The first step to make.
-    pub(crate) first_step: usize,
+    /// The first batch to make.
+    pub(crate) first: usize,
     /// One past the last.
-    pub(crate) last_step: usize,
-    /// Steps of an epoch.
-    pub(crate) steps_per_epoch: usize,
+    pub(crate) last: usize,
+    /// Batches of an epoch.
+    pub(crate) per_epoch: usize,
+    /// All epochs are like the first: the same utterances, the same crops.
+    pub(crate) first_epoch_only: bool,
 }
 
-/// Batches of consecutive steps, in order, whatever the number of workers.
+/// Consecutive batches, in order, whatever the number of workers.
 ///
-/// Worker `w` of `W` makes steps `w, w + W, ...` into a bounded queue of its own and the reader takes from the
+/// Worker `w` of `W` makes batches `w, w + W, ...` into a bounded queue of its own and the reader takes from the
 /// queues in turn: the order needs no sorting and the memory is bounded by `workers x prefetch` batches.
 pub(crate) struct Loader {
     queues: Vec<Receiver<Result<Batch>>>,
@@ -50,9 +52,8 @@ pub(crate) struct Loader {
 impl Loader {
     pub(crate) fn start(
         maker: Arc<BatchMaker>,
+        sampler: Arc<Sampler>,
         extent: Extent,
-        batch_size: usize,
-        seed: u64,
         workers: usize,
         prefetch: usize,
     ) -> Result<Self> {
@@ -62,18 +63,18 @@ impl Loader {
         for worker in 0..workers.max(1) {
             let (sender, receiver) = bounded(prefetch.max(1));
             queues.push(receiver);
-            let (maker, stop) = (Arc::clone(&maker), Arc::clone(&stop));
+            let (maker, sampler, stop) = (Arc::clone(&maker), Arc::clone(&sampler), Arc::clone(&stop));
             let work = move || {
                 let mut scratch = Scratch::default();
                 let mut plan: Option<(usize, EpochPlan)> = None;
-                for step in (extent.first_step + worker..extent.last_step).step_by(workers.max(1)) {
+                for batch in (extent.first + worker..extent.last).step_by(workers.max(1)) {
                     if stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    let (epoch, index) = (step / extent.steps_per_epoch, step % extent.steps_per_epoch);
+                    let (epoch, index) = (batch / extent.per_epoch, batch % extent.per_epoch);
+                    let epoch = if extent.first_epoch_only { 0 } else { epoch };
                     if plan.as_ref().is_none_or(|(planned, _)| *planned != epoch) {
-                        let num_utterances = maker.set().utterances.len();
-                        plan = Some((epoch, EpochPlan::new(num_utterances, batch_size, seed, epoch)));
+                        plan = Some((epoch, sampler.plan(epoch)));
                     }
                     let Some((_, plan)) = &plan else { return };
                     let batch = maker.make(epoch, plan.batch(index), &mut scratch);
@@ -93,7 +94,7 @@ impl Loader {
         Ok(Self { queues, next: 0, stop, workers: threads })
     }
 
-    /// The batch of the next step; blocks until it is made.
+    /// The next batch; blocks until it is made.
     pub(crate) fn next_batch(&mut self) -> Result<Batch> {
         let queue = &self.queues[self.next % self.queues.len()];
         self.next += 1;

@@ -1,5 +1,6 @@
 //! The utterances that a model is trained on, and the crops taken from them.
 
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use ffsvc_audio::ReadOptions;
@@ -12,8 +13,10 @@ use rand::RngExt;
 use crate::augmentation::Augmentation;
 use crate::batch::Batch;
 use crate::config::DataConfig;
+use crate::domains::TrainingDomain;
 use crate::error::{Error, Result};
 use crate::random::{Fnv1a, Purpose, stream};
+use crate::sampler::Draw;
 
 /// One recording and its speaker.
 #[derive(Debug, Clone)]
@@ -26,47 +29,65 @@ pub struct TrainingUtterance {
     pub label: u32,
 }
 
-/// All utterances of the training data directory, with speaker indices.
+/// All utterances of the training data directories, with speaker indices.
 #[derive(Debug, Clone)]
 pub struct TrainingSet {
-    /// In the order of `wav.scp`.
+    /// In the order of `wav.scp`, one directory after the other.
     pub utterances: Vec<TrainingUtterance>,
-    /// Speaker names: the index of a speaker is its line in `spk2utt`, as in the baseline.
+    /// Speaker names: the index of a speaker is its line in `spk2utt`, as in the baseline. Speakers that only a further
+    /// directory has follow.
     pub speakers: Vec<String>,
+    /// The directories.
+    pub domains: Vec<TrainingDomain>,
     pub(crate) read: ReadOptions,
 }
 
 impl TrainingSet {
-    /// Reads the data directory that `config` names. `sample_rate` is the front end's.
+    /// Reads the data directories that `config` names. `sample_rate` is the front end's.
     ///
     /// # Errors
-    /// Unreadable tables, an utterance without a speaker, fewer than two speakers.
+    /// Unreadable tables, an utterance without a speaker or in two directories, fewer than two speakers.
     pub fn open(config: &DataConfig, sample_rate: u32) -> Result<Self> {
-        let dir = DataDir::open_with(&config.train, config.open_options())?;
-        let utterances = dir
-            .utterances()
-            .map(|utterance| {
+        config.train.check()?;
+        let (mut utterances, mut speakers, mut domains) = (Vec::new(), Vec::new(), Vec::new());
+        let mut index_of: HashMap<String, u32> = HashMap::new();
+        for (path, share) in config.train.shares() {
+            let dir = DataDir::open_with(path, config.open_options())?;
+            let labels: Vec<u32> = dir
+                .speakers()
+                .iter()
+                .map(|speaker| {
+                    *index_of.entry(speaker.clone()).or_insert_with(|| {
+                        speakers.push(speaker.clone());
+                        speakers.len() as u32 - 1
+                    })
+                })
+                .collect();
+            for utterance in dir.utterances() {
                 let label = dir.speaker_index(utterance.id).ok_or_else(|| Error::DataSet {
-                    what: format!("{}: utterance {}", config.train.display(), utterance.id),
+                    what: format!("{}: utterance {}", path.display(), utterance.id),
                     found: "no speaker in utt2spk".into(),
                     expected: "one speaker (ffsvc-data validate lists all such utterances)".into(),
                 })?;
-                Ok(TrainingUtterance {
+                utterances.push(TrainingUtterance {
                     id: utterance.id.to_string(),
                     source: WavSource::parse(utterance.wav),
-                    label: label as u32,
-                })
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let speakers = dir.speakers().to_vec();
+                    label: labels[label],
+                });
+            }
+            domains.push(TrainingDomain { path: path.to_path_buf(), share, utterances: dir.len() });
+        }
+        if domains.len() > 1 {
+            refuse_twins(&utterances, &config.train.display())?;
+        }
         if speakers.len() < 2 {
             return Err(Error::DataSet {
-                what: config.train.display().to_string(),
+                what: config.train.display(),
                 found: format!("{} speaker(s)", speakers.len()),
                 expected: "at least two, to tell apart".into(),
             });
         }
-        Ok(Self { utterances, speakers, read: config.read_options(sample_rate)? })
+        Ok(Self { utterances, speakers, domains, read: config.read_options(sample_rate)? })
     }
 
     /// A number that changes when an utterance, its speaker, an order or a sound for augmentation changes
@@ -82,6 +103,19 @@ impl TrainingSet {
             take(&[sound.as_os_str().as_encoded_bytes(), b"\n"]);
         }
         hash.value()
+    }
+}
+
+/// Crops are drawn by utterance id: two of the same name would get the same ones.
+fn refuse_twins(utterances: &[TrainingUtterance], directories: &str) -> Result<()> {
+    let mut seen = HashSet::with_capacity(utterances.len());
+    match utterances.iter().find(|utterance| !seen.insert(utterance.id.as_str())) {
+        None => Ok(()),
+        Some(twin) => Err(Error::DataSet {
+            what: directories.to_string(),
+            found: format!("utterance {} twice", twin.id),
+            expected: "each utterance in one of the directories".into(),
+        }),
     }
 }
 
@@ -151,13 +185,14 @@ impl BatchMaker {
     ///
     /// # Errors
     /// Audio that cannot be read or is unusable, with the utterance's id.
-    pub fn make(&self, epoch: usize, members: &[u32], scratch: &mut Scratch) -> Result<Batch> {
+    pub fn make(&self, epoch: usize, members: &[Draw], scratch: &mut Scratch) -> Result<Batch> {
         let (num_mels, num_frames) = (self.num_mels(), self.num_frames);
         let item = num_mels * num_frames;
         let mut features = vec![0.0; members.len() * item];
         let mut labels = Vec::with_capacity(members.len());
-        for (&index, out) in members.iter().zip(features.chunks_exact_mut(item)) {
-            let utterance = &self.set.utterances[index as usize];
+        for (draw, out) in members.iter().zip(features.chunks_exact_mut(item)) {
+            let utterance = &self.set.utterances[draw.utterance as usize];
+            let epoch = draw.stream_epoch(epoch);
             let plan = match &self.augmentation {
                 Some(augmentation) => augmentation.plan(utterance, epoch, num_mels, num_frames),
                 None => Plan::default(),
@@ -177,7 +212,13 @@ impl BatchMaker {
             apply_masks(out, num_frames, &plan.masks);
             labels.push(label as i64);
         }
-        Ok(Batch { features, num_mels, num_frames, labels, members: members.to_vec() })
+        Ok(Batch {
+            features,
+            num_mels,
+            num_frames,
+            labels,
+            members: members.iter().map(|draw| draw.utterance).collect(),
+        })
     }
 
     /// The baseline's crop (dataset.py `_get_sample`): a uniform random start in a longer recording; a
