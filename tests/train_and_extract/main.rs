@@ -1,6 +1,7 @@
 //! `ffsvc-train`, `ffsvc-extract` and `ffsvc-data augment` from end to end, on a synthetic corpus of a few seconds.
 
 mod augmentation;
+mod averaging;
 mod extraction;
 mod programs;
 mod rehearsal;
