@@ -84,6 +84,7 @@ impl Augment {
             channel: "first".into(),
             compat_lowpass: config.compat,
             allow_pipes: self.allow_pipes,
+            max_failed_share: 0.0,
         };
         let copy = AugmentedCopy::open(&data, &config, self.sample_rate, self.seed, self.epoch)?;
         // clap asks for one of OUT and --plan.

@@ -1,6 +1,7 @@
 //! `ffsvc-data`: data directories and the lists around them.
 
 mod augment;
+mod bench_loader;
 mod check;
 mod reshape;
 mod speakers;
@@ -48,6 +49,7 @@ enum Command {
     Spk2uttToUtt2spk(speakers::Spk2uttToUtt2spk),
     Synth(synth::Synth),
     Augment(augment::Augment),
+    BenchLoader(bench_loader::BenchLoader),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
             Command::Spk2uttToUtt2spk(args) => args.run(json),
             Command::Synth(args) => args.run(json),
             Command::Augment(args) => args.run(json),
+            Command::BenchLoader(args) => args.run(json),
         }
     })
 }

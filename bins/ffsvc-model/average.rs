@@ -68,7 +68,7 @@ impl Average {
         save_model(&self.out, &model, head.as_ref(), &info)?;
         let outcome = Outcome { model: self.out, averaged, head: head.is_some(), statistics_from_batches };
         if json {
-            return Ok(ffsvc_cli::print_json(&outcome)?);
+            return ffsvc_cli::print_json(&outcome);
         }
         println!("averaged\t{}", outcome.averaged.len());
         println!("model\t{}", outcome.model.display());

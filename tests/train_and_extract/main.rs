@@ -2,6 +2,7 @@
 
 mod augmentation;
 mod averaging;
+mod data_path;
 mod extraction;
 mod programs;
 mod rehearsal;

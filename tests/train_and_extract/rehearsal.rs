@@ -26,6 +26,15 @@ fn a_dry_run_prints_the_plan_and_writes_nothing() {
     assert_eq!((&plan["speakers"], &plan["classes"]), (&4.into(), &12.into()));
     assert!(plan["rehearsal"]["loss"].as_f64().is_some_and(|loss| loss > 0.0));
     assert!(!folder.path().join("exp").exists());
+    let two = |second: &str| {
+        format!("data.train=[{{ path = 'data/train', share = 3.0 }}, {{ path = '{second}', share = 1.0 }}]")
+    };
+    dry(&["--set", &two("data/dev"), "--set", "sampler.balance=class"]).success().stdout(
+        contains("data\tdata/train: 16 utterances, 3 of each batch")
+            .and(contains("data\tdata/dev: 9 utterances, 1 of each batch"))
+            .and(contains("speakers\t7, with 3 to 4 utterances (median 4), each speaker drawn")),
+    );
+    dry(&["--set", &two("data/train")]).code(1).stderr(contains("utterance train00000-00000 twice"));
     // What training would refuse, it refuses.
     dry(&["--set", "train.freeze=[{ layer = 'front.layer9' }]"])
         .code(1)

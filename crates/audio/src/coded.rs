@@ -18,6 +18,7 @@ use symphonia::default::{formats::FlacReader, get_codecs, get_probe};
 use crate::error::{Cause, Fallible};
 use crate::identify::Content;
 use crate::stream::Stream;
+use crate::watch::{Stage, Watch};
 use crate::{AudioInfo, Channel, Format};
 
 /// Packets without a single sample in a row before the stream counts as damaged.
@@ -129,20 +130,25 @@ impl Coded {
         &mut self,
         start: u64,
         channel: Channel,
+        watch: &mut dyn Watch,
         mut receive: impl FnMut(&[f32]) -> ControlFlow<()>,
     ) -> Fallible<Ended> {
-        guarded(self.info.format.name(), start, || self.run_unguarded(start, channel, &mut receive))
+        guarded(self.info.format.name(), start, || self.run_unguarded(start, channel, watch, &mut receive))
     }
 
     fn run_unguarded(
         &mut self,
         start: u64,
         channel: Channel,
+        watch: &mut dyn Watch,
         receive: &mut dyn FnMut(&[f32]) -> ControlFlow<()>,
     ) -> Fallible<Ended> {
         let mut position = if start > 0 && self.is_flac { self.seek(start)? } else { 0 };
         let mut empty_packets = 0;
-        while let Some(packet) = self.next_packet(position)? {
+        loop {
+            watch.enter(Stage::Read);
+            let Some(packet) = self.next_packet(position)? else { break };
+            watch.enter(Stage::Decode);
             let frames = self.decode(&packet, position, channel)?;
             empty_packets = if frames == 0 { empty_packets + 1 } else { 0 };
             if empty_packets > MAX_EMPTY_PACKETS {

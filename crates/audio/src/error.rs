@@ -110,9 +110,6 @@ pub enum Cause {
         /// The rate asked for in Hz.
         to: u32,
     },
-    /// The rate converter refused.
-    #[error("resampling failed: {0}")]
-    Resampling(String),
     /// NaN or an infinity.
     #[error("sample {index} is {value}, expected a finite number")]
     NotFinite {

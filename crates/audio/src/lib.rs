@@ -6,9 +6,11 @@ mod identify;
 mod lowpass;
 mod options;
 mod pcm;
+mod polyphase;
 mod resample;
 mod source;
 mod stream;
+mod watch;
 mod wav;
 mod write;
 
@@ -22,6 +24,7 @@ use stream::Stream;
 pub use error::{Cause, Error, MAX_RATIO, MAX_SAMPLE_RATE, MAX_SAMPLES, Result};
 pub use options::{Audio, AudioInfo, Channel, Format, ReadOptions, UnknownChannel};
 pub use resample::Resampler;
+pub use watch::{Stage, Watch};
 pub use write::{SampleFormat, write_wav};
 
 use error::Fallible;
@@ -32,8 +35,17 @@ use error::Fallible;
 /// The file is missing, empty, truncated, damaged or not audio, has no such channel, holds NaN or infinite samples, or is
 /// longer than [`MAX_SAMPLES`].
 pub fn read(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Audio> {
+    read_watched(path, options, &mut ())
+}
+
+/// As [`read`]; `watch` is told what it is doing.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_watched(path: impl AsRef<Path>, options: &ReadOptions, watch: &mut dyn Watch) -> Result<Audio> {
     let path = path.as_ref();
-    Stream::open(path).and_then(|stream| read_stream(stream, options)).map_err(|cause| cause.at(path))
+    watch.enter(Stage::Read);
+    Stream::open(path).and_then(|stream| read_stream(stream, options, watch)).map_err(|cause| cause.at(path))
 }
 
 /// As [`read`], from the bytes of a file; `name` stands for the path in errors.
@@ -41,7 +53,7 @@ pub fn read(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Audio> {
 /// # Errors
 /// As [`read`].
 pub fn read_bytes(name: &str, bytes: Vec<u8>, options: &ReadOptions) -> Result<Audio> {
-    read_stream(Stream::from_bytes(bytes), options).map_err(|cause| cause.at(Path::new(name)))
+    read_stream(Stream::from_bytes(bytes), options, &mut ()).map_err(|cause| cause.at(Path::new(name)))
 }
 
 /// Reads a file's header, without decoding any audio.
@@ -75,7 +87,22 @@ pub fn count_samples(path: impl AsRef<Path>) -> Result<u64> {
 /// # Errors
 /// As [`read`], and where the crop reaches past the end of the file.
 pub fn read_crop(path: impl AsRef<Path>, start: u64, len: usize, options: &ReadOptions) -> Result<Audio> {
+    read_crop_watched(path, start, len, options, &mut ())
+}
+
+/// As [`read_crop`]; `watch` is told what it is doing.
+///
+/// # Errors
+/// As [`read_crop`].
+pub fn read_crop_watched(
+    path: impl AsRef<Path>,
+    start: u64,
+    len: usize,
+    options: &ReadOptions,
+    watch: &mut dyn Watch,
+) -> Result<Audio> {
     let path = path.as_ref();
+    watch.enter(Stage::Read);
     let mut samples = Vec::new();
     let sample_rate = Stream::open(path)
         .and_then(Source::open)
@@ -87,7 +114,7 @@ pub fn read_crop(path: impl AsRef<Path>, start: u64, len: usize, options: &ReadO
                 return Err(Cause::TooLong);
             }
             samples.resize(len, 0.0);
-            crop(&mut source, start, &mut samples, options)
+            crop(&mut source, start, &mut samples, options, watch)
         })
         .map_err(|cause| cause.at(path))?;
     Ok(Audio { samples, sample_rate })
@@ -106,20 +133,22 @@ pub fn read_crop_into(
     let path = path.as_ref();
     Stream::open(path)
         .and_then(Source::open)
-        .and_then(|mut source| crop(&mut source, start, out, options))
+        .and_then(|mut source| crop(&mut source, start, out, options, &mut ()))
         .map_err(|cause| cause.at(path))
 }
 
-fn read_stream(stream: Stream, options: &ReadOptions) -> Fallible<Audio> {
+fn read_stream(stream: Stream, options: &ReadOptions, watch: &mut dyn Watch) -> Fallible<Audio> {
     let mut source = Source::open(stream)?;
     let from = source.info().sample_rate;
     let to = options.sample_rate.unwrap_or(from);
     require_rate(to)?;
-    let mut samples = source.read_all(options.channel)?;
+    let mut samples = source.read_all(options.channel, watch)?;
     if let Some(lowpass) = lowpass(from, options) {
+        watch.enter(Stage::Resample);
         lowpass.apply(&mut samples);
     }
     if from != to {
+        watch.enter(Stage::Resample);
         let len = samples.len() as u64;
         samples = with_resampler(from, to, |resampler| resampler.process(&samples))?;
         if samples.is_empty() {
@@ -130,7 +159,13 @@ fn read_stream(stream: Stream, options: &ReadOptions) -> Fallible<Audio> {
 }
 
 /// Fills `out` with the samples from `start` on, at the output rate, which it returns.
-fn crop(source: &mut Source, start: u64, out: &mut [f32], options: &ReadOptions) -> Fallible<u32> {
+fn crop(
+    source: &mut Source,
+    start: u64,
+    out: &mut [f32],
+    options: &ReadOptions,
+    watch: &mut dyn Watch,
+) -> Fallible<u32> {
     let from = source.info().sample_rate;
     let to = options.sample_rate.unwrap_or(from);
     require_rate(to)?;
@@ -140,7 +175,7 @@ fn crop(source: &mut Source, start: u64, out: &mut [f32], options: &ReadOptions)
     }
     let lowpass = lowpass(from, options);
     if from == to && lowpass.is_none() {
-        if let Some(available) = source.read_range(start, options.channel, out)? {
+        if let Some(available) = source.read_range(start, options.channel, out, watch)? {
             require_inside(source.info(), options, start, len, available)?;
         }
         return Ok(to);
@@ -149,9 +184,10 @@ fn crop(source: &mut Source, start: u64, out: &mut [f32], options: &ReadOptions)
     if from == to {
         let context = settling.min(start);
         let mut samples = vec![0.0; context as usize + len];
-        if let Some(available) = source.read_range(start - context, options.channel, &mut samples)? {
+        if let Some(available) = source.read_range(start - context, options.channel, &mut samples, watch)? {
             require_inside(source.info(), options, start, len, available)?;
         }
+        watch.enter(Stage::Resample);
         if let Some(lowpass) = lowpass {
             lowpass.apply(&mut samples);
         }
@@ -170,10 +206,11 @@ fn crop(source: &mut Source, start: u64, out: &mut [f32], options: &ReadOptions)
             return Err(Cause::TooLong);
         }
         let mut samples = vec![0.0; wanted as usize];
-        if let Some(total) = source.read_range(begin, options.channel, &mut samples)? {
+        if let Some(total) = source.read_range(begin, options.channel, &mut samples, watch)? {
             require_inside(source.info(), options, start, len, resampler.output_len(total))?;
             samples.truncate(total.saturating_sub(begin) as usize);
         }
+        watch.enter(Stage::Resample);
         if let Some(lowpass) = &lowpass {
             lowpass.apply(&mut samples);
         }

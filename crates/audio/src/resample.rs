@@ -1,45 +1,26 @@
 //! Any rate to any rate, like SoX `rate` at its default quality.
 
-use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{
-    Async, FixedAsync, Resampler as _, SincInterpolationParameters, SincInterpolationType, WindowFunction,
-};
-
 use crate::error::{Cause, Fallible, MAX_RATIO, MAX_SAMPLES};
+use crate::polyphase::{PhaseTable, Polyphase};
 
 /// Taps of the filter at the lower of the two rates, and its -6 dB point relative to the lower Nyquist frequency. Both were
 /// fitted to SoX 14.4.2's `rate -h`, whose pass band ends at 0.913 and whose stop band begins at 1.
 const TAPS: u32 = 184;
-const CUTOFF: f32 = 0.9568;
-/// Output samples made at once.
-const CHUNK: usize = 1024;
-/// Up to this denominator of the ratio there is a filter for every phase; above it filters are interpolated.
-const MAX_PHASES: u64 = 1024;
+const CUTOFF: f64 = 0.9568;
 
 /// A rate converter for one channel, with linear phase and no delay: output sample `m` lies at the time of input sample
 /// `m * from / to`.
 ///
 /// The filter is a windowed sinc (Blackman-Harris, pass band flat to 0.91 of the lower Nyquist frequency, images and aliases
-/// 90 dB down) run by rubato. Making one computes the filter table: from microseconds (48 to 16 kHz) to some milliseconds
-/// (44.1 to 16 kHz), so keep it for many files.
+/// 90 dB down). Making one computes the filter table: from microseconds (48 to 16 kHz) to some milliseconds (44.1 to
+/// 16 kHz), so keep it for many files.
+#[derive(Debug)]
 pub struct Resampler {
     from: u64,
     to: u64,
-    inner: Async<f32>,
-    /// Input samples on either side of an output sample.
-    half_width: i64,
-    /// rubato's own offset: output `k` (from 1) of a stream lies at input `(k * from + shift) / to - half_width`.
-    shift: u64,
-    /// Modulo `to`: how many outputs after a whole input sample a stream's outputs fall on whole input samples.
-    phase: u64,
-    input: Vec<f32>,
-    output: Vec<f32>,
-}
-
-impl std::fmt::Debug for Resampler {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Resampler").field("from", &self.from).field("to", &self.to).finish_non_exhaustive()
-    }
+    filter: Polyphase,
+    /// The part of the input that a chunk of the output needs.
+    window: Vec<f32>,
 }
 
 impl Resampler {
@@ -56,33 +37,9 @@ impl Resampler {
         let divisor = gcd(from, to);
         let (from, to) = (u64::from(from / divisor), u64::from(to / divisor));
         let taps = (u64::from(TAPS) * from.max(to)).div_ceil(to).next_multiple_of(8) as usize;
-        let (phases, interpolation) = if to <= MAX_PHASES {
-            (to, SincInterpolationType::Nearest)
-        } else {
-            // The filter's centre lies 1/phases of an input sample off rubato's grid; this choice makes that offset a
-            // multiple of 1/to, the distance between output times, to within a millionth of a sample.
-            let miss = |phases: &u64| ((to % phases).min(phases - to % phases), *phases);
-            ((256..=MAX_PHASES).min_by_key(miss).unwrap_or(MAX_PHASES), SincInterpolationType::Cubic)
-        };
-        let parameters = SincInterpolationParameters::new(taps, WindowFunction::BlackmanHarris)
-            .f_cutoff(CUTOFF)
-            .oversampling_factor(phases as usize)
-            .interpolation(interpolation);
-        let inner = Async::new_sinc(to as f64 / from as f64, 1.0, &parameters, CHUNK, 1, FixedAsync::Output)
-            .map_err(resampling)?;
-        let shift = (to + phases / 2) / phases;
-        let phase = (1..=to).find(|k| (k * from + shift) % to == 0).unwrap_or(to);
-        let input = vec![0.0; inner.input_frames_max()];
-        Ok(Self {
-            from,
-            to,
-            inner,
-            half_width: taps as i64 / 2,
-            shift,
-            phase,
-            input,
-            output: vec![0.0; CHUNK],
-        })
+        let cutoff = CUTOFF * (to as f64 / from as f64).min(1.0);
+        let filter = Polyphase::new(from, to, PhaseTable::windowed_sinc(to, taps, cutoff));
+        Ok(Self { from, to, filter, window: Vec::new() })
     }
 
     /// Samples that `len` input samples become: `len * to / from` rounded to nearest, a half up, as SoX does.
@@ -107,8 +64,9 @@ impl Resampler {
 
     /// The input samples that outputs `start..start + len` depend on, ends not clipped to the signal.
     pub(crate) fn input_range(&self, start: u64, len: u64) -> std::ops::Range<i64> {
+        let half_width = self.filter.taps() as i64 / 2;
         let at = |m: u64| (u128::from(m) * u128::from(self.from) / u128::from(self.to)) as i64;
-        at(start) - self.half_width - 1..at(start.saturating_add(len)) + self.half_width + 2
+        at(start) - half_width..at(start.saturating_add(len)) + half_width + 1
     }
 
     /// Fills `out` with output samples from `out_start` on, where `input[0]` is the signal's sample `input_start`. What
@@ -120,37 +78,15 @@ impl Resampler {
         out_start: u64,
         out: &mut [f32],
     ) -> Fallible<()> {
-        self.inner.reset();
-        // A stream's outputs have fixed times relative to its first input sample, before which the filter sees silence. Find
-        // the first output that has `out_start`'s place between input samples and the whole filter inside of the stream,
-        // and from it the place in the signal where the stream begins.
-        let earliest = (2 * self.half_width as u64 * self.to).div_ceil(self.from) + 1;
-        let first = earliest + (out_start + self.phase + self.to - earliest % self.to) % self.to;
-        let whole =
-            (i128::from(out_start) - i128::from(first)) * i128::from(self.from) - i128::from(self.shift);
-        let stream_start = (whole / i128::from(self.to)) as i64 + self.half_width;
-        let mut position = stream_start - input_start as i64;
-        let mut skip = (first - 1) as usize;
-        let mut filled = 0;
-        while filled < out.len() {
-            let needed = self.inner.input_frames_next();
-            copy_or_silence(input, position, &mut self.input[..needed]);
-            position += needed as i64;
-            let source = InterleavedSlice::new(&self.input, 1, needed).map_err(resampling)?;
-            let mut sink = InterleavedSlice::new_mut(&mut self.output, 1, CHUNK).map_err(resampling)?;
-            let (_, made) = self.inner.process_into_buffer(&source, &mut sink, None).map_err(resampling)?;
-            let from = skip.min(made);
-            skip -= from;
-            let count = (made - from).min(out.len() - filled);
-            out[filled..filled + count].copy_from_slice(&self.output[from..from + count]);
-            filled += count;
+        let size = self.filter.chunk();
+        for (chunk, first) in out.chunks_mut(size).zip((out_start..).step_by(size)) {
+            let range = self.filter.input_range(first, chunk.len());
+            self.window.resize(range.count, 0.0);
+            copy_or_silence(input, range.start - input_start as i64, &mut self.window);
+            self.filter.run(&self.window, first, chunk);
         }
         Ok(())
     }
-}
-
-fn resampling(error: impl std::fmt::Display) -> Cause {
-    Cause::Resampling(error.to_string())
 }
 
 /// `target[i] = source[position + i]`, zero outside of `source`.

@@ -7,6 +7,7 @@ use crate::coded::{Coded, Ended};
 use crate::error::{Cause, Fallible, MAX_SAMPLES};
 use crate::identify::{Content, PREFIX_LEN, identify};
 use crate::stream::Stream;
+use crate::watch::Watch;
 use crate::wav::{self, Header, Layout};
 use crate::{AudioInfo, Channel, Format};
 
@@ -54,7 +55,7 @@ impl Source {
     }
 
     /// All samples of one channel.
-    pub(crate) fn read_all(&mut self, channel: Channel) -> Fallible<Vec<f32>> {
+    pub(crate) fn read_all(&mut self, channel: Channel, watch: &mut dyn Watch) -> Fallible<Vec<f32>> {
         self.require_channel(channel)?;
         match self {
             Self::Pcm { stream, layout, .. } => {
@@ -62,13 +63,13 @@ impl Source {
                     return Err(Cause::TooLong);
                 }
                 let mut samples = vec![0.0; layout.num_samples as usize];
-                layout.read(stream, 0, channel, &mut samples)?;
+                layout.read(stream, 0, channel, &mut samples, watch)?;
                 Ok(samples)
             }
             Self::Coded(coded) => {
                 // The header's count is a claim: memory grows with what is really there.
                 let mut samples = Vec::new();
-                let ended = coded.run(0, channel, |block| {
+                let ended = coded.run(0, channel, watch, |block| {
                     if (samples.len() + block.len()) as u64 > MAX_SAMPLES {
                         return ControlFlow::Break(());
                     }
@@ -91,17 +92,18 @@ impl Source {
         start: u64,
         channel: Channel,
         out: &mut [f32],
+        watch: &mut dyn Watch,
     ) -> Fallible<Option<u64>> {
         self.require_channel(channel)?;
         match self {
             Self::Pcm { stream, layout, .. } => {
-                layout.read(stream, start, channel, out)?;
+                layout.read(stream, start, channel, out, watch)?;
                 Ok(None)
             }
             Self::Coded(_) if out.is_empty() => Ok(None),
             Self::Coded(coded) => {
                 let mut filled = 0;
-                let ended = coded.run(start, channel, |block| {
+                let ended = coded.run(start, channel, watch, |block| {
                     let count = block.len().min(out.len() - filled);
                     out[filled..filled + count].copy_from_slice(&block[..count]);
                     filled += count;
@@ -122,7 +124,7 @@ impl Source {
             (None, Self::Pcm { layout, .. }) => Ok(layout.num_samples),
             (None, Self::Coded(coded)) => {
                 let mut samples = 0;
-                coded.run(0, Channel::First, |block| {
+                coded.run(0, Channel::First, &mut (), |block| {
                     samples += block.len() as u64;
                     ControlFlow::Continue(())
                 })?;
@@ -199,7 +201,7 @@ mod tests {
         let count = Arc::new(AtomicU64::new(0));
         let stream = Stream::from_source(Box::new(Counted(Cursor::new(file), count.clone())));
         let mut source = Source::open(stream).unwrap();
-        assert_eq!(source.read_range(start, Channel::First, &mut vec![0.0; len]).unwrap(), None);
+        assert_eq!(source.read_range(start, Channel::First, &mut vec![0.0; len], &mut ()).unwrap(), None);
         count.load(Ordering::Relaxed)
     }
 

@@ -9,6 +9,7 @@ use std::io::SeekFrom;
 use crate::error::{Cause, Fallible};
 use crate::pcm::Encoding;
 use crate::stream::Stream;
+use crate::watch::{Stage, Watch};
 use crate::{AudioInfo, Channel, Format};
 
 const FORMAT: &str = "WAV";
@@ -197,6 +198,7 @@ impl Layout {
         start: u64,
         channel: Channel,
         out: &mut [f32],
+        watch: &mut dyn Watch,
     ) -> Fallible<()> {
         let channels = usize::from(self.channels);
         let frame = channels * self.encoding.bytes();
@@ -206,7 +208,9 @@ impl Layout {
         let mut done = start;
         for out in out.chunks_mut(frames_at_once) {
             let bytes = &mut bytes[..out.len() * frame];
+            watch.enter(Stage::Read);
             stream.read_exact(bytes)?;
+            watch.enter(Stage::Decode);
             self.encoding.decode(bytes, channels, channel, out);
             if self.encoding.is_float() {
                 crate::require_finite(out, done)?;

@@ -9,4 +9,4 @@ mod recording;
 pub use error::{Error, Result};
 pub use extractor::{Embedding, Extractor, Recording};
 pub use job::{Failure, Job, Report, checksum};
-pub use recording::{read_audio, read_audio_crop};
+pub use recording::{read_audio, read_audio_crop, read_audio_crop_watched};

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use ffsvc_audio::{Audio, ReadOptions};
+use ffsvc_audio::{Audio, ReadOptions, Stage, Watch};
 use ffsvc_kaldi_io::WavSource;
 
 use crate::error::{Error, Result};
@@ -31,6 +31,21 @@ pub fn read_audio_crop(
     num_samples: usize,
     options: &ReadOptions,
 ) -> Result<Vec<f32>> {
+    read_audio_crop_watched(source, place, num_samples, options, &mut ())
+}
+
+/// As [`read_audio_crop`]; `watch` is told what it is doing. A command counts as reading, its output's decoding included.
+///
+/// # Errors
+/// As [`read_audio`].
+pub fn read_audio_crop_watched(
+    source: &WavSource,
+    place: f64,
+    num_samples: usize,
+    options: &ReadOptions,
+    watch: &mut dyn Watch,
+) -> Result<Vec<f32>> {
+    watch.enter(Stage::Read);
     let path = match source {
         WavSource::File(path) => path,
         WavSource::Pipe(_) => {
@@ -41,10 +56,10 @@ pub fn read_audio_crop(
     match ffsvc_audio::probe(path)?.num_samples_at(options.sample_rate) {
         Some(total) if total > num_samples as u64 => {
             let start = crop_start(total, place, num_samples);
-            Ok(ffsvc_audio::read_crop(path, start, num_samples, options)?.samples)
+            Ok(ffsvc_audio::read_crop_watched(path, start, num_samples, options, watch)?.samples)
         }
         _ => {
-            let samples = ffsvc_audio::read(path, options)?.samples;
+            let samples = ffsvc_audio::read_watched(path, options, watch)?.samples;
             Ok(cut_or_repeat(&samples, place, num_samples))
         }
     }

@@ -4,6 +4,8 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ffsvc_features::{FbankOptions, FrontEnd, FrontEndConfig, Kind, Scratch, WaveformNorm};
+use rustfft::num_complex::Complex;
+use rustfft::{FftNum, FftPlanner};
 
 fn front_ends(criterion: &mut Criterion) {
     let fbank = FrontEndConfig {
@@ -39,5 +41,30 @@ fn front_ends(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, front_ends);
+/// The bound: the transforms of a crop's frames and nothing else, as complex ones of half the length.
+fn transforms_alone<T: FftNum>(criterion: &mut Criterion, name: &str, frames: usize) {
+    let fft = FftPlanner::<T>::new().plan_fft_forward(256);
+    let mut frame: Vec<_> = (0..256).map(|i| Complex::new(one_over(i), T::zero())).collect();
+    let mut spectrum = vec![Complex::new(T::zero(), T::zero()); 256];
+    let mut scratch = vec![Complex::new(T::zero(), T::zero()); fft.get_outofplace_scratch_len()];
+    criterion.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            for _ in 0..frames {
+                fft.process_outofplace_with_scratch(black_box(&mut frame), &mut spectrum, &mut scratch);
+                black_box(&spectrum);
+            }
+        });
+    });
+}
+
+fn one_over<T: FftNum>(i: u32) -> T {
+    T::from_f64(1.0 / f64::from(i + 1)).unwrap_or_else(T::zero)
+}
+
+fn bounds(criterion: &mut Criterion) {
+    transforms_alone::<f32>(criterion, "transforms alone, log_mel crop_2s", 200);
+    transforms_alone::<f64>(criterion, "transforms alone, fbank crop_2s", 198);
+}
+
+criterion_group!(benches, front_ends, bounds);
 criterion_main!(benches);

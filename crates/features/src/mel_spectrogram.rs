@@ -77,8 +77,11 @@ impl<T: Real, F: Frames<T>> Kernel for Computation<'_, T, F> {
             for lane in 0..lanes {
                 self.frames.load(first + lane, &mut self.scratch.frame);
                 self.mel.spectrum.compute(self.scratch);
+                if self.mel.magnitude {
+                    self.scratch.power.iter_mut().for_each(|power| *power = power.sqrt());
+                }
                 for (column, &power) in self.block.iter_mut().zip(&self.scratch.power) {
-                    column[lane] = if self.mel.magnitude { power.sqrt() } else { power };
+                    column[lane] = power;
                 }
             }
             self.write_bands(first, lanes);

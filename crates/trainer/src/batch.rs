@@ -1,5 +1,6 @@
 //! Batches, made ahead of time by worker threads.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -66,24 +67,14 @@ impl Loader {
             let (maker, sampler, stop) = (Arc::clone(&maker), Arc::clone(&sampler), Arc::clone(&stop));
             let work = move || {
                 let mut scratch = Scratch::default();
-                let mut plan: Option<(usize, EpochPlan)> = None;
-                for batch in (extent.first + worker..extent.last).step_by(workers.max(1)) {
-                    if stop.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let (epoch, index) = (batch / extent.per_epoch, batch % extent.per_epoch);
-                    let epoch = if extent.first_epoch_only { 0 } else { epoch };
-                    if plan.as_ref().is_none_or(|(planned, _)| *planned != epoch) {
-                        plan = Some((epoch, sampler.plan(epoch)));
-                    }
-                    let Some((_, plan)) = &plan else { return };
-                    let batch = maker.make(epoch, plan.batch(index), &mut scratch);
+                make_batches(&maker, &sampler, extent, worker, workers.max(1), &mut scratch, |batch| {
                     let failed = batch.is_err();
                     // A closed queue means that the run has ended.
-                    if sender.send(batch).is_err() || failed {
-                        return;
+                    if sender.send(batch).is_err() || failed || stop.load(Ordering::Relaxed) {
+                        return ControlFlow::Break(());
                     }
-                }
+                    ControlFlow::Continue(())
+                });
             };
             let thread = std::thread::Builder::new()
                 .name(format!("loader-{worker}"))
@@ -99,6 +90,30 @@ impl Loader {
         let queue = &self.queues[self.next % self.queues.len()];
         self.next += 1;
         queue.recv().unwrap_or(Err(Error::WorkerLost))
+    }
+}
+
+/// Makes the batches of worker `worker` of `workers`, in order, for `receive`, until it breaks or all are made.
+pub(crate) fn make_batches(
+    maker: &BatchMaker,
+    sampler: &Sampler,
+    extent: Extent,
+    worker: usize,
+    workers: usize,
+    scratch: &mut Scratch,
+    mut receive: impl FnMut(Result<Batch>) -> ControlFlow<()>,
+) {
+    let mut plan: Option<(usize, EpochPlan)> = None;
+    for batch in (extent.first + worker..extent.last).step_by(workers) {
+        let (epoch, index) = (batch / extent.per_epoch, batch % extent.per_epoch);
+        let epoch = if extent.first_epoch_only { 0 } else { epoch };
+        let (_, plan) = match plan.take().filter(|(planned, _)| *planned == epoch) {
+            Some(known) => plan.insert(known),
+            None => plan.insert((epoch, sampler.plan(epoch))),
+        };
+        if receive(maker.make(epoch, plan.batch(index), scratch)).is_break() {
+            return;
+        }
     }
 }
 

@@ -91,6 +91,10 @@ pub struct DataConfig {
     /// list says.
     #[serde(default)]
     pub allow_pipes: bool,
+    /// The run stops once more than this share of the training recordings could not be read; until then another
+    /// utterance, drawn from the seed, takes the place of such a one, named and counted. Default 0.01.
+    #[serde(default = "one_percent")]
+    pub max_failed_share: f64,
 }
 
 fn first_channel() -> String {
@@ -254,6 +258,13 @@ impl ExperimentConfig {
         }
         self.data.train.check()?;
         self.optimizer.check()?;
+        if !(0.0..=1.0).contains(&self.data.max_failed_share) {
+            return Err(Error::Config {
+                key: "data.max_failed_share",
+                found: self.data.max_failed_share.to_string(),
+                expected: "a share from 0 to 1".into(),
+            });
+        }
         self.model.validate()?;
         self.head.validate()?;
         self.augment.check().map_err(Error::Augment)?;
@@ -273,7 +284,7 @@ impl ExperimentConfig {
     }
 
     /// The keys whose values differ from `other`'s in a way that changes the numbers of a run, as
-    /// `key: theirs -> ours`. How many threads work, how often a checkpoint is written, and how many are
+    /// `key: theirs -> ours`. How many threads work, how many recordings may fail, how often a checkpoint is written, and how many are
     /// kept do not; neither does a larger number of epochs under a schedule that does not look ahead.
     ///
     /// # Errors
@@ -286,7 +297,9 @@ impl ExperimentConfig {
             config.train.prefetch = defaults.prefetch;
             config.train.checkpoint_steps = defaults.checkpoint_steps;
             config.train.keep = defaults.keep;
+            config.data.max_failed_share = one_percent();
             let augment = AugmentConfig::default();
+            config.augment.max_failed_share = augment.max_failed_share;
             config.augment.sound_cache_mib = augment.sound_cache_mib;
             config.augment.rir_cache_mib = augment.rir_cache_mib;
             if !config.schedule.kind.looks_ahead() {

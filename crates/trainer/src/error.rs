@@ -45,6 +45,21 @@ pub enum Error {
         #[source]
         source: ffsvc_features::Error,
     },
+    /// Too many training recordings cannot be used.
+    #[error(
+        "{failed} of {total} training recordings cannot be used, more than data.max_failed_share = {limit} allows"
+    )]
+    TooManyUnreadable {
+        /// Recordings that failed so far.
+        failed: usize,
+        /// All recordings.
+        total: usize,
+        /// The share allowed.
+        limit: f64,
+        /// The last failure.
+        #[source]
+        last: Box<Error>,
+    },
     /// Augmentation is set up wrongly, or too many of its sounds cannot be read.
     #[error(transparent)]
     Augment(ffsvc_augment::Error),

@@ -24,6 +24,8 @@ pub enum Purpose {
     Augment,
     /// The simulated rooms of a run.
     Rooms,
+    /// The utterances that take the place of one that cannot be read.
+    Substitute,
 }
 
 /// The hash FNV-1a, 64 bits: the same on every machine and in every version of this program.

@@ -93,12 +93,16 @@ mod tests {
     use super::*;
 
     fn model(device: &Device) -> SpeakerModel {
-        device.seed(6);
         let config: ModelConfig = toml::from_str(
             "architecture = 'resnet'\nin_planes = 4\ndepth = 18\nembedding_size = 8\ndropout = 0.0",
         )
         .unwrap();
         config.init(16, device).unwrap()
+    }
+
+    /// A model with these tensors. Tests run side by side and share the device's generator: weights are drawn once.
+    fn with(tensors: &[NamedTensor], device: &Device) -> SpeakerModel {
+        load_named(model(device), tensors.to_vec()).unwrap()
     }
 
     fn distance(a: &Tensor<2>, b: &Tensor<2>) -> f32 {
@@ -112,11 +116,12 @@ mod tests {
     fn evaluation_agrees_with_training_on_the_batch_of_the_statistics() {
         let device = Device::flex().autodiff();
         let batch = Tensor::<3>::random([6, 16, 100], Distribution::Normal(1.0, 3.0), &device);
-        let trained = model(&device).forward(batch.clone()).inner();
+        let fresh = named_tensors(&model(&device));
+        let trained = with(&fresh, &device).forward(batch.clone()).inner();
         let evaluated = |model: SpeakerModel| model.valid().forward(batch.clone().inner());
-        assert!(distance(&evaluated(model(&device)), &trained) > 0.2);
-        let tensors = mean_statistics(model(&device), [Ok(batch.clone())].into_iter()).unwrap();
-        let found = distance(&evaluated(load_named(model(&device), tensors).unwrap()), &trained);
+        assert!(distance(&evaluated(with(&fresh, &device)), &trained) > 0.2);
+        let tensors = mean_statistics(with(&fresh, &device), [Ok(batch.clone())].into_iter()).unwrap();
+        let found = distance(&evaluated(with(&tensors, &device)), &trained);
         assert!(found < 0.02, "{found}");
     }
 
@@ -126,11 +131,12 @@ mod tests {
         let batches: Vec<Tensor<3>> = (0..3)
             .map(|i| Tensor::random([4, 16, 40], Distribution::Normal(f64::from(i), 1.0), &device))
             .collect();
-        let of =
-            |batches: &[Tensor<3>]| mean_statistics(model(&device), batches.iter().cloned().map(Ok)).unwrap();
+        let weights = named_tensors(&model(&device));
+        let of = |batches: &[Tensor<3>]| {
+            mean_statistics(with(&weights, &device), batches.iter().cloned().map(Ok)).unwrap()
+        };
         let (all, alone) = (of(&batches), batches.iter().map(|b| of(std::slice::from_ref(b))));
         let alone: Vec<Vec<NamedTensor>> = alone.collect();
-        let weights = named_tensors(&model(&device));
         for (index, tensor) in all.iter().enumerate() {
             for (position, value) in tensor.data.iter().enumerate() {
                 let expected = if tensor.name.contains(".running_") {

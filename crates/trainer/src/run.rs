@@ -250,6 +250,10 @@ impl Run {
         if let Some((failed @ 1.., attempted)) = self.setup.maker.augmentation().map(Augmentation::failures) {
             tracing::warn!("so far {failed} of {attempted} crops went without a sound that cannot be read");
         }
+        if let (failed @ 1.., crops) = self.setup.maker.unreadable() {
+            let total = self.setup.maker.set().utterances.len();
+            tracing::warn!("so far {failed} of {total} recordings could not be used: {crops} crops replaced");
+        }
         let last = epoch == self.config.train.epochs;
         let due =
             self.config.validation.as_ref().is_some_and(|v| last || epoch.is_multiple_of(v.every_epochs));

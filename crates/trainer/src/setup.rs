@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use ffsvc_features::FrontEnd;
 use ffsvc_models::reserved_name;
 
 use crate::augmentation::{Augmentation, class_names};
 use crate::config::ExperimentConfig;
-use crate::data_set::{BatchMaker, TrainingSet};
+use crate::data_set::BatchMaker;
 use crate::error::{Error, Result};
 use crate::fine_tune::{self, HeadStart};
 use crate::margin::MarginSchedule;
@@ -55,18 +54,13 @@ impl Setup {
     pub(crate) fn new(config: &ExperimentConfig) -> Result<Self> {
         config.check()?;
         let (train, seed) = (&config.train, config.train.seed);
-        let set = TrainingSet::open(&config.data, config.features.sample_rate)?;
-        let front_end = FrontEnd::new(&config.features).map_err(Error::FrontEnd)?;
-        let augment = &config.augment;
-        let augmentation = (augment.changes_samples() || augment.spec_augment.is_some())
-            .then(|| Augmentation::open(augment, &set, config.features.sample_rate, seed))
-            .transpose()?;
-        let sounds = augmentation.as_ref().map_or(&[][..], Augmentation::sounds);
+        let maker = BatchMaker::open(config)?;
+        let set = maker.set();
+        let sounds = maker.augmentation().map_or(&[][..], Augmentation::sounds);
         let fingerprint = format!("{:016x}", set.fingerprint(sounds));
-        let mut classes = class_names(augment, &set.speakers);
+        let mut classes = class_names(&config.augment, &set.speakers);
         classes.extend((1..=config.head.reserve).map(reserved_name));
-        let sampler = Sampler::new(&config.sampler, &set, train.batch_size, train.accumulate, seed)?;
-        let maker = BatchMaker::new(set, front_end, train.max_frames, seed, augmentation)?;
+        let sampler = Sampler::new(&config.sampler, set, train.batch_size, train.accumulate, seed)?;
         if maker.num_frames() < config.model.min_frames() {
             return Err(Error::Config {
                 key: "train.max_frames",

@@ -1,0 +1,104 @@
+//! `ffsvc-data bench-loader`: how fast training batches are made.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use ffsvc_cli::print_json;
+use ffsvc_trainer::{BatchMaker, ExperimentConfig, LoaderSpeed, Sampler, measure_loader};
+use serde::Serialize;
+
+/// Measure how many utterances a second the data path of an experiment makes, and which stage binds
+///
+/// Makes batches as ffsvc-train would, with the same crops and augmentation, on 1, 2, ... threads, and drops them.
+/// A stage's column is the number of utterances a second that the threads would make if there were nothing but that
+/// stage; the lowest is the one that binds.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+STAGES
+    read        open the recording, read its header and the bytes of the crop
+    decode      bytes to samples
+    resample    change of sample rate
+    augment     draw the plan, read its sounds, apply it; masks
+    features    normalisation, filter bank, logarithm, mean
+
+EXAMPLES
+    ffsvc-data bench-loader configs/resnet34.toml --set data.train=data/train
+    ffsvc-data bench-loader exp/a/config.toml --threads 1,2,4 --seconds 10 --json")]
+pub(crate) struct BenchLoader {
+    /// Configuration of an experiment
+    #[arg(value_name = "CONFIG")]
+    config: PathBuf,
+
+    /// Change one value of the configuration, e.g. --set train.batch_size=64
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+
+    /// Numbers of threads to measure; default: 1, 2, 4, ... up to the processors
+    #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Vec<u16>,
+
+    /// Time for each number of threads, s; a quarter of it is spent before, to fill the caches
+    #[arg(long, value_name = "S", default_value_t = 5.0)]
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Report {
+    utterances: usize,
+    batch_size: usize,
+    runs: Vec<LoaderSpeed>,
+}
+
+impl BenchLoader {
+    pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        let config: ExperimentConfig = ffsvc_cli::load_config(&self.config, &self.set)?;
+        config.check()?;
+        let duration = Duration::try_from_secs_f64(self.seconds)
+            .map_err(|error| ffsvc_cli::UsageError::new(format!("--seconds {}: {error}", self.seconds)))?;
+        let maker = BatchMaker::open(&config)?;
+        let threads = if self.threads.is_empty() { up_to_processors() } else { self.threads };
+        let batch_size = config.train.batch_size;
+        let sampler = Sampler::new(&config.sampler, maker.set(), batch_size, 1, config.train.seed)?;
+        let mut runs: Vec<LoaderSpeed> = Vec::new();
+        for count in threads {
+            let run = measure_loader(&maker, &sampler, usize::from(count), duration)?;
+            if !json {
+                if runs.is_empty() {
+                    print_head(&run);
+                }
+                print_run(&run);
+            }
+            runs.push(run);
+        }
+        if json {
+            return print_json(&Report { utterances: maker.set().utterances.len(), batch_size, runs });
+        }
+        Ok(())
+    }
+}
+
+/// 1, 2, 4, ... and the number of processors.
+fn up_to_processors() -> Vec<u16> {
+    let processors = std::thread::available_parallelism().map_or(1, |n| n.get().min(1024) as u16);
+    let mut counts: Vec<u16> = (0..11).map(|power| 1 << power).take_while(|n| *n < processors).collect();
+    counts.push(processors);
+    counts
+}
+
+fn print_head(run: &LoaderSpeed) {
+    print!("threads  utterances/s");
+    run.stages.iter().for_each(|stage| print!("  {:>10}", stage.stage));
+    println!("  binds");
+}
+
+fn print_run(run: &LoaderSpeed) {
+    print!("{:>7}  {:>12.0}", run.threads, run.utterances_per_s);
+    for stage in &run.stages {
+        match stage.utterances_per_s {
+            Some(rate) => print!("  {rate:>10.0}"),
+            None => print!("  {:>10}", "-"),
+        }
+    }
+    println!("  {}", run.binds);
+}
