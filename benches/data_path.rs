@@ -6,7 +6,7 @@ use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ffsvc_audio::{SampleFormat, write_wav};
-use ffsvc_trainer::{BatchMaker, ExperimentConfig, Scratch};
+use ffsvc_trainer::{BatchMaker, Draw, ExperimentConfig, Scratch};
 
 const RATE: u32 = 16_000;
 const UTTERANCES: u32 = 128;
@@ -77,6 +77,10 @@ fn make_corpus(dir: &Path) {
     }
 }
 
+fn draw(utterance: u32) -> Draw {
+    Draw { utterance, repetition: 0 }
+}
+
 fn maker(dir: &Path, augment: &str) -> BatchMaker {
     let text = format!(
         "[data]\ntrain = \"DIR\"\n[model]\narchitecture = \"resnet\"\n[head]\nkind = \"aam-softmax\"\n{augment}"
@@ -97,7 +101,7 @@ fn data_path(criterion: &mut Criterion) {
         let maker = maker(dir.path(), augment);
         let mut scratch = Scratch::default();
         // Another plan every time.
-        let mut items = (0..).flat_map(|epoch| (0..UTTERANCES).map(move |index| (epoch, index)));
+        let mut items = (0..).flat_map(|epoch| (0..UTTERANCES).map(move |index| (epoch, draw(index))));
         group.bench_function(name, |b| {
             b.iter(|| items.next().map(|(epoch, index)| maker.make(epoch, &[index], &mut scratch)));
         });
@@ -105,7 +109,7 @@ fn data_path(criterion: &mut Criterion) {
     group.finish();
 
     let maker = maker(dir.path(), BASELINE);
-    let members: Vec<u32> = (0..UTTERANCES).collect();
+    let members: Vec<Draw> = (0..UTTERANCES).map(draw).collect();
     let (mut scratch, mut epochs) = (Scratch::default(), 0..);
     let mut group = criterion.benchmark_group("whole batch");
     group.throughput(Throughput::Elements(u64::from(UTTERANCES)));

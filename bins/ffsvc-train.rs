@@ -1,12 +1,12 @@
 //! `ffsvc-train`: a configuration and a folder in, a trained model out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use burn::tensor::Device;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use ffsvc_cli::{ConfigArgs, Interrupted, Logging, Progress};
-use ffsvc_trainer::{Beginning, Event, ExperimentConfig, Outcome, Run};
+use ffsvc_trainer::{Beginning, Event, ExperimentConfig, HeadStart, Outcome, Plan, Run};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -15,7 +15,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///
 /// Reads the experiment's TOML file, trains, and writes into the folder EXP: config.toml (every setting, with
 /// the defaults), train.jsonl (one JSON object a line), checkpoints/step-*/ (model and optimiser, complete or
-/// absent), best.safetensors (lowest validation EER) and final.safetensors.
+/// absent), best.safetensors (lowest validation EER), final.safetensors, and with train.ema ema.safetensors.
 ///
 /// Ctrl-C finishes the step under way, writes a checkpoint and ends with status 130; --resume goes on from
 /// there, or from the last checkpoint of a killed run, and ends with the same weights as a run that was never
@@ -27,6 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
     after_long_help = "\
 Examples:
   ffsvc-train configs/resnet34.toml exp/resnet34
+  ffsvc-train configs/resnet34.toml --dry-run
   ffsvc-train configs/resnet34.toml exp/resnet34 --resume
   ffsvc-train configs/resnet34.toml exp/short --set train.epochs=3 --set optimizer.learning_rate=0.001
   ffsvc-train configs/resnet34.toml exp/tuned --init-from exp/resnet34/best.safetensors --set data.train=data/far
@@ -38,7 +39,8 @@ struct Args {
     config: ConfigArgs,
 
     /// Folder of the experiment; made where it is missing
-    exp: PathBuf,
+    #[arg(required_unless_present = "dry_run")]
+    exp: Option<PathBuf>,
 
     /// Go on from the newest complete checkpoint in EXP
     #[arg(long, conflicts_with = "init_from")]
@@ -48,13 +50,21 @@ struct Args {
     #[arg(long, value_name = "MODEL")]
     init_from: Option<PathBuf>,
 
-    /// With --init-from: take the classification head too; the speakers must be the same
-    #[arg(long, requires = "init_from")]
-    with_head: bool,
+    /// With --init-from: what becomes of the model's classification head
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "new", requires = "init_from")]
+    head: Head,
 
     /// Measure the network on the validation trials before the first step as well
     #[arg(long)]
     validate_first: bool,
+
+    /// Check the configuration and the data, print the plan of the run, learn from one batch, and write nothing
+    #[arg(long, conflicts_with_all = ["resume", "validate_first"])]
+    dry_run: bool,
+
+    /// Train on the first N steps' batches alone, again and again: a network that can learn gets them all right
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    overfit: Option<u32>,
 
     /// Print the outcome as JSON
     #[arg(long)]
@@ -64,23 +74,64 @@ struct Args {
     logging: Logging,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Head {
+    /// Random rows for all speakers
+    New,
+    /// All its rows; its speakers must be the training data's
+    Match,
+    /// The rows of speakers that both know, by name; reserved or random rows for the others
+    Keep,
+}
+
+impl From<Head> for HeadStart {
+    fn from(head: Head) -> Self {
+        match head {
+            Head::New => Self::New,
+            Head::Match => Self::Match,
+            Head::Keep => Self::Keep,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     ffsvc_cli::run("ffsvc-train", || {
         let args = Args::parse();
         args.logging.init();
-        let outcome = train(&args)?;
-        report(&args, &outcome)
+        let mut config: ExperimentConfig = args.config.load()?;
+        if let Some(steps) = args.overfit {
+            config.train.overfit_steps = steps as usize;
+        }
+        match &args.exp {
+            Some(exp) if !args.dry_run => {
+                let outcome = train(&args, &config, exp)?;
+                report(&args, &outcome)
+            }
+            _ => rehearse(&args, &config),
+        }
     })
 }
 
-fn train(args: &Args) -> anyhow::Result<Outcome> {
-    let config: ExperimentConfig = args.config.load()?;
-    let beginning = match (&args.init_from, args.resume) {
-        (Some(model), _) => Beginning::From { model: model.clone(), with_head: args.with_head },
+fn beginning(args: &Args) -> Beginning {
+    match (&args.init_from, args.resume) {
+        (Some(model), _) => Beginning::From { model: model.clone(), head: args.head.into() },
         (None, true) => Beginning::Resume,
         (None, false) => Beginning::Fresh,
-    };
-    let run = Run::prepare(&config, &args.exp, &beginning, &Device::flex())?;
+    }
+}
+
+fn rehearse(args: &Args, config: &ExperimentConfig) -> anyhow::Result<()> {
+    let plan = Plan::rehearse(config, &beginning(args), &Device::flex())?;
+    if args.json {
+        ffsvc_cli::print_json(&plan)?;
+    } else {
+        print!("{plan}");
+    }
+    Ok(())
+}
+
+fn train(args: &Args, config: &ExperimentConfig, exp: &Path) -> anyhow::Result<Outcome> {
+    let run = Run::prepare(config, exp, &beginning(args), &Device::flex())?;
     let mut display = Display::new(run.total_steps());
     if args.validate_first
         && let Some(result) = run.validate()?
@@ -97,7 +148,12 @@ fn report(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {
     if args.json {
         ffsvc_cli::print_json(outcome)?;
     } else {
-        for (name, model) in [("best model", &outcome.best_model), ("final model", &outcome.final_model)] {
+        let models = [
+            ("best model", &outcome.best_model),
+            ("final model", &outcome.final_model),
+            ("averaged model", &outcome.average_model),
+        ];
+        for (name, model) in models {
             if let Some(model) = model {
                 println!("{name}\t{}", model.display());
             }

@@ -3,9 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use assert_cmd::Command;
 use burn::tensor::Device;
 use ffsvc_features::FrontEnd;
-use ffsvc_trainer::{ExperimentConfig, Schedule};
+use ffsvc_models::ModelConfig;
+use ffsvc_trainer::{Beginning, ExperimentConfig, Plan, Schedule};
 
 fn shipped() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -25,7 +27,7 @@ fn shipped() -> Vec<PathBuf> {
 
 fn try_out(config: &ExperimentConfig) -> Result<(), Box<dyn std::error::Error>> {
     config.check()?;
-    config.optimizer.init()?;
+    config.optimizer.check()?;
     config.head.validate()?;
     Schedule::new(&config.schedule, config.optimizer.learning_rate, 10, config.train.epochs)?;
     let front_end = FrontEnd::new(&config.features)?;
@@ -36,7 +38,7 @@ fn try_out(config: &ExperimentConfig) -> Result<(), Box<dyn std::error::Error>> 
 #[test]
 fn every_shipped_configuration_is_valid() {
     let files = shipped();
-    assert!(files.len() >= 5, "{files:?}");
+    assert!(files.len() >= 11, "{files:?}");
     for path in files {
         let config: ExperimentConfig = toml::from_str(&std::fs::read_to_string(&path).unwrap())
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -54,5 +56,69 @@ fn the_resolved_configuration_reads_back_as_itself() {
         let back: ExperimentConfig = toml::from_str(&resolved).unwrap();
         assert_eq!(back, config, "{}:\n{resolved}", path.display());
         assert!(config.differences(&back).unwrap().is_empty());
+    }
+}
+
+/// A corpus of a second each of 9 training and 3 other speakers, with absolute paths, and lists of sounds.
+fn corpus(folder: &Path) {
+    let mut synth = Command::cargo_bin("ffsvc-data").unwrap();
+    synth.current_dir(folder).args([
+        "synth",
+        "data",
+        "--train-speakers",
+        "9",
+        "--train-utterances",
+        "2",
+        "-q",
+    ]);
+    synth.args(["--dev-speakers", "3", "--dev-utterances", "2", "--seconds", "0.8,1.2"]).assert().success();
+    let list = folder.join("data/train/wav.scp");
+    let relative = std::fs::read_to_string(&list).unwrap();
+    let absolute = relative.replace(" data/", &format!(" {}/data/", folder.display()));
+    let sounds: Vec<&str> = absolute.lines().take(3).filter_map(|line| line.split(' ').nth(1)).collect();
+    std::fs::write(folder.join("sounds"), sounds.join("\n")).unwrap();
+    std::fs::write(list, absolute).unwrap();
+}
+
+/// `config` for the corpus in `folder`, with a small network and small batches.
+fn shrunk(mut config: ExperimentConfig, folder: &Path) -> ExperimentConfig {
+    config.data.train = folder.join("data/train").into();
+    (config.train.batch_size, config.train.accumulate, config.train.max_frames) = (3, 1, 40);
+    match &mut config.model {
+        ModelConfig::Resnet(resnet) => (resnet.in_planes, resnet.embedding_size) = (2, 8),
+        ModelConfig::EcapaTdnn(ecapa) => (ecapa.hidden_dim, ecapa.bottleneck) = (16, 4),
+        ModelConfig::Tdnn(tdnn) => (tdnn.hidden_dim, tdnn.stats_dim) = (8, 8),
+    }
+    let augment = &mut config.augment;
+    let lists =
+        [&mut augment.additive.noise.list, &mut augment.additive.music.list, &mut augment.reverb.list];
+    for list in lists.into_iter().flatten() {
+        *list = folder.join("sounds");
+    }
+    if let Some(rooms) = &mut augment.reverb.simulated {
+        rooms.rooms = 3;
+    }
+    if let Some(validation) = &mut config.validation {
+        validation.data = folder.join("data/dev");
+        validation.trials = folder.join("data/dev/trials");
+    }
+    config
+}
+
+/// What `ffsvc-train --dry-run` does: plan, data, one step.
+#[test]
+fn every_shipped_configuration_can_be_rehearsed() {
+    let folder = tempfile::tempdir().unwrap();
+    corpus(folder.path());
+    for path in shipped() {
+        let config: ExperimentConfig = toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let speeds = config.augment.speed.variants();
+        let epochs = config.train.epochs;
+        let config = shrunk(config, folder.path());
+        let plan = Plan::rehearse(&config, &Beginning::Fresh, &Device::flex())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!((plan.speakers, plan.classes), (9, 9 * speeds), "{}", path.display());
+        assert_eq!((plan.epochs, plan.steps_per_epoch), (epochs, 6), "{}", path.display());
+        assert!(plan.rehearsal.loss > 0.0, "{}", path.display());
     }
 }

@@ -80,7 +80,7 @@ impl Augment {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let config = ffsvc_cli::load_config::<Sections>(&self.config, &self.set)?.augment;
         let data = DataConfig {
-            train: self.dir.clone(),
+            train: self.dir.clone().into(),
             channel: "first".into(),
             compat_lowpass: config.compat,
             allow_pipes: self.allow_pipes,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use ffsvc_cli::print_json;
-use ffsvc_trainer::{BatchMaker, ExperimentConfig, LoaderSpeed, measure_loader};
+use ffsvc_trainer::{BatchMaker, ExperimentConfig, LoaderSpeed, Sampler, measure_loader};
 use serde::Serialize;
 
 /// Measure how many utterances a second the data path of an experiment makes, and which stage binds
@@ -59,9 +59,10 @@ impl BenchLoader {
         let maker = BatchMaker::open(&config)?;
         let threads = if self.threads.is_empty() { up_to_processors() } else { self.threads };
         let batch_size = config.train.batch_size;
+        let sampler = Sampler::new(&config.sampler, maker.set(), batch_size, 1, config.train.seed)?;
         let mut runs: Vec<LoaderSpeed> = Vec::new();
         for count in threads {
-            let run = measure_loader(&maker, batch_size, usize::from(count), duration)?;
+            let run = measure_loader(&maker, &sampler, usize::from(count), duration)?;
             if !json {
                 if runs.is_empty() {
                     print_head(&run);

@@ -1,7 +1,10 @@
 //! `ffsvc-train`, `ffsvc-extract` and `ffsvc-data augment` from end to end, on a synthetic corpus of a few seconds.
 
 mod augmentation;
+mod averaging;
 mod data_path;
 mod extraction;
 mod programs;
+mod rehearsal;
+mod resume;
 mod training;

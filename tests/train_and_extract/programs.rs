@@ -26,7 +26,7 @@ pub(crate) fn workplace() -> TempDir {
     folder
 }
 
-const TINY: &str = r#"
+pub(crate) const TINY: &str = r#"
 [data]
 train = "data/train"
 

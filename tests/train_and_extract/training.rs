@@ -140,7 +140,7 @@ fn a_fine_tune_starts_from_the_weights_it_is_given() {
         let arguments = [&["tiny.toml", exp, "--init-from", model][..], &short, more].concat();
         train(&folder, &arguments)
     };
-    run("with-head", &["--with-head"]).success();
+    run("with-head", &["--head", "match"]).success();
     assert!(
         weights(&folder.path().join("with-head/initial.safetensors"))
             == weights(&final_model(&folder, "first"))
@@ -157,7 +157,10 @@ fn a_fine_tune_starts_from_the_weights_it_is_given() {
         .args(["subset", "data/train", "-o", "data/few", "--count", "9"])
         .assert()
         .success();
-    run("few", &["--with-head", "--set", "data.train=data/few"]).code(1).stderr(contains("speakers"));
+    run("few", &["--head", "match", "--set", "data.train=data/few"])
+        .code(1)
+        .stderr(contains("1 that the data lack (train00003), 0 that it lacks; --head keep"));
+    run("kept", &["--head", "keep", "--set", "data.train=data/few"]).success();
     run("other", &["--set", "model.in_planes=4"]).code(1).stderr(contains("[model]"));
 }
 

@@ -10,8 +10,6 @@ use crate::cpu;
 
 /// Added to the variance before the square root (PyTorch's default).
 const EPSILON: f64 = 1e-5;
-/// Weight of the newest batch in the running statistics (PyTorch's default).
-const MOMENTUM: f64 = 0.1;
 
 /// Batch normalisation over every dimension but the second.
 ///
@@ -36,6 +34,9 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
+    /// Weight of the newest batch in the running statistics (PyTorch's default).
+    pub const MOMENTUM: f64 = 0.1;
+
     /// A layer with scale 1, shift 0, mean 0 and variance 1.
     pub fn new(channels: usize, device: &Device) -> Self {
         Self {
@@ -140,7 +141,8 @@ impl BatchNorm {
 }
 
 fn update(running: &RunningState<Tensor<1>>, batch: Tensor<1>, factor: f64) {
-    let updated = running.value() * (1.0 - MOMENTUM) + batch.detach() * (factor * MOMENTUM);
+    let updated =
+        running.value() * (1.0 - BatchNorm::MOMENTUM) + batch.detach() * (factor * BatchNorm::MOMENTUM);
     running.update(updated.detach());
     // An update waits in a queue until the next access that synchronises; module visitors do not.
     running.value_sync();

@@ -138,7 +138,7 @@ pub fn load_model(
             let num_classes = of_head
                 .iter()
                 .find(|tensor| tensor.name == "weight")
-                .and_then(|tensor| tensor.shape.first().copied())
+                .and_then(|tensor| tensor.shape.first().map(|rows| rows / config.rows_per_class()))
                 .filter(|classes| *classes > 0)
                 .unwrap_or(1);
             let head = config.build(info.model.embedding_size(), num_classes, device);

@@ -2,12 +2,14 @@
 // Burn's nested generic types go past the default of 128.
 #![recursion_limit = "256"]
 
+mod average;
 mod batch_norm;
 mod checkpoint;
 mod conv2d;
 mod cpu;
 mod ecapa_tdnn;
 mod error;
+mod freezing;
 pub mod heads;
 mod model;
 mod parameters;
@@ -15,11 +17,13 @@ pub mod pooling;
 mod resnet;
 mod tdnn;
 
+pub use average::{average_models, average_tensors};
 pub use batch_norm::BatchNorm;
 pub use checkpoint::{ModelInfo, load_info, load_model, save_model};
 pub use ecapa_tdnn::{EcapaTdnn, EcapaTdnnConfig};
 pub use error::{Error, Result, TensorMismatch};
-pub use heads::{Head, HeadConfig, HeadOutput};
+pub use freezing::{freeze_layers, is_in_layer};
+pub use heads::{Carried, Head, HeadConfig, HeadOutput, is_reserved, reserved_name};
 pub use model::{ModelConfig, SpeakerModel};
 pub use parameters::{NamedTensor, load_named, named_gradients, named_tensors, parameter_ids};
 pub use pooling::{Pooling, PoolingConfig};

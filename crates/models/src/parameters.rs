@@ -96,13 +96,13 @@ pub(crate) fn settle<M: Module>(module: M, prefix: &str) -> M {
 
 /// Place in the module tree during a traversal.
 #[derive(Default)]
-struct Path {
+pub(crate) struct Path {
     names: Vec<String>,
     in_linear: bool,
 }
 
 impl Path {
-    fn enter(&mut self, name: &str, container: &str) {
+    pub(crate) fn enter(&mut self, name: &str, container: &str) {
         // Which variant an enum holds is not part of PyTorch's names.
         if !container.starts_with("Enum:") {
             self.names.push(name.to_owned());
@@ -110,13 +110,13 @@ impl Path {
         self.in_linear = container == "Struct:Linear";
     }
 
-    fn exit(&mut self, container: &str) {
+    pub(crate) fn exit(&mut self, container: &str) {
         if !container.starts_with("Enum:") {
             self.names.pop();
         }
     }
 
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.names.join(".")
     }
 

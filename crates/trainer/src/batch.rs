@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, bounded};
 
 use crate::data_set::{BatchMaker, Scratch};
 use crate::error::{Error, Result};
-use crate::sampler::EpochPlan;
+use crate::sampler::{EpochPlan, Sampler};
 
 /// One training batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,20 +26,22 @@ pub struct Batch {
     pub members: Vec<u32>,
 }
 
-/// Where a step falls in the run.
+/// Which batches of the run are made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extent {
-    /// The first step to make.
-    pub(crate) first_step: usize,
+    /// The first batch to make.
+    pub(crate) first: usize,
     /// One past the last.
-    pub(crate) last_step: usize,
-    /// Steps of an epoch.
-    pub(crate) steps_per_epoch: usize,
+    pub(crate) last: usize,
+    /// Batches of an epoch.
+    pub(crate) per_epoch: usize,
+    /// All epochs are like the first: the same utterances, the same crops.
+    pub(crate) first_epoch_only: bool,
 }
 
-/// Batches of consecutive steps, in order, whatever the number of workers.
+/// Consecutive batches, in order, whatever the number of workers.
 ///
-/// Worker `w` of `W` makes steps `w, w + W, ...` into a bounded queue of its own and the reader takes from the
+/// Worker `w` of `W` makes batches `w, w + W, ...` into a bounded queue of its own and the reader takes from the
 /// queues in turn: the order needs no sorting and the memory is bounded by `workers x prefetch` batches.
 pub(crate) struct Loader {
     queues: Vec<Receiver<Result<Batch>>>,
@@ -51,8 +53,8 @@ pub(crate) struct Loader {
 impl Loader {
     pub(crate) fn start(
         maker: Arc<BatchMaker>,
+        sampler: Arc<Sampler>,
         extent: Extent,
-        batch_size: usize,
         workers: usize,
         prefetch: usize,
     ) -> Result<Self> {
@@ -62,10 +64,10 @@ impl Loader {
         for worker in 0..workers.max(1) {
             let (sender, receiver) = bounded(prefetch.max(1));
             queues.push(receiver);
-            let (maker, stop) = (Arc::clone(&maker), Arc::clone(&stop));
+            let (maker, sampler, stop) = (Arc::clone(&maker), Arc::clone(&sampler), Arc::clone(&stop));
             let work = move || {
                 let mut scratch = Scratch::default();
-                make_batches(&maker, extent, batch_size, worker, workers.max(1), &mut scratch, |batch| {
+                make_batches(&maker, &sampler, extent, worker, workers.max(1), &mut scratch, |batch| {
                     let failed = batch.is_err();
                     // A closed queue means that the run has ended.
                     if sender.send(batch).is_err() || failed || stop.load(Ordering::Relaxed) {
@@ -83,7 +85,7 @@ impl Loader {
         Ok(Self { queues, next: 0, stop, workers: threads })
     }
 
-    /// The batch of the next step; blocks until it is made.
+    /// The next batch; blocks until it is made.
     pub(crate) fn next_batch(&mut self) -> Result<Batch> {
         let queue = &self.queues[self.next % self.queues.len()];
         self.next += 1;
@@ -94,20 +96,20 @@ impl Loader {
 /// Makes the batches of worker `worker` of `workers`, in order, for `receive`, until it breaks or all are made.
 pub(crate) fn make_batches(
     maker: &BatchMaker,
+    sampler: &Sampler,
     extent: Extent,
-    batch_size: usize,
     worker: usize,
     workers: usize,
     scratch: &mut Scratch,
     mut receive: impl FnMut(Result<Batch>) -> ControlFlow<()>,
 ) {
-    let num_utterances = maker.set().utterances.len();
     let mut plan: Option<(usize, EpochPlan)> = None;
-    for step in (extent.first_step + worker..extent.last_step).step_by(workers) {
-        let (epoch, index) = (step / extent.steps_per_epoch, step % extent.steps_per_epoch);
+    for batch in (extent.first + worker..extent.last).step_by(workers) {
+        let (epoch, index) = (batch / extent.per_epoch, batch % extent.per_epoch);
+        let epoch = if extent.first_epoch_only { 0 } else { epoch };
         let (_, plan) = match plan.take().filter(|(planned, _)| *planned == epoch) {
             Some(known) => plan.insert(known),
-            None => plan.insert((epoch, EpochPlan::new(num_utterances, batch_size, maker.seed(), epoch))),
+            None => plan.insert((epoch, sampler.plan(epoch))),
         };
         if receive(maker.make(epoch, plan.batch(index), scratch)).is_break() {
             return;

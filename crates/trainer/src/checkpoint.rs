@@ -1,25 +1,28 @@
 //! Checkpoints that a killed run can be continued from.
 //!
-//! A checkpoint is a folder `step-00000940/` with `model.safetensors` (network, head, configuration) and `state/`
-//! (optimiser, counters). It is written under a temporary name and renamed when everything in it is on
+//! A checkpoint is a folder `step-00000940/` with `model.safetensors` (network, head, configuration), where it is asked
+//! for `ema.safetensors` (the same with averaged weights), and `state/` (optimiser, counters). It is written under a temporary name and renamed when everything in it is on
 //! disk, so a folder with the final name is complete. Learning rate, shuffling, crops and dropout are functions
 //! of the step and the seed: there is no generator or schedule state to save.
 
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use burn::optim::ModuleOptimizer;
 use burn::tensor::{Bytes, Device};
 use ffsvc_models::ModelInfo;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ExperimentConfig;
+use crate::data_set::BatchMaker;
 use crate::error::{Error, IoContext, Result};
+use crate::learner::Learner;
 use crate::network::Network;
 use crate::validation::ValidationResult;
 
 const MODEL: &str = "model.safetensors";
+const AVERAGE: &str = "ema.safetensors";
 const PROGRESS: &str = "state/progress.json";
 const OPTIMIZER: &str = "state/optimizer.burnpack";
 
@@ -63,6 +66,19 @@ impl ExperimentDir {
         Ok(dir)
     }
 
+    /// Opens a folder that is there already.
+    ///
+    /// # Errors
+    /// It has no checkpoints.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let dir = Self { path: path.into() };
+        if dir.checkpoints().is_dir() {
+            Ok(dir)
+        } else {
+            Err(Error::NothingToResume { path: dir.checkpoints() })
+        }
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -98,6 +114,16 @@ impl ExperimentDir {
         self.path.join("final.safetensors")
     }
 
+    /// The averaged weights after the last step.
+    pub fn average_model(&self) -> PathBuf {
+        self.path.join(AVERAGE)
+    }
+
+    /// The model of a checkpoint.
+    pub fn model_of(checkpoint: &Path) -> PathBuf {
+        checkpoint.join(MODEL)
+    }
+
     /// Complete checkpoints with their steps, oldest first.
     ///
     /// # Errors
@@ -126,10 +152,9 @@ impl ExperimentDir {
     ///
     /// # Errors
     /// The disk is full or not writable; older checkpoints are untouched then.
-    pub fn save(
+    pub(crate) fn save(
         &self,
-        network: &Network,
-        optimizer: &ModuleOptimizer,
+        learner: &Learner,
         info: &ModelInfo,
         progress: &Progress,
         keep: usize,
@@ -143,8 +168,13 @@ impl ExperimentDir {
         }
         let unfinished = self.checkpoints().join(format!(".unfinished-{name}"));
         fs::create_dir_all(unfinished.join("state")).at(&unfinished)?;
+        let network = &learner.network;
         ffsvc_models::save_model(unfinished.join(MODEL), &network.model, Some(&network.head), info)?;
-        let record = optimizer.into_bytes().map_err(|error| Error::State {
+        if let Some(average) = &learner.average {
+            let Network { model, head } = average.network();
+            ffsvc_models::save_model(unfinished.join(AVERAGE), model, Some(head), info)?;
+        }
+        let record = learner.optimizer.into_bytes().map_err(|error| Error::State {
             path: unfinished.join(OPTIMIZER),
             reason: format!("the optimiser's state cannot be serialised: {error}"),
         })?;
@@ -185,24 +215,30 @@ impl ExperimentDir {
     /// # Errors
     /// The copy cannot be written.
     pub fn publish(&self, checkpoint: &Path, target: &Path) -> Result<()> {
-        let mut bytes = Vec::new();
-        let model = checkpoint.join(MODEL);
-        fs::File::open(&model).and_then(|mut file| file.read_to_end(&mut bytes)).at(&model)?;
-        ffsvc_atomic_file::write(target, bytes).at(target)
+        copy(&checkpoint.join(MODEL), target)
+    }
+
+    /// Copies a checkpoint's averaged weights, if it has any, to [`average_model`](Self::average_model).
+    ///
+    /// # Errors
+    /// The copy cannot be written.
+    pub(crate) fn publish_average(&self, checkpoint: &Path) -> Result<()> {
+        let average = checkpoint.join(AVERAGE);
+        if average.is_file() { copy(&average, &self.average_model()) } else { Ok(()) }
     }
 
     /// The newest complete checkpoint, checked to belong to the run that `config` and the data describe.
     ///
     /// # Errors
     /// No checkpoint, unreadable state, or another run's.
-    pub fn resume(
+    pub(crate) fn resume(
         &self,
         config: &ExperimentConfig,
         data_fingerprint: &str,
         steps_per_epoch: usize,
-        optimizer: ModuleOptimizer,
+        maker: Arc<BatchMaker>,
         device: &Device,
-    ) -> Result<(Network, ModuleOptimizer, Progress)> {
+    ) -> Result<(Learner, Progress)> {
         let Some((_, path)) = self.list()?.pop() else {
             return Err(Error::NothingToResume { path: self.checkpoints() });
         };
@@ -221,18 +257,37 @@ impl ExperimentDir {
         if !differences.is_empty() {
             return Err(Error::ResumeMismatch { path, differences });
         }
-        let (model, head, _) = ffsvc_models::load_model(path.join(MODEL), device)?;
-        let head = head.ok_or_else(|| Error::State {
-            path: path.join(MODEL),
-            reason: "has no classification head; a checkpoint of a run has one".into(),
-        })?;
+        let network = load_network(&path.join(MODEL), device)?;
         let bytes = fs::read(path.join(OPTIMIZER)).at(path.join(OPTIMIZER))?;
-        let optimizer = optimizer.from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|error| Error::State {
+        let optimizer = config.optimizer.init(&network)?.from_bytes(Bytes::from_bytes_vec(bytes));
+        let optimizer = optimizer.map_err(|error| Error::State {
             path: path.join(OPTIMIZER),
             reason: format!("the optimiser's state cannot be read: {error}"),
         })?;
-        Ok((Network { model, head }, optimizer, progress))
+        let mut learner = Learner::new(config, network, optimizer, maker, device)?;
+        if let Some(average) = &mut learner.average {
+            average.set(load_network(&path.join(AVERAGE), device)?)?;
+        }
+        if config.train.anchor > 0.0 {
+            learner.anchor_to(&load_network(&self.initial_model(), device)?);
+        }
+        Ok((learner, progress))
     }
+}
+
+fn load_network(path: &Path, device: &Device) -> Result<Network> {
+    let (model, head, _) = ffsvc_models::load_model(path, device)?;
+    let head = head.ok_or_else(|| Error::State {
+        path: path.to_path_buf(),
+        reason: "has no classification head; a model of a run has one".into(),
+    })?;
+    Ok(Network { model, head })
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let mut bytes = Vec::new();
+    fs::File::open(from).and_then(|mut file| file.read_to_end(&mut bytes)).at(from)?;
+    ffsvc_atomic_file::write(to, bytes).at(to)
 }
 
 fn read_progress(path: &Path) -> Result<Progress> {

@@ -1,5 +1,6 @@
 //! The configuration of an experiment: one TOML file, one struct a section.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 
 use ffsvc_audio::{Channel, ReadOptions};
@@ -9,8 +10,10 @@ use ffsvc_kaldi_io::OpenOptions;
 use ffsvc_models::{HeadConfig, ModelConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::domains::TrainData;
 use crate::error::{Error, Result};
 use crate::optimizer::OptimizerConfig;
+use crate::sampler::SamplerConfig;
 use crate::schedule::ScheduleConfig;
 
 /// Everything that decides the numbers of a training run.
@@ -28,7 +31,10 @@ pub struct ExperimentConfig {
     /// The network.
     pub model: ModelConfig,
     /// What the network is trained with and loses afterwards.
-    pub head: HeadConfig,
+    pub head: HeadSection,
+    /// How often each utterance is trained on. Default: once an epoch.
+    #[serde(default)]
+    pub sampler: SamplerConfig,
     /// Optimiser and base learning rate.
     #[serde(default)]
     pub optimizer: OptimizerConfig,
@@ -43,12 +49,38 @@ pub struct ExperimentConfig {
     pub validation: Option<ValidationConfig>,
 }
 
+/// Section `[head]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeadSection {
+    /// Which head, with its options.
+    #[serde(flatten)]
+    pub config: HeadConfig,
+    /// Classes beside the training speakers that no utterance belongs to: the centres learn to be far from every training
+    /// speaker, and a fine-tune with `--head keep` gives them to new speakers (the target domain's). Default 0.
+    #[serde(default)]
+    pub reserve: usize,
+}
+
+impl From<HeadConfig> for HeadSection {
+    fn from(config: HeadConfig) -> Self {
+        Self { config, reserve: 0 }
+    }
+}
+
+impl Deref for HeadSection {
+    type Target = HeadConfig;
+
+    fn deref(&self) -> &HeadConfig {
+        &self.config
+    }
+}
+
 /// Section `[data]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// Kaldi data directory with `wav.scp` and `utt2spk`.
-    pub train: PathBuf,
+    /// Kaldi data directory with `wav.scp` and `utt2spk`, or several with their shares of each batch.
+    pub train: TrainData,
     /// Channel of recordings with several: `"first"` (default), `"mix"` or an index from 0.
     #[serde(default = "first_channel")]
     pub channel: String,
@@ -97,6 +129,9 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Utterances of a batch. Default 128.
     pub batch_size: usize,
+    /// Batches of an optimiser step: the gradient is the mean over them, as if they were one batch, but for the statistics
+    /// of BatchNorm. Default 1.
+    pub accumulate: usize,
     /// Frames of a training crop. Default 200: two seconds.
     pub max_frames: usize,
     /// The one seed of the run. Default 0.
@@ -109,6 +144,37 @@ pub struct TrainConfig {
     pub checkpoint_steps: usize,
     /// Checkpoints kept, newest first; the best is kept beside them. Default 3.
     pub keep: usize,
+    /// Layers that do not train at first. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<Freeze>,
+    /// Strength of the pull towards the weights that a fine-tune starts from: `anchor / 2 * |w - w_start|^2` is added to
+    /// the loss, for the network without its head (L2-SP, Li et al., 2018, <https://arxiv.org/abs/1802.01483>). Default 0.
+    pub anchor: f64,
+    /// Keeps an exponential average of the weights with this decay, in `ema.safetensors`: 0.999 averages over the last
+    /// thousand steps or so. In the first steps the decay is `(1 + step) / (10 + step)` where that is less. Default 0: none.
+    pub ema: f64,
+    /// Trains on this many steps' batches of the first epoch again and again, to see whether the model can learn them by
+    /// heart; an epoch is one pass over them. Default 0: on all.
+    pub overfit_steps: usize,
+}
+
+/// An entry of `train.freeze`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Freeze {
+    /// Name of a layer as in a model file, for example `front.layer1`; the head is `classifier`.
+    pub layer: String,
+    /// Epochs until it trains. Absent: it never does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<usize>,
+}
+
+impl TrainConfig {
+    /// The layers that are frozen in `epoch`, from 0.
+    pub fn frozen(&self, epoch: usize) -> Vec<&str> {
+        let holds = |freeze: &&Freeze| freeze.epochs.is_none_or(|epochs| epoch < epochs);
+        self.freeze.iter().filter(holds).map(|freeze| freeze.layer.as_str()).collect()
+    }
 }
 
 impl Default for TrainConfig {
@@ -116,12 +182,17 @@ impl Default for TrainConfig {
         Self {
             epochs: 50,
             batch_size: 128,
+            accumulate: 1,
             max_frames: 200,
             seed: 0,
             workers: 2,
             prefetch: 4,
             checkpoint_steps: 0,
             keep: 3,
+            freeze: Vec::new(),
+            anchor: 0.0,
+            ema: 0.0,
+            overfit_steps: 0,
         }
     }
 }
@@ -159,6 +230,7 @@ impl ExperimentConfig {
         let counts = [
             ("train.epochs", self.train.epochs),
             ("train.batch_size", self.train.batch_size),
+            ("train.accumulate", self.train.accumulate),
             ("train.max_frames", self.train.max_frames),
             ("train.workers", self.train.workers),
             ("train.prefetch", self.train.prefetch),
@@ -177,6 +249,15 @@ impl ExperimentConfig {
                 expected: "a probability between 0 and 1".into(),
             });
         }
+        let ranges = [("train.anchor", self.train.anchor, f64::INFINITY), ("train.ema", self.train.ema, 1.0)];
+        for (key, value, bound) in ranges {
+            if !(value >= 0.0 && value < bound) {
+                let expected = format!("0 or more and below {bound}");
+                return Err(Error::Config { key, found: value.to_string(), expected });
+            }
+        }
+        self.data.train.check()?;
+        self.optimizer.check()?;
         if !(0.0..=1.0).contains(&self.data.max_failed_share) {
             return Err(Error::Config {
                 key: "data.max_failed_share",

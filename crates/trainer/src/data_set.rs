@@ -1,5 +1,6 @@
 //! The utterances that a model is trained on, and the crops taken from them.
 
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use ffsvc_audio::ReadOptions;
@@ -12,8 +13,10 @@ use rand::RngExt;
 use crate::augmentation::Augmentation;
 use crate::batch::Batch;
 use crate::config::{DataConfig, ExperimentConfig};
+use crate::domains::TrainingDomain;
 use crate::error::{Error, Result};
 use crate::random::{Fnv1a, Purpose, stream};
+use crate::sampler::Draw;
 use crate::stopwatch::{Stage, Stopwatch};
 use crate::unreadable::Unreadable;
 
@@ -28,47 +31,78 @@ pub struct TrainingUtterance {
     pub label: u32,
 }
 
-/// All utterances of the training data directory, with speaker indices.
+/// All utterances of the training data directories, with speaker indices.
 #[derive(Debug, Clone)]
 pub struct TrainingSet {
-    /// In the order of `wav.scp`.
+    /// In the order of `wav.scp`, one directory after the other.
     pub utterances: Vec<TrainingUtterance>,
-    /// Speaker names: the index of a speaker is its line in `spk2utt`, as in the baseline.
+    /// Speaker names: the index of a speaker is its line in `spk2utt`, as in the baseline. Speakers that only a further
+    /// directory has follow.
     pub speakers: Vec<String>,
+    /// The directories.
+    pub domains: Vec<TrainingDomain>,
     pub(crate) read: ReadOptions,
 }
 
 impl TrainingSet {
-    /// Reads the data directory that `config` names. `sample_rate` is the front end's.
+    /// Reads the data directories that `config` names. `sample_rate` is the front end's.
     ///
     /// # Errors
-    /// Unreadable tables, an utterance without a speaker, fewer than two speakers.
+    /// Unreadable tables, an utterance without a speaker or in two directories, fewer than two speakers.
     pub fn open(config: &DataConfig, sample_rate: u32) -> Result<Self> {
-        let dir = DataDir::open_with(&config.train, config.open_options())?;
-        let utterances = dir
-            .utterances()
-            .map(|utterance| {
+        config.train.check()?;
+        let (mut utterances, mut speakers, mut domains) = (Vec::new(), Vec::new(), Vec::new());
+        let mut index_of: HashMap<String, u32> = HashMap::new();
+        for (path, share) in config.train.shares() {
+            let dir = DataDir::open_with(path, config.open_options())?;
+            let labels: Vec<u32> = dir
+                .speakers()
+                .iter()
+                .map(|speaker| {
+                    *index_of.entry(speaker.clone()).or_insert_with(|| {
+                        speakers.push(speaker.clone());
+                        speakers.len() as u32 - 1
+                    })
+                })
+                .collect();
+            for utterance in dir.utterances() {
                 let label = dir.speaker_index(utterance.id).ok_or_else(|| Error::DataSet {
-                    what: format!("{}: utterance {}", config.train.display(), utterance.id),
+                    what: format!("{}: utterance {}", path.display(), utterance.id),
                     found: "no speaker in utt2spk".into(),
                     expected: "one speaker (ffsvc-data validate lists all such utterances)".into(),
                 })?;
-                Ok(TrainingUtterance {
+                utterances.push(TrainingUtterance {
                     id: utterance.id.to_string(),
                     source: WavSource::parse(utterance.wav),
-                    label: label as u32,
-                })
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let speakers = dir.speakers().to_vec();
+                    label: labels[label],
+                });
+            }
+            domains.push(TrainingDomain { path: path.to_path_buf(), share, utterances: dir.len() });
+        }
+        if domains.len() > 1 {
+            refuse_twins(&utterances, &config.train.display())?;
+        }
         if speakers.len() < 2 {
             return Err(Error::DataSet {
-                what: config.train.display().to_string(),
+                what: config.train.display(),
                 found: format!("{} speaker(s)", speakers.len()),
                 expected: "at least two, to tell apart".into(),
             });
         }
-        Ok(Self { utterances, speakers, read: config.read_options(sample_rate)? })
+        Ok(Self { utterances, speakers, domains, read: config.read_options(sample_rate)? })
+    }
+
+    /// The utterances of the data directory that utterance number `index` is from.
+    fn domain_of(&self, index: u32) -> std::ops::Range<u32> {
+        let mut first = 0;
+        for domain in &self.domains {
+            let end = first + domain.utterances as u32;
+            if index < end {
+                return first..end;
+            }
+            first = end;
+        }
+        0..self.utterances.len() as u32
     }
 
     /// A number that changes when an utterance, its speaker, an order or a sound for augmentation changes
@@ -84,6 +118,19 @@ impl TrainingSet {
             take(&[sound.as_os_str().as_encoded_bytes(), b"\n"]);
         }
         hash.value()
+    }
+}
+
+/// Crops are drawn by utterance id: two of the same name would get the same ones.
+fn refuse_twins(utterances: &[TrainingUtterance], directories: &str) -> Result<()> {
+    let mut seen = HashSet::with_capacity(utterances.len());
+    match utterances.iter().find(|utterance| !seen.insert(utterance.id.as_str())) {
+        None => Ok(()),
+        Some(twin) => Err(Error::DataSet {
+            what: directories.to_string(),
+            found: format!("utterance {} twice", twin.id),
+            expected: "each utterance in one of the directories".into(),
+        }),
     }
 }
 
@@ -179,18 +226,19 @@ impl BatchMaker {
     }
 
     /// Reads, crops and computes the features of `members` in `epoch`. The place of an utterance whose audio cannot be
-    /// used is taken by another one, which depends on (seed, epoch, utterance) alone.
+    /// used is taken by another one of its data directory, which depends on (seed, epoch, utterance) alone.
     ///
     /// # Errors
     /// [`Error::TooManyUnreadable`], or too many failures of sounds.
-    pub fn make(&self, epoch: usize, members: &[u32], scratch: &mut Scratch) -> Result<Batch> {
+    pub fn make(&self, epoch: usize, members: &[Draw], scratch: &mut Scratch) -> Result<Batch> {
         let (num_mels, num_frames) = (self.num_mels(), self.num_frames);
         let item = num_mels * num_frames;
         let mut features = vec![0.0; members.len() * item];
         let mut labels = Vec::with_capacity(members.len());
         let mut used = Vec::with_capacity(members.len());
-        for (&index, out) in members.iter().zip(features.chunks_exact_mut(item)) {
-            let (index, class) = self.item_or_substitute(epoch, index, out, scratch)?;
+        for (draw, out) in members.iter().zip(features.chunks_exact_mut(item)) {
+            let epoch = draw.stream_epoch(epoch);
+            let (index, class) = self.item_or_substitute(epoch, draw.utterance, out, scratch)?;
             labels.push(class as i64);
             used.push(index);
         }
@@ -217,7 +265,7 @@ impl BatchMaker {
                 return Err(error);
             }
             self.unreadable.note(candidate, error)?;
-            candidate = random.random_range(0..self.set.utterances.len() as u32);
+            candidate = random.random_range(self.set.domain_of(index));
             error = match self.item(epoch, candidate, out, scratch) {
                 Ok(class) => return Ok((candidate, class)),
                 Err(error) => error,

@@ -122,6 +122,20 @@ pub enum Error {
         /// What differs, each as `key: then -> now`.
         differences: Vec<String>,
     },
+    /// A model's head has other speakers than the training data.
+    #[error(
+        "{path}: its head has other speakers than the training data: {} that the data lack{}, {} that it lacks{}; \
+         --head keep takes the rows of those that both have, --head new none",
+        missing.len(), first_ten(missing), surplus.len(), first_ten(surplus)
+    )]
+    OtherSpeakers {
+        /// The model.
+        path: PathBuf,
+        /// Speakers of the head that the training data lack.
+        missing: Vec<String>,
+        /// Speakers of the training data that the head lacks.
+        surplus: Vec<String>,
+    },
     /// A checkpoint's state cannot be read.
     #[error("{path}: {reason}")]
     State {
@@ -142,6 +156,15 @@ pub enum Error {
     /// The thread that loads data ended without a batch.
     #[error("a data worker stopped without a result; this is a defect, please report it with the log")]
     WorkerLost,
+}
+
+/// ` (a, b, ...)`, ten names at most.
+fn first_ten(names: &[String]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let more = if names.len() > 10 { ", ..." } else { "" };
+    format!(" ({}{more})", names[..names.len().min(10)].join(", "))
 }
 
 /// Result of this crate.

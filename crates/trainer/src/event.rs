@@ -23,7 +23,7 @@ pub enum Event {
         epochs: usize,
         /// Training utterances.
         utterances: usize,
-        /// Training speakers.
+        /// Classes of the head: training speakers, those that other speeds make, and the reserve.
         speakers: usize,
         /// Trainable numbers, with the head.
         parameters: usize,
@@ -42,6 +42,9 @@ pub enum Event {
         accuracy: f64,
         /// Learning rate of the step.
         learning_rate: f64,
+        /// The head's margin, where a schedule moves it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        margin: Option<f64>,
         /// Utterances per second of this step.
         utterances_per_s: f64,
         /// Share of the step's time spent waiting for data.

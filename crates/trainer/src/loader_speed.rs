@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::batch::{Extent, make_batches};
 use crate::data_set::{BatchMaker, Scratch};
 use crate::error::{Error, Result};
-use crate::sampler::EpochPlan;
+use crate::sampler::Sampler;
 use crate::stopwatch::{Stage, Stopwatch};
 
 /// What a number of threads achieved.
@@ -37,21 +37,21 @@ pub struct StageSpeed {
     pub share: f64,
 }
 
-/// Makes batches of `batch_size` utterances as training does, on `threads` threads for about `duration`, after a
+/// Makes the batches of `sampler` as training does, on `threads` threads for about `duration`, after a
 /// warm-up of a quarter of it that fills caches and is not counted. The batches are dropped.
 ///
 /// # Errors
 /// As [`BatchMaker::make`].
 pub fn measure_loader(
     maker: &BatchMaker,
-    batch_size: usize,
+    sampler: &Sampler,
     threads: usize,
     duration: Duration,
 ) -> Result<LoaderSpeed> {
     let threads = threads.max(1);
-    let warmed_up = make_for(maker, batch_size, threads, duration / 4, 0)?;
+    let warmed_up = make_for(maker, sampler, threads, duration / 4, 0)?;
     let steps = warmed_up.iter().map(|worker| worker.batches).max().unwrap_or(0) * threads;
-    let workers = make_for(maker, batch_size, threads, duration, steps)?;
+    let workers = make_for(maker, sampler, threads, duration, steps)?;
 
     let mut seconds = [0.0; Stage::ALL.len()];
     for worker in &workers {
@@ -86,19 +86,18 @@ struct Worker {
 
 fn make_for(
     maker: &BatchMaker,
-    batch_size: usize,
+    sampler: &Sampler,
     threads: usize,
     duration: Duration,
-    first_step: usize,
+    first: usize,
 ) -> Result<Vec<Worker>> {
-    let num_utterances = maker.set().utterances.len();
-    let steps_per_epoch = EpochPlan::new(num_utterances, batch_size, maker.seed(), 0).num_batches();
-    let extent = Extent { first_step, last_step: usize::MAX, steps_per_epoch };
+    let per_epoch = sampler.num_batches();
+    let extent = Extent { first, last: usize::MAX, per_epoch, first_epoch_only: false };
     let work = |worker: usize| {
         let mut scratch = Scratch::with_stopwatch(Stopwatch::on());
         let (mut batches, mut utterances, mut failure) = (0, 0, None);
         let begun = Instant::now();
-        make_batches(maker, extent, batch_size, worker, threads, &mut scratch, |batch| {
+        make_batches(maker, sampler, extent, worker, threads, &mut scratch, |batch| {
             match batch {
                 Ok(batch) => utterances += batch.labels.len(),
                 Err(error) => failure = Some(error),

@@ -1,8 +1,11 @@
 //! The network and its head as one trainable module.
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Int, Tensor};
-use ffsvc_models::{Head, HeadOutput, SpeakerModel};
+use ffsvc_models::{Head, HeadOutput, SpeakerModel, freeze_layers, parameter_ids};
+
+/// Before the names of the head's parameters, as in a model file.
+const HEAD: &str = "classifier";
 
 /// What the optimiser sees.
 #[derive(Module, Debug)]
@@ -30,5 +33,35 @@ impl Network {
     /// - labels: `[batch]`
     pub fn forward(&self, features: Tensor<3>, labels: Tensor<1, Int>) -> HeadOutput {
         self.head.forward(self.model.forward(features), labels)
+    }
+
+    /// Names of the trainable parameters as in a model file: the head's begin with `classifier.`.
+    pub fn parameter_names(&self) -> Vec<String> {
+        let of_head = parameter_ids(&self.head).into_iter().map(|(name, _)| format!("{HEAD}.{name}"));
+        parameter_ids(&self.model).into_iter().map(|(name, _)| name).chain(of_head).collect()
+    }
+
+    /// The network with the layers of these names frozen and all others training, see [`freeze_layers`].
+    pub fn with_frozen(self, layers: &[&str]) -> Self {
+        Self {
+            model: freeze_layers(self.model, "", layers),
+            head: freeze_layers(self.head, &format!("{HEAD}."), layers),
+        }
+    }
+
+    /// Ids of the parameters of one dimension: biases, scale and shift of BatchNorm.
+    pub(crate) fn vector_ids(&self) -> Vec<ParamId> {
+        #[derive(Default)]
+        struct Vectors(Vec<ParamId>);
+        impl ModuleVisitor for Vectors {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if D < 2 {
+                    self.0.push(param.id);
+                }
+            }
+        }
+        let mut vectors = Vectors::default();
+        self.visit(&mut vectors);
+        vectors.0
     }
 }

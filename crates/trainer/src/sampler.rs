@@ -1,60 +1,394 @@
 //! Which utterances make up each batch of an epoch.
 
 use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
+use crate::data_set::TrainingSet;
+use crate::error::{Error, Result};
 use crate::random::{Purpose, stream};
 
-/// Plain sampling: every utterance once an epoch, in an order that depends on (seed, epoch) only.
+/// Section `[sampler]`: how often each utterance is trained on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SamplerConfig {
+    /// Whether speakers with few utterances are drawn as often as others. Default `none`.
+    pub balance: Balance,
+    /// Utterances of an epoch. Default 0: as many as the data have.
+    pub epoch_utterances: usize,
+    /// Optimiser steps of an epoch; instead of `epoch_utterances`. Default 0: what the utterances make.
+    pub epoch_steps: usize,
+}
+
+/// What is drawn equally often.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Balance {
+    /// Every utterance.
+    #[default]
+    None,
+    /// Every speaker: one utterance of each in turn, in an order that is shuffled anew for every turn.
+    Class,
+}
+
+/// One utterance of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Draw {
+    /// Index into the training set.
+    pub utterance: u32,
+    /// How often it was drawn before in this epoch: each time gives another crop.
+    pub repetition: u32,
+}
+
+impl Draw {
+    /// What stands for the epoch in the random streams of this crop: repetitions of an utterance get streams of their own.
+    pub(crate) fn stream_epoch(self, epoch: usize) -> usize {
+        epoch | (self.repetition as usize) << 32
+    }
+}
+
+/// Deals the utterances of a training set into the batches of every epoch. An epoch depends on (seed, epoch) alone.
 ///
-/// The last batch of an epoch is dropped when it is smaller than the others, unless it is the only one:
-/// BatchNorm statistics of a few utterances would be noise (`drop_last` of the baseline's train_dist.py).
+/// Where `data.train` names several directories, each batch has `share * batch_size` utterances of each of them (rounded
+/// to whole utterances by largest remainder): a domain of few utterances comes round more often.
+///
+/// The last batch of an epoch is dropped when it is smaller than the others, unless it is the only one: BatchNorm
+/// statistics of a few utterances would be noise (`drop_last` of the baseline's train_dist.py).
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    domains: Vec<Domain>,
+    balance: Balance,
+    batch_size: usize,
+    num_batches: usize,
+    seed: u64,
+}
+
+/// One data directory.
+#[derive(Debug, Clone)]
+struct Domain {
+    /// Its utterances.
+    utterances: Vec<u32>,
+    /// With balance by class: its utterances by speaker.
+    speakers: Vec<Vec<u32>>,
+    /// Utterances in each batch.
+    quota: usize,
+}
+
+impl Sampler {
+    /// A sampler of `set` in batches of `batch_size`, `accumulate` of which make an optimiser step.
+    ///
+    /// # Errors
+    /// Both epoch lengths are given, an epoch is shorter than a step, a domain's share is less than one utterance.
+    pub fn new(
+        config: &SamplerConfig,
+        set: &TrainingSet,
+        batch_size: usize,
+        accumulate: usize,
+        seed: u64,
+    ) -> Result<Self> {
+        if config.epoch_utterances > 0 && config.epoch_steps > 0 {
+            return Err(Error::Config {
+                key: "sampler.epoch_steps",
+                found: format!("{} beside sampler.epoch_utterances", config.epoch_steps),
+                expected: "one of the two".into(),
+            });
+        }
+        let total = set.utterances.len();
+        let length = if config.epoch_utterances > 0 { config.epoch_utterances } else { total };
+        let batch_size = if config.epoch_steps > 0 { batch_size } else { batch_size.min(length.max(1)) };
+        let accumulate = accumulate.max(1);
+        let num_batches = if config.epoch_steps > 0 {
+            config.epoch_steps * accumulate
+        } else {
+            length / batch_size / accumulate * accumulate
+        };
+        if num_batches == 0 {
+            return Err(Error::Config {
+                key: "train.accumulate",
+                found: accumulate.to_string(),
+                expected: format!("at most the {} batches of an epoch", length / batch_size),
+            });
+        }
+        let quotas = quotas(&set.domains.iter().map(|domain| domain.share).collect::<Vec<_>>(), batch_size);
+        let mut first = 0;
+        let mut domains = Vec::with_capacity(quotas.len());
+        for (domain, quota) in set.domains.iter().zip(quotas) {
+            if quota == 0 {
+                return Err(Error::Config {
+                    key: "data.train",
+                    found: format!("share {} of {}", domain.share, domain.path.display()),
+                    expected: format!("at least one utterance of a batch of {batch_size}"),
+                });
+            }
+            let utterances: Vec<u32> = (first..first + domain.utterances as u32).collect();
+            first += domain.utterances as u32;
+            let mut speakers = Vec::new();
+            if config.balance == Balance::Class {
+                speakers = vec![Vec::new(); set.speakers.len()];
+                for &utterance in &utterances {
+                    speakers[set.utterances[utterance as usize].label as usize].push(utterance);
+                }
+                speakers.retain(|utterances| !utterances.is_empty());
+            }
+            domains.push(Domain { utterances, speakers, quota });
+        }
+        Ok(Self { domains, balance: config.balance, batch_size, num_batches, seed })
+    }
+
+    /// Batches of an epoch.
+    pub fn num_batches(&self) -> usize {
+        self.num_batches
+    }
+
+    /// Utterances of a batch.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    /// Utterances of each data directory in a batch, in their order.
+    pub fn quotas(&self) -> Vec<usize> {
+        self.domains.iter().map(|domain| domain.quota).collect()
+    }
+
+    /// The batches of `epoch`, from 0.
+    pub fn plan(&self, epoch: usize) -> EpochPlan {
+        let mut drawn = std::collections::HashMap::new();
+        let orders: Vec<Vec<u32>> = self
+            .domains
+            .iter()
+            .enumerate()
+            .map(|(index, domain)| {
+                let random = |pass: usize| {
+                    // The first pass over the first directory has no name: that of a run with one directory.
+                    let name =
+                        if (index, pass) == (0, 0) { String::new() } else { format!("{index}/{pass}") };
+                    stream(self.seed, Purpose::Shuffle, epoch, &name)
+                };
+                let needed = self.num_batches * domain.quota;
+                match self.balance {
+                    Balance::None => domain.in_passes(needed, random),
+                    Balance::Class => domain.speaker_by_speaker(needed, random),
+                }
+            })
+            .collect();
+        let mut draws = Vec::with_capacity(self.num_batches * self.batch_size);
+        for batch in 0..self.num_batches {
+            for (domain, order) in self.domains.iter().zip(&orders) {
+                for &utterance in &order[batch * domain.quota..(batch + 1) * domain.quota] {
+                    let times = drawn.entry(utterance).or_insert(0);
+                    draws.push(Draw { utterance, repetition: *times });
+                    *times += 1;
+                }
+            }
+        }
+        EpochPlan { draws, batch_size: self.batch_size }
+    }
+}
+
+impl Domain {
+    /// Pass after pass over all utterances, each in a new order.
+    fn in_passes(&self, needed: usize, random: impl Fn(usize) -> ChaCha8Rng) -> Vec<u32> {
+        let mut order = Vec::with_capacity(needed + self.utterances.len());
+        let mut pass = 0;
+        while order.len() < needed {
+            let mut shuffled = self.utterances.clone();
+            shuffled.shuffle(&mut random(pass));
+            order.append(&mut shuffled);
+            pass += 1;
+        }
+        order
+    }
+
+    /// Turn after turn over all speakers, each in a new order; a speaker gives an utterance a turn, and all of its own
+    /// before one again.
+    fn speaker_by_speaker(&self, needed: usize, random: impl Fn(usize) -> ChaCha8Rng) -> Vec<u32> {
+        let mut random = random(0);
+        let mut waiting: Vec<Vec<u32>> = vec![Vec::new(); self.speakers.len()];
+        let mut turn: Vec<usize> = (0..self.speakers.len()).collect();
+        let mut order = Vec::with_capacity(needed + turn.len());
+        while order.len() < needed {
+            turn.shuffle(&mut random);
+            for &speaker in &turn {
+                let waiting = &mut waiting[speaker];
+                if waiting.is_empty() {
+                    waiting.extend(&self.speakers[speaker]);
+                    waiting.shuffle(&mut random);
+                }
+                order.extend(waiting.pop());
+            }
+        }
+        order
+    }
+}
+
+/// Whole numbers that add up to `total` in the proportion of `shares`, by largest remainder.
+fn quotas(shares: &[f64], total: usize) -> Vec<usize> {
+    let sum: f64 = shares.iter().sum();
+    let exact: Vec<f64> = shares.iter().map(|share| share / sum * total as f64).collect();
+    let mut quotas: Vec<usize> = exact.iter().map(|exact| exact.floor() as usize).collect();
+    let mut by_remainder: Vec<usize> = (0..shares.len()).collect();
+    by_remainder.sort_by(|&a, &b| exact[b].fract().total_cmp(&exact[a].fract()).then(a.cmp(&b)));
+    let missing = total.saturating_sub(quotas.iter().sum());
+    for &index in by_remainder.iter().cycle().take(missing) {
+        quotas[index] += 1;
+    }
+    quotas
+}
+
+/// The batches of one epoch.
 #[derive(Debug, Clone)]
 pub struct EpochPlan {
-    order: Vec<u32>,
+    draws: Vec<Draw>,
     batch_size: usize,
 }
 
 impl EpochPlan {
-    /// The plan of `epoch` (from 0) over `num_utterances` utterances.
-    pub fn new(num_utterances: usize, batch_size: usize, seed: u64, epoch: usize) -> Self {
-        let mut order: Vec<u32> = (0..num_utterances as u32).collect();
-        order.shuffle(&mut stream(seed, Purpose::Shuffle, epoch, ""));
-        Self { order, batch_size: batch_size.min(num_utterances.max(1)) }
-    }
-
     /// Batches in the epoch.
     pub fn num_batches(&self) -> usize {
-        self.order.len() / self.batch_size
+        self.draws.len() / self.batch_size
     }
 
     /// The utterances of batch `index`.
-    pub fn batch(&self, index: usize) -> &[u32] {
-        &self.order[index * self.batch_size..(index + 1) * self.batch_size]
+    pub fn batch(&self, index: usize) -> &[Draw] {
+        &self.draws[index * self.batch_size..(index + 1) * self.batch_size]
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
+    use crate::domains::TrainingDomain;
+    use ffsvc_kaldi_io::WavSource;
     use proptest::prelude::*;
+
+    /// Directories of `(share, utterances of each speaker)`.
+    fn set(domains: &[(f64, Vec<usize>)]) -> TrainingSet {
+        let mut utterances = Vec::new();
+        let mut speakers = Vec::new();
+        for (domain, (_, counts)) in domains.iter().enumerate() {
+            for (speaker, &count) in counts.iter().enumerate() {
+                for number in 0..count {
+                    utterances.push(crate::TrainingUtterance {
+                        id: format!("{domain}-{speaker}-{number}"),
+                        source: WavSource::parse("a.wav"),
+                        label: speakers.len() as u32,
+                    });
+                }
+                speakers.push(format!("{domain}-{speaker}"));
+            }
+        }
+        let domains = domains.iter().map(|(share, counts)| TrainingDomain {
+            path: "data".into(),
+            share: *share,
+            utterances: counts.iter().sum(),
+        });
+        TrainingSet { utterances, speakers, domains: domains.collect(), read: Default::default() }
+    }
+
+    fn sampler(set: &TrainingSet, config: &str, batch_size: usize, seed: u64) -> Sampler {
+        Sampler::new(&toml::from_str(config).unwrap(), set, batch_size, 1, seed).unwrap()
+    }
+
+    fn draws(plan: &EpochPlan) -> Vec<Draw> {
+        (0..plan.num_batches()).flat_map(|batch| plan.batch(batch).to_vec()).collect()
+    }
+
+    fn counts<K: std::hash::Hash + Eq>(keys: impl Iterator<Item = K>) -> HashMap<K, usize> {
+        let mut counts = HashMap::new();
+        keys.for_each(|key| *counts.entry(key).or_insert(0) += 1);
+        counts
+    }
 
     proptest! {
         #[test]
-        fn an_epoch_uses_no_utterance_twice(n in 1usize..300, batch in 1usize..50, seed: u64, epoch in 0usize..5) {
-            let plan = EpochPlan::new(n, batch, seed, epoch);
-            let mut seen: Vec<u32> = (0..plan.num_batches()).flat_map(|i| plan.batch(i).to_vec()).collect();
-            let used = seen.len();
-            prop_assert_eq!(used, if batch <= n { n / batch * batch } else { n });
-            seen.sort_unstable();
-            seen.dedup();
-            prop_assert_eq!(seen.len(), used);
+        fn a_plain_epoch_uses_no_utterance_twice(
+            n in 1usize..300, batch in 1usize..50, seed: u64, epoch in 0usize..5,
+        ) {
+            let plan = sampler(&set(&[(1.0, vec![n])]), "", batch, seed).plan(epoch);
+            let draws = draws(&plan);
+            prop_assert_eq!(draws.len(), if batch <= n { n / batch * batch } else { n });
+            prop_assert!(draws.iter().all(|draw| draw.repetition == 0));
+            prop_assert_eq!(counts(draws.iter().map(|draw| draw.utterance)).len(), draws.len());
+        }
+
+        /// Any mixture: batches have the same make-up, speakers differ by one turn at most, and an utterance comes round
+        /// again only when all of its speaker have been.
+        #[test]
+        fn quotas_and_turns_are_exact(
+            counts_a in prop::collection::vec(1usize..9, 1..6),
+            counts_b in prop::collection::vec(1usize..9, 1..6),
+            share in 0.2f64..0.8, batch in 5usize..20, steps in 1usize..12, seed: u64,
+        ) {
+            let set = set(&[(share, counts_a.clone()), (1.0 - share, counts_b.clone())]);
+            let config = format!("balance = 'class'\nepoch_steps = {steps}");
+            let sampler = sampler(&set, &config, batch, seed);
+            let quotas = sampler.quotas();
+            prop_assert_eq!(quotas.iter().sum::<usize>(), batch);
+            prop_assert!((quotas[0] as f64 - share * batch as f64).abs() < 1.0);
+            let plan = sampler.plan(2);
+            prop_assert_eq!(plan.num_batches(), steps);
+            let of_first = counts_a.iter().sum::<usize>() as u32;
+            for index in 0..steps {
+                let first = plan.batch(index).iter().filter(|draw| draw.utterance < of_first).count();
+                prop_assert_eq!(first, quotas[0]);
+            }
+            let draws = draws(&plan);
+            let by_speaker = counts(draws.iter().map(|draw| set.utterances[draw.utterance as usize].label));
+            for (first, number) in [(0, counts_a.len()), (counts_a.len(), counts_b.len())] {
+                let of = |speaker: usize| by_speaker.get(&(speaker as u32)).copied().unwrap_or(0);
+                let times: Vec<usize> = (first..first + number).map(of).collect();
+                prop_assert!(times.iter().max().unwrap() - times.iter().min().unwrap() <= 1);
+            }
+            for (index, draw) in draws.iter().enumerate() {
+                let earlier = draws[..index].iter().filter(|other| other.utterance == draw.utterance).count();
+                prop_assert_eq!(draw.repetition as usize, earlier);
+                let label = set.utterances[draw.utterance as usize].label;
+                let own = set.utterances.iter().filter(|utterance| utterance.label == label).count();
+                let before =
+                    draws[..index].iter().filter(|d| set.utterances[d.utterance as usize].label == label).count();
+                prop_assert_eq!(draw.repetition as usize, before / own);
+            }
         }
     }
 
     #[test]
     fn epochs_differ_and_repeat() {
-        let order = |epoch| EpochPlan::new(100, 10, 7, epoch).order;
+        let sampler = sampler(&set(&[(1.0, vec![50, 50])]), "", 10, 7);
+        let order = |epoch| draws(&sampler.plan(epoch));
         assert_eq!(order(3), order(3));
         assert_ne!(order(3), order(4));
+    }
+
+    #[test]
+    fn a_small_domain_comes_round_as_often_as_its_share_asks() {
+        let set = set(&[(3.0, vec![90]), (1.0, vec![10])]);
+        let sampler = sampler(&set, "", 20, 1);
+        assert_eq!((sampler.quotas(), sampler.num_batches()), (vec![15, 5], 5));
+        let draws = draws(&sampler.plan(0));
+        // 25 draws from 10 utterances: each twice or three times, never three times before another has been drawn twice.
+        let times = counts(draws.iter().filter(|draw| draw.utterance >= 90).map(|draw| draw.utterance));
+        assert!(times.len() == 10 && times.values().all(|n| (2..=3).contains(n)), "{times:?}");
+    }
+
+    #[test]
+    fn the_length_of_an_epoch_is_as_configured() {
+        let set = set(&[(1.0, vec![30, 30])]);
+        assert_eq!(sampler(&set, "epoch_utterances = 150", 20, 0).num_batches(), 7);
+        assert_eq!(sampler(&set, "epoch_steps = 150", 20, 0).num_batches(), 150);
+        let config = SamplerConfig::default();
+        assert_eq!(Sampler::new(&config, &set, 20, 2, 0).unwrap().num_batches(), 2);
+        let error = Sampler::new(&config, &set, 20, 4, 0).unwrap_err().to_string();
+        assert!(error.contains("train.accumulate is 4"), "{error}");
+        let both = SamplerConfig { epoch_utterances: 3, epoch_steps: 3, ..config };
+        assert!(Sampler::new(&both, &set, 20, 1, 0).is_err());
+    }
+
+    #[test]
+    fn a_share_of_nothing_is_refused() {
+        let set = set(&[(0.999, vec![90]), (0.001, vec![10])]);
+        let error = Sampler::new(&SamplerConfig::default(), &set, 20, 1, 0).unwrap_err().to_string();
+        assert!(error.contains("share 0.001") && error.contains("batch of 20"), "{error}");
     }
 }

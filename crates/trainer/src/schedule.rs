@@ -3,21 +3,26 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::margin::MarginScheduleConfig;
 
 /// Section `[schedule]`: how the learning rate moves from `optimizer.learning_rate`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScheduleConfig {
-    /// Linear warm-up from 0, in epochs (fractions are allowed). Default 2, the baseline's.
+    /// Linear warm-up from 0, in epochs (fractions are allowed). Default 2, the baseline's. `one-cycle`: the rising part,
+    /// half a cosine from 1/25 of the base rate.
     pub warmup_epochs: f64,
-    /// What follows (or, for multi-step, multiplies) the warm-up. Default `multi-step`.
+    /// What follows (or, for multi-step and exponential, multiplies) the warm-up. Default `multi-step`.
     pub kind: ScheduleKind,
     /// `multi-step`: epochs after which the rate is multiplied by `gamma`. Default 15, 30, 40: the baseline's.
     pub milestones: Vec<usize>,
     /// `multi-step`: the factor. Default 0.1.
     pub gamma: f64,
-    /// `cosine`, `exponential`: the rate at the end of training. Default 1e-5.
+    /// `cosine`, `exponential`, `one-cycle`: the rate at the end of training. Default 1e-5.
     pub final_learning_rate: f64,
+    /// `[schedule.margin]`: the head's margin over time. Absent (default): `head.margin` throughout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub margin: Option<MarginScheduleConfig>,
 }
 
 impl Default for ScheduleConfig {
@@ -28,6 +33,7 @@ impl Default for ScheduleConfig {
             milestones: vec![15, 30, 40],
             gamma: 0.1,
             final_learning_rate: 1e-5,
+            margin: None,
         }
     }
 }
@@ -42,16 +48,24 @@ pub enum ScheduleKind {
     MultiStep,
     /// Half a cosine from the base rate to `final_learning_rate` (Loshchilov & Hutter, 2017, one cycle).
     Cosine,
-    /// A geometric decay from the base rate to `final_learning_rate` (WeSpeaker's `ExponentialDecrease`).
+    /// A geometric decay over the whole run, warm-up included, from the base rate to `final_learning_rate` (WeSpeaker's
+    /// `ExponentialDecrease` with `warm_from_zero`; its warm-up is a step behind, so that its first step does nothing).
     Exponential,
+    /// Up and down in half cosines: from 1/25 of the base rate to the base rate during warm-up, and down to
+    /// `final_learning_rate` at the end (Smith & Topin, 2018; PyTorch `OneCycleLR`, whose `pct_start` is the share of the
+    /// warm-up).
+    OneCycle,
 }
 
 impl ScheduleKind {
     /// Whether the rate of a step depends on how long the run will be.
     pub fn looks_ahead(self) -> bool {
-        matches!(self, Self::Cosine | Self::Exponential)
+        matches!(self, Self::Cosine | Self::Exponential | Self::OneCycle)
     }
 }
+
+/// How much lower than its highest the first rate of a cycle is (PyTorch's `div_factor`).
+const CYCLE_START_DIVISOR: f64 = 25.0;
 
 /// The learning rate of every step of a run.
 #[derive(Debug, Clone)]
@@ -105,13 +119,28 @@ impl Schedule {
                 let passed = self.config.milestones.iter().filter(|&&milestone| epoch >= milestone).count();
                 self.base * self.config.gamma.powi(passed as i32)
             }
-            ScheduleKind::Cosine => {
-                last + (self.base - last) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+            ScheduleKind::Cosine => half_cosine(self.base, last, progress),
+            ScheduleKind::Exponential => {
+                self.base * (last / self.base).powf(step as f64 / self.total_steps.max(1) as f64)
             }
-            ScheduleKind::Exponential => self.base * (last / self.base).powf(progress),
+            ScheduleKind::OneCycle => {
+                let peak = (warmup_steps - 1.0).max(0.0);
+                let step = step as f64;
+                return if step < peak {
+                    half_cosine(self.base / CYCLE_START_DIVISOR, self.base, step / peak)
+                } else {
+                    let span = (self.total_steps as f64 - 1.0 - peak).max(1.0);
+                    half_cosine(self.base, last, ((step - peak) / span).min(1.0))
+                };
+            }
         };
         rate * warmup.min(1.0)
     }
+}
+
+/// From `start` to `end` as `progress` goes from 0 to 1.
+fn half_cosine(start: f64, end: f64, progress: f64) -> f64 {
+    end + (start - end) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
 }
 
 #[cfg(test)]
@@ -125,6 +154,7 @@ mod tests {
             milestones: vec![3, 5],
             gamma: 0.1,
             final_learning_rate: 1e-4,
+            margin: None,
         };
         Schedule::new(&config, 0.1, 10, 8).unwrap()
     }
@@ -148,13 +178,50 @@ mod tests {
     }
 
     #[test]
-    fn cosine_and_exponential_run_from_the_base_to_the_final_rate() {
-        for kind in [ScheduleKind::Cosine, ScheduleKind::Exponential] {
-            let schedule = schedule(kind, 1.0);
-            assert!((schedule.learning_rate(10) - 0.1).abs() < 1e-12);
-            assert!((schedule.learning_rate(79) - 1e-4).abs() < 1e-12);
-            let rates: Vec<f64> = (10..80).map(|step| schedule.learning_rate(step)).collect();
-            assert!(rates.windows(2).all(|pair| pair[1] < pair[0]));
+    fn cosine_runs_from_the_base_to_the_final_rate() {
+        let schedule = schedule(ScheduleKind::Cosine, 1.0);
+        assert!((schedule.learning_rate(10) - 0.1).abs() < 1e-12);
+        assert!((schedule.learning_rate(79) - 1e-4).abs() < 1e-12);
+        let rates: Vec<f64> = (10..80).map(|step| schedule.learning_rate(step)).collect();
+        assert!(rates.windows(2).all(|pair| pair[1] < pair[0]));
+    }
+
+    /// Values of WeSpeaker's own class: ExponentialDecrease(num_epochs 8, epoch_iter 10, 0.1 -> 1e-4, warm_up_epoch 2,
+    /// warm_from_zero). In its warm-up the factor is `step / 20`, here `(step + 1) / 20`.
+    #[test]
+    fn exponential_is_wespeakers() {
+        let schedule = schedule(ScheduleKind::Exponential, 2.0);
+        let expected = [
+            (1, 0.004_586_379_676_948_899, 2.0 / 1.0),
+            (5, 0.016_234_540_789_405_283, 6.0 / 5.0),
+            (19, 0.018_417_200_041_545_973, 20.0 / 19.0),
+            (20, 0.017_782_794_100_389_23, 1.0),
+            (40, 0.003_162_277_660_168_38, 1.0),
+            (79, 0.000_109_018_449_238_512_77, 1.0),
+        ];
+        for (step, theirs, warmup) in expected {
+            assert!((schedule.learning_rate(step) - theirs * warmup).abs() < 1e-12, "step {step}");
+        }
+    }
+
+    /// Values of PyTorch's own class: OneCycleLR(max_lr 0.1, total_steps 80, pct_start 0.25, final_div_factor 40,
+    /// cycle_momentum False).
+    #[test]
+    fn one_cycle_is_pytorchs() {
+        let schedule = schedule(ScheduleKind::OneCycle, 2.0);
+        let expected = [
+            (0, 0.004),
+            (1, 0.004_654_657_436_669_332),
+            (10, 0.055_963_808_582_671_956),
+            (18, 0.099_345_342_563_330_68),
+            (19, 0.1),
+            (20, 0.099_931_545_260_990_96),
+            (40, 0.072_726_825_461_990_37),
+            (78, 0.000_168_454_739_009_037_03),
+            (79, 0.000_1),
+        ];
+        for (step, theirs) in expected {
+            assert!((schedule.learning_rate(step) - theirs).abs() < 1e-12, "step {step}");
         }
     }
 

@@ -1,9 +1,9 @@
 //! Additive margin: [Wang et al. 2018](https://arxiv.org/abs/1801.05599).
 
-use burn::module::{Initializer, Module, Param};
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 
-use super::{HeadOutput, cosines, margin_output};
+use super::{HeadOutput, centres, cosines, replace_targets};
 
 /// `scale * (cos(theta) - margin)` for the target, `scale * cos(theta)` for the rest.
 #[derive(Module, Debug)]
@@ -21,13 +21,7 @@ impl AmSoftmax {
         scale: f64,
         device: &Device,
     ) -> Self {
-        let weight = Initializer::XavierUniform { gain: 1.0 }.init_with(
-            [num_classes, embedding_size],
-            Some(embedding_size),
-            Some(num_classes),
-            device,
-        );
-        Self { weight, margin, scale }
+        Self { weight: centres(num_classes, embedding_size, device), margin, scale }
     }
 
     /// # Shapes
@@ -35,6 +29,8 @@ impl AmSoftmax {
     /// - labels: `[batch]`
     pub fn forward(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> HeadOutput {
         let cosines = cosines(embeddings, self.weight.val());
-        margin_output(cosines, labels, self.scale, |target| target - self.margin)
+        let with_margin = |target| target - self.margin;
+        let logits = replace_targets(cosines.clone(), labels.clone(), with_margin) * self.scale;
+        HeadOutput::new(logits, labels, cosines)
     }
 }

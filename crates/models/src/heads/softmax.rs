@@ -3,7 +3,7 @@
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 
-use super::{HeadOutput, cross_entropy};
+use super::HeadOutput;
 
 /// `W x + b` and cross entropy.
 #[derive(Module, Debug)]
@@ -27,10 +27,6 @@ impl Softmax {
     /// - labels: `[batch]`
     pub fn forward(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> HeadOutput {
         let scores = embeddings.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze_dim(0);
-        HeadOutput {
-            loss: cross_entropy(scores.clone(), labels),
-            logits: scores.clone(),
-            cosines_or_scores: scores,
-        }
+        HeadOutput::new(scores.clone(), labels, scores)
     }
 }

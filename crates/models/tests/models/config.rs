@@ -24,6 +24,9 @@ fn sections_are_read_with_defaults() {
     assert_eq!(config, HeadConfig::AamSoftmax { margin: 0.3, scale: 32.0, easy_margin: false });
     let config: HeadConfig = toml::from_str("kind = 'softmax'").unwrap();
     assert_eq!(config, HeadConfig::Softmax {});
+    let config: HeadConfig = toml::from_str("kind = 'sub-centre-aam-softmax'\ntop_k = 5").unwrap();
+    assert_eq!((config.margin(), config.rows_per_class()), (Some(0.2), 3));
+    assert_eq!(toml::from_str::<HeadConfig>(&toml::to_string(&config).unwrap()).unwrap(), config);
     for config in
         [ModelConfig::Resnet(ResNetConfig::baseline()), ModelConfig::EcapaTdnn(EcapaTdnnConfig::baseline())]
     {
@@ -77,6 +80,11 @@ fn values_out_of_range_are_errors_that_name_the_field() {
         HeadConfig::AamSoftmax { margin: -0.1, scale: 32.0, easy_margin: false },
         HeadConfig::AmSoftmax { margin: 0.2, scale: 0.0 },
         HeadConfig::AmSoftmax { margin: f64::NAN, scale: 30.0 },
+        toml::from_str("kind = 'sub-centre-aam-softmax'\nsub_centres = 0").unwrap(),
+        toml::from_str("kind = 'sub-centre-aam-softmax'\ntop_k_penalty = 2.0").unwrap(),
+        toml::from_str("kind = 'sub-centre-aam-softmax'\nmargin = 4").unwrap(),
+        toml::from_str("kind = 'sphere-face'\nmultiple = 9").unwrap(),
+        toml::from_str("kind = 'sphere-face'\nlambda = -1").unwrap(),
     ] {
         assert!(matches!(head.validate(), Err(Error::Config { .. })), "{head:?}");
     }

@@ -9,6 +9,20 @@ fn aam(margin: f64, scale: f64, easy_margin: bool) -> HeadConfig {
     HeadConfig::AamSoftmax { margin, scale, easy_margin }
 }
 
+fn sub_centre_aam(
+    margin: f64,
+    scale: f64,
+    sub_centres: usize,
+    top_k: usize,
+    top_k_penalty: f64,
+) -> HeadConfig {
+    HeadConfig::SubCentreAam { margin, scale, easy_margin: false, sub_centres, top_k, top_k_penalty }
+}
+
+fn sphere_face(multiple: usize, lambda: f64) -> HeadConfig {
+    HeadConfig::SphereFace { multiple, lambda, lambda_decay: 0.0, least_lambda: 0.0 }
+}
+
 fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |largest, v| v.abs().max(largest))
 }
@@ -52,11 +66,137 @@ fn logits_losses_and_gradients_equal_the_baselines() {
     }
 }
 
+/// The heads of other papers, with the angle itself, in double precision: tests/peers/torch_heads.py.
+#[test]
+fn sub_centres_rivals_and_multiples_equal_pytorchs() {
+    let device = Device::default().autodiff();
+    let golden = Goldens::committed("margin_heads");
+    const SIZE: usize = 16;
+    let first_of_three = |values: &[f64]| -> Vec<f64> {
+        values.chunks_exact(3 * SIZE).flat_map(|centres| &centres[..SIZE]).copied().collect()
+    };
+    let cases = [
+        ("sub_centre", sub_centre_aam(0.2, 32.0, 3, 0, 0.0)),
+        ("inter_top_k", sub_centre_aam(0.2, 32.0, 1, 3, 0.06)),
+        ("both", sub_centre_aam(0.3, 30.0, 3, 5, 0.1)),
+        ("all_rivals", sub_centre_aam(0.2, 32.0, 3, 100, 0.06)),
+        ("sphere_1", sphere_face(1, 5.0)),
+        ("sphere_2", sphere_face(2, 5.0)),
+        ("sphere_3", sphere_face(3, 5.0)),
+        ("sphere_4", sphere_face(4, 5.0)),
+        ("sphere_5", sphere_face(5, 5.0)),
+        ("sphere_4_alone", sphere_face(4, 0.0)),
+    ];
+    for (name, config) in cases {
+        let thin = |values: &[f64]| match config.rows_per_class() {
+            1 => first_of_three(values),
+            _ => values.to_vec(),
+        };
+        let expected = |what: &str| golden.values(&format!("{name}.{what}"));
+        let weight = thin(golden.values("w"));
+        let weight = NamedTensor {
+            name: "weight".into(),
+            shape: vec![weight.len() / SIZE, SIZE],
+            data: weight.iter().map(|v| *v as f32).collect(),
+        };
+        let head = load_named(config.init(SIZE, 9, &device), vec![weight]).unwrap();
+        assert_eq!(head.num_classes(), 9);
+        let embeddings = golden.tensor::<2>("x", &device).require_grad();
+        let output = head.forward(embeddings.clone(), golden.labels("y", &device));
+
+        let error = max_difference(&values_of(output.logits), expected("logits"));
+        assert!(error < 2e-5, "{name} logits: {error:e}");
+        let error = max_difference(&values_of(output.loss.clone()), expected("loss"));
+        assert!(error < 1e-5, "{name} loss: {error:e}");
+        let gradients = output.loss.backward();
+        let of_weight = values_of(head.weight().grad(&gradients).unwrap());
+        let error = max_difference(&of_weight, &thin(expected("grad_w")));
+        assert!(error < 2e-5 * largest(expected("grad_w")), "{name} grad_w: {error:e}");
+        let of_embeddings = values_of(embeddings.grad(&gradients).unwrap());
+        let error = max_difference(&of_embeddings, expected("grad_x"));
+        assert!(error < 2e-5 * largest(expected("grad_x")), "{name} grad_x: {error:e}");
+    }
+}
+
+#[test]
+fn the_weight_of_the_plain_cosine_falls_as_in_the_authors_program() {
+    let device = Device::default();
+    let golden = Goldens::committed("margin_heads");
+    let loss = |config: HeadConfig, step: usize| {
+        device.seed(1);
+        let mut head = config.init(16, 9, &device);
+        head.anneal(step);
+        values_of(head.forward(golden.tensor("x", &device), golden.labels("y", &device)).loss)[0]
+    };
+    let annealed: HeadConfig = toml::from_str("kind = 'sphere-face'").unwrap();
+    for (step, lambda) in [(0, 1000.0), (10, 1000.0 / 2.2), (1000, 1000.0 / 121.0), (100_000, 5.0)] {
+        let error = loss(annealed.clone(), step) - loss(sphere_face(4, lambda), 0);
+        assert!(error.abs() < 1e-6, "step {step}: {error:e}");
+    }
+    // Heads without such a weight do not change.
+    assert_eq!(loss(HeadConfig::default(), 0), loss(HeadConfig::default(), 500));
+}
+
+/// As WeSpeaker's `update`: the penalty is in proportion to the margin in force.
+#[test]
+fn the_penalty_on_rivals_follows_the_margin() {
+    let device = Device::default();
+    let golden = Goldens::committed("margin_heads");
+    let loss = |config: HeadConfig, margin: f64| {
+        device.seed(1);
+        let head = config.init(16, 9, &device).with_margin(margin);
+        values_of(head.forward(golden.tensor("x", &device), golden.labels("y", &device)).loss)[0]
+    };
+    let half = loss(sub_centre_aam(0.2, 32.0, 3, 4, 0.06), 0.1);
+    assert!((half - loss(sub_centre_aam(0.1, 32.0, 3, 4, 0.03), 0.1)).abs() < 1e-6);
+    let none = loss(sub_centre_aam(0.2, 32.0, 3, 4, 0.06), 0.0);
+    assert!((none - loss(sub_centre_aam(0.2, 32.0, 3, 0, 0.0), 0.0)).abs() < 1e-6);
+    assert!(half > none);
+}
+
+#[test]
+fn known_speakers_keep_their_rows_in_another_head() {
+    let device = Device::default();
+    let names = |text: &str| -> Vec<String> { text.split(',').map(str::to_owned).collect() };
+    let from = names("a,b,c,d,reserved 1,reserved 2");
+    let to = names("e,d,a,f,g,reserved 1");
+    for config in [HeadConfig::default(), HeadConfig::Softmax {}, sub_centre_aam(0.2, 32.0, 3, 0, 0.0)] {
+        let old = config.init(5, from.len(), &device);
+        let fresh = config.init(5, to.len(), &device);
+        let expected_ids = ffsvc_models::parameter_ids(&fresh);
+        let (new, carried) = old.carry_over(&from, &to, fresh.clone()).unwrap();
+        assert_eq!((carried.kept, carried.from_reserve), (2, 2));
+        assert_eq!((carried.fresh, carried.dropped), (names("g,reserved 1"), names("b,c")));
+        assert_eq!(ffsvc_models::parameter_ids(&new), expected_ids);
+        let tensors = |head: &ffsvc_models::Head| ffsvc_models::named_tensors(head);
+        for ((old, fresh), new) in tensors(&old).iter().zip(&tensors(&fresh)).zip(&tensors(&new)) {
+            let row = |tensor: &NamedTensor, class: usize| {
+                let size = tensor.data.len() / 6;
+                tensor.data[class * size..(class + 1) * size].to_vec()
+            };
+            let sources = [(old, 4), (old, 3), (old, 0), (old, 5), (fresh, 4), (fresh, 5)];
+            for (class, (source, place)) in sources.into_iter().enumerate() {
+                assert_eq!(row(new, class), row(source, place), "{config:?} {} {class}", new.name);
+            }
+        }
+        // Another kind of head, or embeddings of another size, cannot keep rows.
+        let other = sub_centre_aam(0.2, 32.0, 2, 0, 0.0).init(5, 6, &device);
+        assert!(old.carry_over(&from, &to, other).unwrap_err().to_string().contains("a new head"));
+        assert!(old.carry_over(&from, &to, config.init(4, 6, &device)).is_err());
+    }
+}
+
 /// At cosine 1 PyTorch's gradient of the square root is not a number.
 #[test]
 fn gradients_are_finite_on_the_centre_and_opposite_it() {
     let device = Device::default().autodiff();
-    for config in [HeadConfig::default(), aam(0.5, 64.0, true)] {
+    let configs = [
+        HeadConfig::default(),
+        aam(0.5, 64.0, true),
+        sub_centre_aam(0.2, 32.0, 1, 1, 0.06),
+        sphere_face(4, 0.0),
+    ];
+    for config in configs {
         let centres = vec![1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0];
         let centres = NamedTensor { name: "weight".into(), shape: vec![3, 4], data: centres };
         let head = load_named(config.init(4, 3, &device), vec![centres]).unwrap();

@@ -5,6 +5,7 @@ mod batch_norm;
 mod checkpoint;
 mod config;
 mod evaluation;
+mod freezing;
 mod goldens;
 mod gradients;
 mod heads;

@@ -1,0 +1,110 @@
+use std::path::PathBuf;
+
+use anyhow::Context;
+use burn::tensor::Device;
+use clap::Args;
+use ffsvc_augment::AugmentConfig;
+use ffsvc_cli::UsageError;
+use ffsvc_models::{average_models, save_model};
+use ffsvc_trainer::{ExperimentConfig, ExperimentDir, reestimate_batch_norm};
+use serde::Serialize;
+
+/// Average the weights of several models
+///
+/// The mean of a run's last checkpoints, or of fine-tunes of one model, is often better than each of them. The head is
+/// averaged too where all have the same; otherwise the result has none.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  ffsvc-model average exp/resnet34/average.safetensors --last 10 exp/resnet34
+  ffsvc-model average mean.safetensors a/best.safetensors b/best.safetensors --reestimate-batch-norm data/train")]
+pub(crate) struct Average {
+    /// Model file to write
+    out: PathBuf,
+
+    /// Model files; with --last: the folder of an experiment
+    #[arg(required = true)]
+    models: Vec<PathBuf>,
+
+    /// Average the newest N checkpoints of an experiment (train.keep says how many there are)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    last: Option<u32>,
+
+    /// Replace the running statistics of BatchNorm by those of the averaged network over this data directory, cropped
+    /// and augmented as in training
+    #[arg(long, value_name = "DATA")]
+    reestimate_batch_norm: Option<PathBuf>,
+
+    /// With --reestimate-batch-norm: how many batches at most
+    #[arg(long, value_name = "N", default_value_t = 200, requires = "reestimate_batch_norm")]
+    batches: usize,
+
+    /// With --reestimate-batch-norm: crops as they are in the recordings
+    #[arg(long, requires = "reestimate_batch_norm")]
+    no_augmentation: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Outcome {
+    model: PathBuf,
+    averaged: Vec<PathBuf>,
+    head: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statistics_from_batches: Option<usize>,
+}
+
+impl Average {
+    pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        let averaged = self.sources()?;
+        let device = Device::flex();
+        let (mut model, head, info) = average_models(&averaged, &device)?;
+        let mut statistics_from_batches = None;
+        if let Some(data) = &self.reestimate_batch_norm {
+            let config = self.training_config(&info.config_toml)?;
+            let count;
+            (model, count) = reestimate_batch_norm(model, &config, data, self.batches, &device)?;
+            statistics_from_batches = Some(count);
+        }
+        save_model(&self.out, &model, head.as_ref(), &info)?;
+        let outcome = Outcome { model: self.out, averaged, head: head.is_some(), statistics_from_batches };
+        if json {
+            return ffsvc_cli::print_json(&outcome);
+        }
+        println!("averaged\t{}", outcome.averaged.len());
+        println!("model\t{}", outcome.model.display());
+        if !outcome.head {
+            println!("head\tnone (the models have different ones)");
+        }
+        if let Some(count) = outcome.statistics_from_batches {
+            println!("statistics of\t{count} batches");
+        }
+        Ok(())
+    }
+
+    fn sources(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let Some(last) = self.last.map(|last| last as usize) else { return Ok(self.models.clone()) };
+        let [exp] = self.models.as_slice() else {
+            return Err(UsageError::new("--last takes the folder of one experiment").into());
+        };
+        let checkpoints = ExperimentDir::open(exp)?.list()?;
+        if checkpoints.len() < last {
+            anyhow::bail!(
+                "{}: found {} checkpoints; expected {last} or more (train.keep says how many a run keeps)",
+                exp.display(),
+                checkpoints.len()
+            );
+        }
+        let newest = &checkpoints[checkpoints.len() - last..];
+        Ok(newest.iter().map(|(_, path)| ExperimentDir::model_of(path)).collect())
+    }
+
+    /// The configuration that the model was trained with.
+    fn training_config(&self, text: &str) -> anyhow::Result<ExperimentConfig> {
+        let mut config: ExperimentConfig =
+            toml::from_str(text).context("the training configuration in the last model file")?;
+        if self.no_augmentation {
+            config.augment = AugmentConfig::default();
+        }
+        Ok(config)
+    }
+}

@@ -1,0 +1,53 @@
+//! Layers that do not train for a while, by name.
+
+use burn::module::{Flag, Module, ModuleMapper, Param};
+use burn::tensor::Tensor;
+
+use crate::parameters::Path;
+
+/// `module` with the layers under `frozen` frozen and all others training: a frozen layer's parameters get no gradient,
+/// its BatchNorm normalises by the running statistics and leaves them alone, and its dropout is off.
+///
+/// Layers are named as their parameters are (`front.layer1`), with `prefix` before the names of `module`'s. A name stands
+/// for the layer and all that it contains: `front.layer1` is not `front.layer10`.
+pub fn freeze_layers<M: Module>(module: M, prefix: &str, frozen: &[&str]) -> M {
+    module.map(&mut Freezer { path: Path::default(), prefix, frozen })
+}
+
+/// Whether the parameter or layer `name` belongs to the layer `layer`.
+pub fn is_in_layer(name: &str, layer: &str) -> bool {
+    name.strip_prefix(layer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+struct Freezer<'a> {
+    path: Path,
+    prefix: &'a str,
+    frozen: &'a [&'a str],
+}
+
+impl Freezer<'_> {
+    fn trains(&self) -> bool {
+        let name = format!("{}{}", self.prefix, self.path.name());
+        !self.frozen.iter().any(|layer| is_in_layer(&name, layer))
+    }
+}
+
+impl ModuleMapper for Freezer<'_> {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        self.path.exit(container_type);
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let trains = self.trains();
+        param.set_require_grad(trains)
+    }
+
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        let trains = self.trains();
+        flag.with_value(trains)
+    }
+}

@@ -1,0 +1,102 @@
+//! Additive angular margin with several centres a speaker, [Deng et al. 2020](https://doi.org/10.1007/978-3-030-58621-8_43),
+//! and with a penalty on the strongest rivals, [Zhao et al. 2021](https://arxiv.org/abs/2110.05042).
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
+
+use super::aam_softmax::{angular_margin, rotated};
+use super::{HeadOutput, centres, cosines, replace_targets};
+
+/// The options of [`SubCentreAam`] beside the sizes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Options {
+    pub(super) margin: f64,
+    pub(super) scale: f64,
+    pub(super) easy_margin: bool,
+    pub(super) sub_centres: usize,
+    pub(super) top_k: usize,
+    pub(super) top_k_penalty: f64,
+}
+
+/// A class's cosine is the largest of those to its centres: recordings of another kind (noisy, mislabelled, far) find a
+/// centre of their own. The target's then gets the margin of [`AamSoftmax`](super::AamSoftmax).
+///
+/// With `top_k > 0`, the `top_k` classes with the largest cosines beside the target have `cos(theta - penalty)` instead of
+/// `cos(theta)`: the centres that are most confused are pushed apart most. While a schedule holds the margin below the
+/// configured one, the penalty is smaller in proportion, as in WeSpeaker.
+///
+/// The centres of class `c` are the rows `c * sub_centres` to `(c + 1) * sub_centres - 1` of the weight.
+#[derive(Module, Debug)]
+pub struct SubCentreAam {
+    pub(super) weight: Param<Tensor<2>>,
+    pub(super) margin: f64,
+    configured_margin: f64,
+    scale: f64,
+    easy_margin: bool,
+    pub(super) sub_centres: usize,
+    top_k: usize,
+    top_k_penalty: f64,
+}
+
+impl SubCentreAam {
+    pub(super) fn new(embedding_size: usize, num_classes: usize, options: Options, device: &Device) -> Self {
+        let Options { margin, scale, easy_margin, sub_centres, top_k, top_k_penalty } = options;
+        let weight = centres(num_classes * sub_centres, embedding_size, device);
+        Self {
+            weight,
+            margin,
+            configured_margin: margin,
+            scale,
+            easy_margin,
+            sub_centres,
+            top_k,
+            top_k_penalty,
+        }
+    }
+
+    /// The penalty that goes with the margin in force, in radians.
+    fn penalty(&self) -> f64 {
+        if self.configured_margin > 0.0 {
+            self.top_k_penalty * (self.margin / self.configured_margin)
+        } else {
+            self.top_k_penalty
+        }
+    }
+
+    /// # Shapes
+    /// - embeddings: `[batch, embedding]`
+    /// - labels: `[batch]`
+    pub fn forward(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> HeadOutput {
+        let cosines = cosines(embeddings, self.weight.val());
+        let [batch, rows] = cosines.dims();
+        let num_classes = rows / self.sub_centres;
+        let cosines = if self.sub_centres == 1 {
+            cosines
+        } else {
+            let by_class = cosines.reshape([batch, num_classes, self.sub_centres]);
+            by_class.max_dim(2).reshape([batch, num_classes])
+        };
+
+        let (margin, easy) = (self.margin, self.easy_margin);
+        let with_margin = |target| angular_margin(target, margin, easy);
+        let mut logits = replace_targets(cosines.clone(), labels.clone(), with_margin);
+
+        let top_k = self.top_k.min(num_classes.saturating_sub(1));
+        if top_k > 0 {
+            // Four less than its cosine is less than any other.
+            let sunk = Tensor::full([batch, 1], -4.0, &cosines.device()).detach();
+            let others = cosines.clone().detach().scatter(
+                1,
+                labels.clone().unsqueeze_dim(1),
+                sunk,
+                IndexingUpdateOp::Add,
+            );
+            let (_, rivals) = others.topk_with_indices(top_k, 1);
+            let of_rivals = cosines.clone().gather(1, rivals.clone());
+            let change = rotated(of_rivals.clone(), -self.penalty()) - of_rivals;
+            logits = logits.scatter(1, rivals, change, IndexingUpdateOp::Add);
+        }
+        let logits = logits * self.scale;
+        HeadOutput::new(logits, labels, cosines)
+    }
+}

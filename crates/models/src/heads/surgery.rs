@@ -1,0 +1,100 @@
+//! Head surgery: the rows of a trained head for another set of speakers.
+
+use std::collections::HashMap;
+
+use super::Head;
+use crate::error::{Error, Result};
+use crate::parameters::{load_named, named_tensors};
+
+/// Where the rows of a head came from, see [`Head::carry_over`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Classes whose rows were there under their name.
+    pub kept: usize,
+    /// Classes that got rows which had been reserved.
+    pub from_reserve: usize,
+    /// Classes with random rows, in order.
+    pub fresh: Vec<String>,
+    /// Classes of the old head that the new one lacks, in order.
+    pub dropped: Vec<String>,
+}
+
+/// The name of the reserved row `number` (from 1). It has a space, which no speaker of a Kaldi table can have.
+pub fn reserved_name(number: usize) -> String {
+    format!("reserved {number}")
+}
+
+/// Whether this is the name of a reserved row, not of a speaker.
+pub fn is_reserved(name: &str) -> bool {
+    name.starts_with("reserved ")
+}
+
+impl Head {
+    /// A head for the classes `to`: a class that `from` (the names of this head's classes) has keeps its rows, bit for bit;
+    /// another one takes the rows of a reserved class of `from`, as long as there are any, and then those of `fresh`, a
+    /// head with random rows for `to`. Reserved classes of `to` get what is left of the reserve. Parameter ids, margin
+    /// and scale are those of `fresh`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the two heads have other tensors, another embedding size or another number of rows a class.
+    pub fn carry_over(&self, from: &[String], to: &[String], fresh: Head) -> Result<(Head, Carried)> {
+        let (old, mut new) = (named_tensors(self), named_tensors(&fresh));
+        let row = |shape: &[usize], classes: usize| shape.iter().product::<usize>() / classes.max(1);
+        let fits = old.len() == new.len()
+            && old
+                .iter()
+                .zip(&new)
+                .all(|(a, b)| a.name == b.name && row(&a.shape, from.len()) == row(&b.shape, to.len()))
+            && self.num_classes() == from.len()
+            && fresh.num_classes() == to.len();
+        if !fits {
+            let show = |tensors: &[crate::NamedTensor], classes: usize| {
+                let shapes: Vec<String> =
+                    tensors.iter().map(|tensor| format!("{} {:?}", tensor.name, tensor.shape)).collect();
+                format!("{} for {classes} classes", shapes.join(", "))
+            };
+            return Err(Error::Config {
+                field: "head",
+                found: format!("{}; the trained one has {}", show(&new, to.len()), show(&old, from.len())),
+                expected: "the same tensors and as many values for each class, or a new head",
+            });
+        }
+
+        let place: HashMap<&str, usize> =
+            from.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
+        let mut reserve =
+            from.iter().enumerate().filter(|(_, name)| is_reserved(name)).map(|(index, _)| index);
+        let mut carried = Carried::default();
+        for (class, name) in to.iter().enumerate() {
+            let known = if is_reserved(name) { None } else { place.get(name.as_str()).copied() };
+            let source = match known {
+                Some(source) => {
+                    carried.kept += 1;
+                    source
+                }
+                None => match reserve.next() {
+                    Some(source) => {
+                        carried.from_reserve += 1;
+                        source
+                    }
+                    None => {
+                        carried.fresh.push(name.clone());
+                        continue;
+                    }
+                },
+            };
+            for (old, new) in old.iter().zip(&mut new) {
+                let size = row(&old.shape, from.len());
+                new.data[class * size..(class + 1) * size]
+                    .copy_from_slice(&old.data[source * size..(source + 1) * size]);
+            }
+        }
+        let wanted: std::collections::HashSet<&str> = to.iter().map(String::as_str).collect();
+        carried.dropped = from
+            .iter()
+            .filter(|name| !is_reserved(name) && !wanted.contains(name.as_str()))
+            .cloned()
+            .collect();
+        Ok((load_named(fresh, new)?, carried))
+    }
+}

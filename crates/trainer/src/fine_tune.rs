@@ -1,0 +1,204 @@
+//! The network of a fine-tune: another model's weights, and its head as far as the speakers are known.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use burn::tensor::Device;
+use ffsvc_models::{Carried, Head};
+use serde::{Deserialize, Serialize};
+
+use crate::config::ExperimentConfig;
+use crate::error::{Error, Result};
+use crate::network::Network;
+use crate::random::{Purpose, stream_seed};
+
+/// What a fine-tune does with the head of the model that it starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeadStart {
+    /// A new head with random rows.
+    #[default]
+    New,
+    /// All of its rows; its speakers must be those of the training data, in any order.
+    Match,
+    /// Rows of the speakers that both know, by name. Others get reserved rows of the old head, as long as there are any,
+    /// and then random ones; rows of speakers that the data lack are dropped.
+    Keep,
+}
+
+/// Loads `path` for a run of `config` whose head has the classes `classes`.
+pub(crate) fn load(
+    config: &ExperimentConfig,
+    path: &Path,
+    start: HeadStart,
+    classes: &[String],
+    device: &Device,
+) -> Result<Network> {
+    let (model, head, info) = ffsvc_models::load_model(path, device)?;
+    let differs = |what: &str, found: String, expected: String| Error::DataSet {
+        what: format!("{}: {what}", path.display()),
+        found,
+        expected,
+    };
+    if info.model != config.model {
+        return Err(differs("[model]", format!("{:?}", info.model), format!("{:?}", config.model)));
+    }
+    if info.front_end != config.features {
+        return Err(differs("[features]", format!("{:?}", info.front_end), format!("{:?}", config.features)));
+    }
+    device.seed(stream_seed(config.train.seed, Purpose::Initialisation, 0, "head"));
+    let fresh = config.head.init(config.model.embedding_size(), classes.len(), device);
+    if start == HeadStart::New {
+        return Ok(Network { model, head: fresh });
+    }
+    let old: Head = head.ok_or_else(|| differs("head", "none".into(), "one, or --head new".into()))?;
+    if old.num_classes() != info.speakers.len() {
+        let found = format!("{} classes and {} speaker names", old.num_classes(), info.speakers.len());
+        return Err(differs("head", found, "a name for each class".into()));
+    }
+    if start == HeadStart::Match {
+        let missing = others(&info.speakers, classes);
+        let surplus = others(classes, &info.speakers);
+        if !missing.is_empty() || !surplus.is_empty() {
+            return Err(Error::OtherSpeakers {
+                path: path.to_path_buf(),
+                missing: missing.into_iter().map(str::to_owned).collect(),
+                surplus: surplus.into_iter().map(str::to_owned).collect(),
+            });
+        }
+    }
+    let (head, carried) = old.carry_over(&info.speakers, classes, fresh)?;
+    let Carried { kept, from_reserve, fresh, dropped } = &carried;
+    tracing::info!(
+        "head: {kept} classes kept, {from_reserve} from the reserve, {} new, {} dropped",
+        fresh.len(),
+        dropped.len()
+    );
+    if start == HeadStart::Keep && *kept == 0 && *from_reserve == 0 {
+        return Err(Error::OtherSpeakers {
+            path: path.to_path_buf(),
+            missing: dropped.clone(),
+            surplus: fresh.clone(),
+        });
+    }
+    Ok(Network { model, head })
+}
+
+/// Those of `from` that `known` lacks.
+fn others<'a>(from: &'a [String], known: &[String]) -> Vec<&'a str> {
+    let known: HashSet<&str> = known.iter().map(String::as_str).collect();
+    from.iter().map(String::as_str).filter(|name| !known.contains(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Module;
+    use burn::tensor::{Int, Tensor, TensorData};
+    use ffsvc_models::{ModelInfo, reserved_name, save_model};
+
+    use super::*;
+
+    const CONFIG: &str = "
+        [data]
+        train = 'data/train'
+        [features.kind]
+        type = 'log-mel'
+        num_mels = 8
+        [model]
+        architecture = 'resnet'
+        in_planes = 2
+        depth = 18
+        embedding_size = 16
+        [head]
+        kind = 'aam-softmax'
+    ";
+
+    fn names(numbers: impl Iterator<Item = usize>) -> Vec<String> {
+        numbers.map(|number| format!("id{number:03}")).collect()
+    }
+
+    /// A model of 110 speakers and 5 reserved rows, in a file.
+    fn pre_trained(folder: &Path, config: &ExperimentConfig, device: &Device) -> (Network, Vec<String>) {
+        let mut speakers = names(0..110);
+        speakers.extend((1..=5).map(reserved_name));
+        let model = config.model.init(8, device).unwrap();
+        let head = config.head.init(16, speakers.len(), device);
+        let info = ModelInfo {
+            model: config.model.clone(),
+            head: Some(config.head.config.clone()),
+            front_end: config.features.clone(),
+            speakers: speakers.clone(),
+            config_toml: String::new(),
+            training: serde_json::Value::Null,
+            program_version: "0".into(),
+            compat_lowpass: false,
+        };
+        save_model(folder.join("model.safetensors"), &model, Some(&head), &info).unwrap();
+        (Network { model, head }, speakers)
+    }
+
+    /// Scores of a batch of patterns, `[16][class]`.
+    fn scores(network: &Network, device: &Device) -> Vec<Vec<f32>> {
+        let features: Vec<f32> = (0..16 * 8 * 20).map(|i| (i as f32 * 0.7).sin()).collect();
+        let features = Tensor::<3>::from_data(TensorData::new(features, [16, 8, 20]), device);
+        let labels = Tensor::<1, Int>::zeros([16], device);
+        let scores = network.valid().forward(features, labels).cosines_or_scores;
+        let classes = scores.dims()[1];
+        let scores: Vec<f32> = scores.into_data().iter::<f32>().collect();
+        scores.chunks(classes).map(<[f32]>::to_vec).collect()
+    }
+
+    /// The known speakers score exactly as before, so that the accuracy on them is what it was.
+    #[test]
+    fn a_fine_tune_keeps_100_known_speakers_and_adds_25() {
+        let folder = tempfile::tempdir().unwrap();
+        let config: ExperimentConfig = toml::from_str(CONFIG).unwrap();
+        let device = Device::flex().autodiff();
+        let (old, speakers) = pre_trained(folder.path(), &config, &device);
+        // Ten old speakers are gone; the new ones stand before, among and after the others.
+        let mut classes = names((10..110).rev());
+        for (place, new) in names(200..225).into_iter().enumerate() {
+            classes.insert(place * 4, new);
+        }
+        let path = folder.path().join("model.safetensors");
+        let tuned = load(&config, &path, HeadStart::Keep, &classes, &device).unwrap();
+        assert_eq!(tuned.head.num_classes(), 125);
+        let plain = Device::flex();
+        for (before, after) in scores(&old, &plain).iter().zip(scores(&tuned, &plain)) {
+            for (class, name) in classes.iter().enumerate() {
+                if let Some(place) = speakers.iter().position(|speaker| speaker == name) {
+                    assert!((before[place] - after[class]).abs() < 1e-6, "{name}");
+                }
+            }
+            // The first five new speakers got the reserve.
+            let reserve: Vec<usize> = (110..115).collect();
+            for (&place, new) in reserve.iter().zip(names(200..205)) {
+                let class = classes.iter().position(|name| *name == new).unwrap();
+                assert!((before[place] - after[class]).abs() < 1e-6, "{new}");
+            }
+        }
+        // The others have rows of their own.
+        let rows: Vec<f32> = tuned.head.weight().into_data().iter::<f32>().collect();
+        let rows: HashSet<Vec<u32>> =
+            rows.chunks(16).map(|row| row.iter().map(|v| v.to_bits()).collect()).collect();
+        assert_eq!(rows.len(), 125);
+    }
+
+    #[test]
+    fn heads_that_do_not_fit_are_refused_with_the_speakers() {
+        let folder = tempfile::tempdir().unwrap();
+        let config: ExperimentConfig = toml::from_str(CONFIG).unwrap();
+        let device = Device::flex().autodiff();
+        pre_trained(folder.path(), &config, &device);
+        let path = folder.path().join("model.safetensors");
+        let refused = |start, classes: Vec<String>| {
+            load(&config, &path, start, &classes, &device).map(drop).unwrap_err().to_string()
+        };
+        let error = refused(HeadStart::Match, names(0..111));
+        assert!(error.contains("id110") && error.contains("1 that it lacks"), "{error}");
+        let mut reversed = names(0..110);
+        reversed.extend((1..=5).map(reserved_name));
+        reversed.reverse();
+        assert!(load(&config, &path, HeadStart::Match, &reversed, &device).is_ok());
+    }
+}

@@ -1,0 +1,187 @@
+//! One optimiser step: forward, backward, gradients, weights.
+
+use std::sync::Arc;
+
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::batch::Batch;
+use crate::config::{ExperimentConfig, TrainConfig};
+use crate::data_set::BatchMaker;
+use crate::error::{Error, Result};
+use crate::gradients::{self, Anchor};
+use crate::moving_average::MovingAverage;
+use crate::network::Network;
+use crate::optimizer::OptimizerConfig;
+use crate::random::{Purpose, stream_seed};
+
+/// Network, optimiser and what else changes with every step.
+pub(crate) struct Learner {
+    pub(crate) network: Network,
+    pub(crate) optimizer: ModuleOptimizer,
+    pub(crate) average: Option<MovingAverage>,
+    anchor: Option<Anchor>,
+    /// Epoch whose layers are frozen at the moment.
+    frozen_for: Option<usize>,
+    device: Device,
+    maker: Arc<BatchMaker>,
+    train: TrainConfig,
+    clipping: OptimizerConfig,
+}
+
+/// Where in the run a step is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    /// Steps done before.
+    pub(crate) step: usize,
+    /// Epoch, from 0.
+    pub(crate) epoch: usize,
+    pub(crate) learning_rate: f64,
+    /// The head's margin, where it is scheduled.
+    pub(crate) margin: Option<f64>,
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Learnt {
+    pub(crate) loss: f32,
+    pub(crate) correct: usize,
+    pub(crate) utterances: usize,
+}
+
+impl Learner {
+    /// A learner on `device`, which has gradients.
+    ///
+    /// # Errors
+    /// A layer to be frozen that the network lacks, or nothing left to train.
+    pub(crate) fn new(
+        config: &ExperimentConfig,
+        network: Network,
+        optimizer: ModuleOptimizer,
+        maker: Arc<BatchMaker>,
+        device: &Device,
+    ) -> Result<Self> {
+        check_layers(&config.train, &network)?;
+        let average = (config.train.ema > 0.0).then(|| MovingAverage::new(config.train.ema, &network));
+        Ok(Self {
+            network,
+            optimizer,
+            average,
+            anchor: None,
+            frozen_for: None,
+            device: device.clone(),
+            maker,
+            train: config.train.clone(),
+            clipping: config.optimizer.clone(),
+        })
+    }
+
+    /// Pulls towards the weights that the network has now, from the next step on, if the configuration says so.
+    pub(crate) fn anchor_to_start(&mut self) {
+        self.anchor = (self.train.anchor > 0.0).then(|| Anchor::new(self.train.anchor, &self.network));
+    }
+
+    /// The same towards the weights that `start` has.
+    pub(crate) fn anchor_to(&mut self, start: &Network) {
+        self.anchor = (self.train.anchor > 0.0).then(|| Anchor::new(self.train.anchor, start));
+    }
+
+    /// Learns from the batches of one step.
+    ///
+    /// # Errors
+    /// A loss that is not finite; the network is as before then.
+    pub(crate) fn learn(&mut self, batches: Vec<Batch>, moment: Moment) -> Result<Learnt> {
+        self.freeze(moment.epoch);
+        if let Some(margin) = moment.margin {
+            self.network.head.set_margin(margin);
+        }
+        self.network.head.anneal(moment.step);
+
+        let number = batches.len();
+        let mut learnt = Learnt { loss: 0.0, correct: 0, utterances: 0 };
+        let mut accumulator = GradientsAccumulator::new();
+        for (index, batch) in batches.into_iter().enumerate() {
+            // Dropout masks depend on the batch's number alone, so that a resumed run draws the same.
+            let batch_number = moment.step * self.train.accumulate + index;
+            self.device.seed(stream_seed(self.train.seed, Purpose::Dropout, batch_number, ""));
+            let (of_batch, gradients) = self.gradients(batch, moment)?;
+            learnt.loss += of_batch.loss / number as f32;
+            learnt.correct += of_batch.correct;
+            learnt.utterances += of_batch.utterances;
+            accumulator.accumulate(&self.network, gradients);
+        }
+        let mut gradients = gradients::mean(&self.network, accumulator.grads(), number);
+        if let Some(anchor) = &self.anchor {
+            gradients = anchor.pull(&self.network, gradients);
+        }
+        let gradients = gradients::clip(&self.network, gradients, &self.clipping);
+        self.network = self.optimizer.step(moment.learning_rate, self.network.clone(), gradients);
+        if let Some(average) = &mut self.average {
+            average.update(&self.network, moment.step + 1);
+        }
+        Ok(learnt)
+    }
+
+    fn gradients(&self, batch: Batch, moment: Moment) -> Result<(Learnt, GradientsParams)> {
+        let utterances = batch.labels.len();
+        let shape = [utterances, batch.num_mels, batch.num_frames];
+        let features = Tensor::<3>::from_data(TensorData::new(batch.features, shape), &self.device);
+        let labels =
+            Tensor::<1, Int>::from_data(TensorData::new(batch.labels.clone(), [utterances]), &self.device);
+        let output = self.network.forward(features, labels);
+        let loss = output.loss.clone().into_scalar::<f32>();
+        if !loss.is_finite() {
+            let set = self.maker.set();
+            return Err(Error::NonFiniteLoss {
+                loss,
+                epoch: moment.epoch + 1,
+                step: moment.step + 1,
+                learning_rate: moment.learning_rate,
+                utterances: batch.members.iter().map(|&i| set.utterances[i as usize].id.clone()).collect(),
+            });
+        }
+        let best = output.cosines_or_scores.inner().argmax(1).into_data();
+        let correct = best.iter::<i64>().zip(&batch.labels).filter(|(guess, label)| guess == *label).count();
+        let gradients = GradientsParams::from_grads(output.loss.backward(), &self.network);
+        Ok((Learnt { loss, correct, utterances }, gradients))
+    }
+
+    /// Freezes and thaws what the configuration says for `epoch`.
+    fn freeze(&mut self, epoch: usize) {
+        if self.train.freeze.is_empty() || self.frozen_for == Some(epoch) {
+            return;
+        }
+        let frozen = self.train.frozen(epoch);
+        self.network = self.network.clone().with_frozen(&frozen);
+        self.frozen_for = Some(epoch);
+    }
+}
+
+/// Every layer named in `train.freeze` exists, and one at least trains in every epoch.
+fn check_layers(train: &TrainConfig, network: &Network) -> Result<()> {
+    let names = network.parameter_names();
+    let covers = |layer: &str, name: &String| ffsvc_models::is_in_layer(name, layer);
+    for freeze in &train.freeze {
+        if !names.iter().any(|name| covers(&freeze.layer, name)) {
+            let mut layers: Vec<&str> = names.iter().filter_map(|name| name.split('.').next()).collect();
+            layers.dedup();
+            return Err(Error::Config {
+                key: "train.freeze",
+                found: format!("layer \"{}\"", freeze.layer),
+                expected: format!(
+                    "a layer of the network; it has {}, and what is in them",
+                    layers.join(", ")
+                ),
+            });
+        }
+    }
+    let frozen = train.frozen(0);
+    if names.iter().all(|name| frozen.iter().any(|layer| covers(layer, name))) {
+        return Err(Error::Config {
+            key: "train.freeze",
+            found: "every layer".into(),
+            expected: "a layer left to train".into(),
+        });
+    }
+    Ok(())
+}

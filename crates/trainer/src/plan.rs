@@ -1,0 +1,240 @@
+//! What a run would do, and one step of it to see that it can.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use serde::Serialize;
+
+use crate::config::ExperimentConfig;
+use crate::data_set::{Scratch, TrainingSet};
+use crate::error::Result;
+use crate::learner::{Learner, Moment};
+use crate::network::Network;
+use crate::sampler::Balance;
+use crate::setup::{Beginning, Setup};
+use crate::validation::Validation;
+
+/// The plan of a run, from [`Plan::rehearse`]. Displays as lines of `key<TAB>value`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// Data directories.
+    pub data: Vec<PlannedData>,
+    /// Training speakers.
+    pub speakers: usize,
+    /// Utterances of the speaker with the fewest, of the one in the middle, and of the one with the most.
+    pub utterances_per_speaker: [usize; 3],
+    /// What is drawn equally often.
+    pub balance: Balance,
+    /// Classes of the head: speakers, the same at other speeds, and the reserve.
+    pub classes: usize,
+    /// Epochs of the run.
+    pub epochs: usize,
+    /// Optimiser steps of an epoch.
+    pub steps_per_epoch: usize,
+    /// Utterances of a batch.
+    pub batch_size: usize,
+    /// Batches of an optimiser step.
+    pub accumulate: usize,
+    /// Frames of a crop.
+    pub crop_frames: usize,
+    /// Optimiser steps of the warm-up.
+    pub warmup_steps: usize,
+    /// Learning rate of the first step, the highest one, and that of the last step.
+    pub learning_rates: [f64; 3],
+    /// The head's margin at the first and at the last step, where it has one.
+    pub margins: Option<[f64; 2]>,
+    /// Trainable numbers, with the head.
+    pub parameters: usize,
+    /// Bytes of weights, gradients, optimiser state, averages and anchor.
+    pub weights_bytes: usize,
+    /// Bytes of the batches that are made ahead.
+    pub prefetch_bytes: usize,
+    /// Validation recordings, where there is a validation.
+    pub validation_recordings: Option<usize>,
+    /// One step.
+    pub rehearsal: Rehearsal,
+}
+
+/// A data directory of a [`Plan`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedData {
+    /// The directory.
+    pub path: PathBuf,
+    /// Its utterances.
+    pub utterances: usize,
+    /// Its utterances in each batch.
+    pub per_batch: usize,
+}
+
+/// What came of the first step, of one batch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rehearsal {
+    /// Mean loss of the batch.
+    pub loss: f32,
+    /// Seconds to make the batch on one thread.
+    pub data_seconds: f64,
+    /// Seconds of the step itself: forward, backward, weights.
+    pub step_seconds: f64,
+    /// The most memory that the process had, in bytes, where the system says it (Linux).
+    pub peak_memory_bytes: Option<u64>,
+}
+
+impl Plan {
+    /// Checks the whole configuration and the data, and does the first step with one batch. Nothing is written.
+    ///
+    /// # Errors
+    /// What would keep the run from starting or from its first step.
+    pub fn rehearse(config: &ExperimentConfig, beginning: &Beginning, device: &Device) -> Result<Self> {
+        let setup = Setup::new(config)?;
+        let validation = config
+            .validation
+            .as_ref()
+            .map(|section| Validation::open(section, config.data.open_options()))
+            .transpose()?;
+        let device = device.clone().autodiff();
+        let network = setup.first_network(config, beginning, &device)?;
+        let parameters = network.num_trainable();
+        let weights_bytes = weights_bytes(config, &network);
+        let optimizer = config.optimizer.init(&network)?;
+        let (maker, sampler) = (Arc::clone(&setup.maker), &setup.sampler);
+        let mut learner = Learner::new(config, network, optimizer, Arc::clone(&maker), &device)?;
+        learner.anchor_to_start();
+
+        let begun = Instant::now();
+        let batch = maker.make(0, sampler.plan(0).batch(0), &mut Scratch::default())?;
+        let data_seconds = begun.elapsed().as_secs_f64();
+        let batch_bytes = size_of_val(batch.features.as_slice());
+        let begun = Instant::now();
+        let margin_of = |step| setup.margin.as_ref().map(|schedule| schedule.margin(step));
+        let learning_rate = setup.schedule.learning_rate(0);
+        let moment = Moment { step: 0, epoch: 0, learning_rate, margin: margin_of(0) };
+        let learnt = learner.learn(vec![batch], moment)?;
+        let step_seconds = begun.elapsed().as_secs_f64();
+
+        let train = &config.train;
+        let steps = setup.steps_per_epoch * train.epochs;
+        let rates = (0..steps).map(|step| setup.schedule.learning_rate(step));
+        let highest = rates.fold(0.0, f64::max);
+        let margins = config.head.margin().map(|margin| match &setup.margin {
+            Some(schedule) => [schedule.margin(0), schedule.margin(steps - 1)],
+            None => [margin; 2],
+        });
+        let set = maker.set();
+        let data = set.domains.iter().zip(sampler.quotas()).map(|(domain, per_batch)| PlannedData {
+            path: domain.path.clone(),
+            utterances: domain.utterances,
+            per_batch,
+        });
+        Ok(Self {
+            data: data.collect(),
+            speakers: set.speakers.len(),
+            utterances_per_speaker: spread(set),
+            balance: config.sampler.balance,
+            classes: setup.classes.len(),
+            epochs: train.epochs,
+            steps_per_epoch: setup.steps_per_epoch,
+            batch_size: sampler.batch_size(),
+            accumulate: train.accumulate,
+            crop_frames: maker.num_frames(),
+            warmup_steps: (config.schedule.warmup_epochs * setup.steps_per_epoch as f64).ceil() as usize,
+            learning_rates: [learning_rate, highest, setup.schedule.learning_rate(steps - 1)],
+            margins,
+            parameters,
+            weights_bytes,
+            prefetch_bytes: train.workers * train.prefetch * batch_bytes,
+            validation_recordings: validation.as_ref().map(Validation::num_recordings),
+            rehearsal: Rehearsal {
+                loss: learnt.loss,
+                data_seconds,
+                step_seconds,
+                peak_memory_bytes: peak_memory(),
+            },
+        })
+    }
+}
+
+/// Least, median and most utterances of a speaker.
+fn spread(set: &TrainingSet) -> [usize; 3] {
+    let mut counts = vec![0; set.speakers.len()];
+    for utterance in &set.utterances {
+        counts[utterance.label as usize] += 1;
+    }
+    counts.sort_unstable();
+    let at = |index: usize| counts.get(index).copied().unwrap_or(0);
+    [at(0), at(counts.len() / 2), at(counts.len().saturating_sub(1))]
+}
+
+/// Weights and gradients, what the optimiser keeps, and copies of the weights.
+fn weights_bytes(config: &ExperimentConfig, network: &Network) -> usize {
+    let copies = 2
+        + config.optimizer.moments()
+        + usize::from(config.train.ema > 0.0)
+        + usize::from(config.train.anchor > 0.0);
+    copies * network.num_trainable() * size_of::<f32>()
+}
+
+/// `VmHWM` of `/proc/self/status`.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: f64| format!("{:.0} MiB", bytes / 1024.0 / 1024.0);
+        for PlannedData { path, utterances, per_batch } in &self.data {
+            writeln!(f, "data\t{}: {utterances} utterances, {per_batch} of each batch", path.display())?;
+        }
+        let [least, median, most] = self.utterances_per_speaker;
+        writeln!(
+            f,
+            "speakers\t{}, with {least} to {most} utterances (median {median}), {}",
+            self.speakers,
+            match self.balance {
+                Balance::None => "each utterance drawn equally often",
+                Balance::Class => "each speaker drawn equally often",
+            }
+        )?;
+        writeln!(f, "classes\t{}", self.classes)?;
+        let steps = self.epochs * self.steps_per_epoch;
+        writeln!(f, "steps\t{steps} ({} epochs of {})", self.epochs, self.steps_per_epoch)?;
+        let utterances = self.batch_size * self.accumulate;
+        writeln!(
+            f,
+            "utterances a step\t{utterances} ({} batches of {}), crops of {} frames",
+            self.accumulate, self.batch_size, self.crop_frames
+        )?;
+        let [first, highest, last] = self.learning_rates;
+        writeln!(
+            f,
+            "learning rate\t{first:.2e} at first, {highest:.2e} at most, {last:.2e} at last; {} steps of warm-up",
+            self.warmup_steps
+        )?;
+        if let Some([first, last]) = self.margins {
+            writeln!(f, "margin\t{first} at first, {last:.4} at last")?;
+        }
+        writeln!(f, "parameters\t{}", self.parameters)?;
+        writeln!(
+            f,
+            "memory\t{} for weights, gradients and optimiser, {} for batches made ahead",
+            mib(self.weights_bytes as f64),
+            mib(self.prefetch_bytes as f64)
+        )?;
+        if let Some(recordings) = self.validation_recordings {
+            writeln!(f, "validation\t{recordings} recordings")?;
+        }
+        let Rehearsal { loss, data_seconds, step_seconds, peak_memory_bytes } = &self.rehearsal;
+        write!(
+            f,
+            "one batch\tloss {loss:.3}; {data_seconds:.2} s to make it on one thread, {step_seconds:.2} s to learn it"
+        )?;
+        if let Some(bytes) = peak_memory_bytes {
+            write!(f, "; {} of memory at most", mib(*bytes as f64))?;
+        }
+        writeln!(f)
+    }
+}

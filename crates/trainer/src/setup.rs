@@ -1,0 +1,117 @@
+//! What a run is made of, from its configuration and data: nothing is written here.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use ffsvc_models::reserved_name;
+
+use crate::augmentation::{Augmentation, class_names};
+use crate::config::ExperimentConfig;
+use crate::data_set::BatchMaker;
+use crate::error::{Error, Result};
+use crate::fine_tune::{self, HeadStart};
+use crate::margin::MarginSchedule;
+use crate::network::Network;
+use crate::random::{Purpose, stream_seed};
+use crate::sampler::Sampler;
+use crate::schedule::Schedule;
+
+/// Where a run takes its first weights from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beginning {
+    /// New weights from the seed.
+    Fresh,
+    /// The newest checkpoint of the experiment folder.
+    Resume,
+    /// The weights of another model: a fine-tune.
+    From {
+        /// A `model.safetensors`.
+        model: PathBuf,
+        /// What becomes of its head.
+        head: HeadStart,
+    },
+}
+
+/// The checked parts of a run.
+pub(crate) struct Setup {
+    pub(crate) maker: Arc<BatchMaker>,
+    pub(crate) sampler: Arc<Sampler>,
+    pub(crate) schedule: Schedule,
+    pub(crate) margin: Option<MarginSchedule>,
+    /// Names of the head's classes.
+    pub(crate) classes: Vec<String>,
+    /// Of the training data, hexadecimal.
+    pub(crate) fingerprint: String,
+    pub(crate) steps_per_epoch: usize,
+}
+
+impl Setup {
+    /// Reads the data directories and checks the whole configuration.
+    ///
+    /// # Errors
+    /// Anything wrong in the configuration or the data.
+    pub(crate) fn new(config: &ExperimentConfig) -> Result<Self> {
+        config.check()?;
+        let (train, seed) = (&config.train, config.train.seed);
+        let maker = BatchMaker::open(config)?;
+        let set = maker.set();
+        let sounds = maker.augmentation().map_or(&[][..], Augmentation::sounds);
+        let fingerprint = format!("{:016x}", set.fingerprint(sounds));
+        let mut classes = class_names(&config.augment, &set.speakers);
+        classes.extend((1..=config.head.reserve).map(reserved_name));
+        let sampler = Sampler::new(&config.sampler, set, train.batch_size, train.accumulate, seed)?;
+        if maker.num_frames() < config.model.min_frames() {
+            return Err(Error::Config {
+                key: "train.max_frames",
+                found: maker.num_frames().to_string(),
+                expected: format!("at least the model's {} frames", config.model.min_frames()),
+            });
+        }
+        let mut steps_per_epoch = sampler.num_batches() / train.accumulate;
+        if train.overfit_steps > 0 {
+            if train.overfit_steps > steps_per_epoch {
+                return Err(Error::Config {
+                    key: "train.overfit_steps",
+                    found: train.overfit_steps.to_string(),
+                    expected: format!("at most the {steps_per_epoch} steps of an epoch"),
+                });
+            }
+            steps_per_epoch = train.overfit_steps;
+        }
+        let rate = config.optimizer.learning_rate;
+        let schedule = Schedule::new(&config.schedule, rate, steps_per_epoch, train.epochs)?;
+        let margin = match &config.schedule.margin {
+            Some(margin) => Some(MarginSchedule::new(margin, &config.head, steps_per_epoch)?),
+            None => None,
+        };
+        let (maker, sampler) = (Arc::new(maker), Arc::new(sampler));
+        Ok(Self { maker, sampler, schedule, margin, classes, fingerprint, steps_per_epoch })
+    }
+
+    /// The network before the first step, on `device`, which has gradients.
+    ///
+    /// # Errors
+    /// A model that does not fit; `train.anchor` without a model to be anchored to.
+    pub(crate) fn first_network(
+        &self,
+        config: &ExperimentConfig,
+        beginning: &Beginning,
+        device: &Device,
+    ) -> Result<Network> {
+        if let Beginning::From { model, head } = beginning {
+            return fine_tune::load(config, model, *head, &self.classes, device);
+        }
+        if config.train.anchor > 0.0 {
+            return Err(Error::Config {
+                key: "train.anchor",
+                found: format!("{} in a run from random weights", config.train.anchor),
+                expected: "0, or a model to start from (--init-from)".into(),
+            });
+        }
+        device.seed(stream_seed(config.train.seed, Purpose::Initialisation, 0, "network"));
+        let model = config.model.init(self.maker.num_mels(), device)?;
+        let head = config.head.init(config.model.embedding_size(), self.classes.len(), device);
+        Ok(Network { model, head })
+    }
+}

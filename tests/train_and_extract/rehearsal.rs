@@ -1,0 +1,59 @@
+//! `ffsvc-train --dry-run` and `--overfit`.
+
+use crate::programs::{program, workplace};
+use predicates::prelude::PredicateBooleanExt;
+use predicates::str::contains;
+
+#[test]
+fn a_dry_run_prints_the_plan_and_writes_nothing() {
+    let folder = workplace();
+    let dry = |more: &[&str]| {
+        let mut command = program("ffsvc-train");
+        command.current_dir(&folder).args(["tiny.toml", "--dry-run"]).args(more).assert()
+    };
+    let said = dry(&["--set", "schedule.margin.end_epoch=1"]).success();
+    said.stdout(
+        contains("data\tdata/train: 16 utterances, 4 of each batch")
+            .and(contains("speakers\t4, with 4 to 4 utterances (median 4), each utterance drawn"))
+            .and(contains("steps\t8 (2 epochs of 4)"))
+            .and(contains("2.50e-4 at first, 1.00e-3 at most"))
+            .and(contains("4 steps of warm-up"))
+            .and(contains("margin\t0 at first, 0.2000 at last"))
+            .and(contains("one batch\tloss ")),
+    );
+    let json = dry(&["--json", "exp", "--set", "augment.speed.probability=0.5"]).success();
+    let plan: serde_json::Value = serde_json::from_slice(&json.get_output().stdout).unwrap();
+    assert_eq!((&plan["speakers"], &plan["classes"]), (&4.into(), &12.into()));
+    assert!(plan["rehearsal"]["loss"].as_f64().is_some_and(|loss| loss > 0.0));
+    assert!(!folder.path().join("exp").exists());
+    let two = |second: &str| {
+        format!("data.train=[{{ path = 'data/train', share = 3.0 }}, {{ path = '{second}', share = 1.0 }}]")
+    };
+    dry(&["--set", &two("data/dev"), "--set", "sampler.balance=class"]).success().stdout(
+        contains("data\tdata/train: 16 utterances, 3 of each batch")
+            .and(contains("data\tdata/dev: 9 utterances, 1 of each batch"))
+            .and(contains("speakers\t7, with 3 to 4 utterances (median 4), each speaker drawn")),
+    );
+    dry(&["--set", &two("data/train")]).code(1).stderr(contains("utterance train00000-00000 twice"));
+    // What training would refuse, it refuses.
+    dry(&["--set", "train.freeze=[{ layer = 'front.layer9' }]"])
+        .code(1)
+        .stderr(contains("layer \"front.layer9\"; expected a layer of the network; it has front"));
+    dry(&["--set", "train.anchor=0.1"]).code(1).stderr(contains("--init-from"));
+    dry(&["--set", "head.margn=0.1"]).code(1).stderr(contains("margn"));
+    program("ffsvc-train").current_dir(&folder).arg("tiny.toml").assert().code(2);
+}
+
+#[test]
+fn a_few_batches_are_learnt_by_heart() {
+    let folder = workplace();
+    let set = ["model.dropout=0", "train.epochs=40", "train.checkpoint_steps=0", "schedule.kind=constant"];
+    let mut command = program("ffsvc-train");
+    command.current_dir(&folder).args(["tiny.toml", "exp", "--overfit", "2", "--json", "-q"]);
+    for set in set.iter().chain(&["optimizer.learning_rate=0.01", "validation.every_epochs=40"]) {
+        command.args(["--set", set]);
+    }
+    let outcome = command.assert().success();
+    let outcome: serde_json::Value = serde_json::from_slice(&outcome.get_output().stdout).unwrap();
+    assert_eq!((&outcome["step"], &outcome["accuracy"]), (&80.into(), &1.0.into()), "{outcome}");
+}
