@@ -120,9 +120,9 @@ struct Puller<'a> {
 
 impl ModuleVisitor for Puller<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let start = self.anchor.start.get::<Tensor<D>>(&param.id);
+        let Some(start) = self.anchor.start.get::<Tensor<D>>(&param.id) else { return };
         // What has no gradient (running statistics, frozen layers) does not move.
-        if let (Some(start), Some(gradient)) = (start, self.gradients.remove::<D>(param.id)) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
             let away = param.val().inner() - start;
             self.gradients.register(param.id, gradient + away * self.anchor.strength);
         }
