@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
@@ -11,7 +10,7 @@ use serde::Serialize;
 use crate::config::ExperimentConfig;
 use crate::data_set::{Scratch, TrainingSet};
 use crate::error::Result;
-use crate::learner::{Learner, Moment};
+use crate::learner::Moment;
 use crate::network::Network;
 use crate::sampler::Balance;
 use crate::setup::{Beginning, Setup};
@@ -89,19 +88,12 @@ impl Plan {
     /// What would keep the run from starting or from its first step.
     pub fn rehearse(config: &ExperimentConfig, beginning: &Beginning, device: &Device) -> Result<Self> {
         let setup = Setup::new(config)?;
-        let validation = config
-            .validation
-            .as_ref()
-            .map(|section| Validation::open(section, config.data.open_options()))
-            .transpose()?;
+        let validation = Validation::configured(config)?;
         let device = device.clone().autodiff();
-        let network = setup.first_network(config, beginning, &device)?;
-        let parameters = network.num_trainable();
-        let weights_bytes = weights_bytes(config, &network);
-        let optimizer = config.optimizer.init(&network)?;
-        let (maker, sampler) = (Arc::clone(&setup.maker), &setup.sampler);
-        let mut learner = Learner::new(config, network, optimizer, Arc::clone(&maker), &device)?;
-        learner.anchor_to_start();
+        let mut learner = setup.first_learner(config, beginning, &device)?;
+        let parameters = learner.network.num_trainable();
+        let weights_bytes = weights_bytes(config, &learner.network);
+        let (maker, sampler) = (&setup.maker, &setup.sampler);
 
         let begun = Instant::now();
         let batch = maker.make(0, sampler.plan(0).batch(0), &mut Scratch::default())?;

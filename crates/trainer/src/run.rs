@@ -79,11 +79,7 @@ impl Run {
         device: &Device,
     ) -> Result<Self> {
         let setup = Setup::new(config)?;
-        let validation = config
-            .validation
-            .as_ref()
-            .map(|section| Validation::open(section, config.data.open_options()))
-            .transpose()?;
+        let validation = Validation::configured(config)?;
         let dir = ExperimentDir::create(dir.as_ref())?;
         let device = device.clone().autodiff();
         if *beginning != Beginning::Resume && !dir.list()?.is_empty() {
@@ -100,11 +96,7 @@ impl Run {
             }
             (learner, Progress { config: config.to_toml()?, ..progress })
         } else {
-            let network = setup.first_network(config, beginning, &device)?;
-            let optimizer = config.optimizer.init(&network)?;
-            let maker = Arc::clone(&setup.maker);
-            let mut learner = Learner::new(config, network, optimizer, maker, &device)?;
-            learner.anchor_to_start();
+            let learner = setup.first_learner(config, beginning, &device)?;
             let progress = Progress {
                 step: 0,
                 steps_per_epoch: setup.steps_per_epoch,

@@ -11,6 +11,7 @@ use crate::config::ExperimentConfig;
 use crate::data_set::BatchMaker;
 use crate::error::{Error, Result};
 use crate::fine_tune::{self, HeadStart};
+use crate::learner::Learner;
 use crate::margin::MarginSchedule;
 use crate::network::Network;
 use crate::random::{Purpose, stream_seed};
@@ -89,11 +90,24 @@ impl Setup {
         Ok(Self { maker, sampler, schedule, margin, classes, fingerprint, steps_per_epoch })
     }
 
-    /// The network before the first step, on `device`, which has gradients.
+    /// The learner before the first step, on `device`, which has gradients.
     ///
     /// # Errors
-    /// A model that does not fit; `train.anchor` without a model to be anchored to.
-    pub(crate) fn first_network(
+    /// A model or an optimiser's setting that does not fit; `train.anchor` without a model to be anchored to.
+    pub(crate) fn first_learner(
+        &self,
+        config: &ExperimentConfig,
+        beginning: &Beginning,
+        device: &Device,
+    ) -> Result<Learner> {
+        let network = self.first_network(config, beginning, device)?;
+        let optimizer = config.optimizer.init(&network)?;
+        let mut learner = Learner::new(config, network, optimizer, Arc::clone(&self.maker), device)?;
+        learner.anchor_to_start();
+        Ok(learner)
+    }
+
+    fn first_network(
         &self,
         config: &ExperimentConfig,
         beginning: &Beginning,

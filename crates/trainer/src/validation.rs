@@ -11,7 +11,7 @@ use ffsvc_kaldi_io::{DataDir, OpenOptions, TrialColumns, Trials, WavSource};
 use ffsvc_scoring::metrics::{DcfParameters, DetCurve};
 use serde::{Deserialize, Serialize};
 
-use crate::config::ValidationConfig;
+use crate::config::{ExperimentConfig, ValidationConfig};
 use crate::error::{Error, Result};
 use crate::network::Network;
 
@@ -39,6 +39,15 @@ pub struct Validation {
 }
 
 impl Validation {
+    /// What section `[validation]` of `config` names, if there is one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn configured(config: &ExperimentConfig) -> Result<Option<Self>> {
+        let open = |section| Self::open(section, config.data.open_options());
+        config.validation.as_ref().map(open).transpose()
+    }
+
     /// Reads the trial list and finds its recordings.
     ///
     /// # Errors
