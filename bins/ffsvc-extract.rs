@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use burn::module::Module;
-use burn::tensor::Device;
 use clap::Parser;
 use ffsvc_audio::{Channel, ReadOptions};
 use ffsvc_cli::{Failed, Interrupted, Logging, Progress, UsageError};
 use ffsvc_extraction::{Extractor, Job, Recording, Report};
 use ffsvc_kaldi_io::{DataDir, OpenOptions, WavSource};
+use ffsvc_models::DeviceChoice;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -45,6 +45,10 @@ struct Args {
 
     /// Embedding store to write
     store: PathBuf,
+
+    /// Where to compute: cpu, auto (CUDA if there is any), cuda:0, wgpu:0, remote:HOST:PORT
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    device: DeviceChoice,
 
     /// Only the I-th of N equal parts of the recordings, counted from 1
     #[arg(long, value_name = "I/N")]
@@ -87,7 +91,7 @@ fn extract(args: &Args) -> anyhow::Result<Report> {
     let channel: Channel = args.channel.parse().map_err(|_| {
         UsageError::new(format!("--channel {}: expected first, mix or an index from 0", args.channel))
     })?;
-    let device = Device::flex();
+    let device = args.device.open_one().map_err(|error| UsageError::new(error.to_string()))?;
     let (model, _, info) = ffsvc_models::load_model(&args.model, &device)?;
     let checksum = ffsvc_extraction::checksum(&args.model)?;
     let read = ReadOptions { sample_rate: None, channel, compat_lowpass: info.compat_lowpass };

@@ -115,7 +115,7 @@ fn every_shipped_configuration_can_be_rehearsed() {
         let speeds = config.augment.speed.variants();
         let epochs = config.train.epochs;
         let config = shrunk(config, folder.path());
-        let plan = Plan::rehearse(&config, &Beginning::Fresh, &Device::flex())
+        let plan = Plan::rehearse(&config, &Beginning::Fresh, &[Device::flex()])
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!((plan.speakers, plan.classes), (9, 9 * speeds), "{}", path.display());
         assert_eq!((plan.epochs, plan.steps_per_epoch), (epochs, 6), "{}", path.display());

@@ -1,12 +1,22 @@
 //! `ffsvc-train`: a configuration and a folder in, a trained model out.
 
+#[cfg(feature = "tui")]
+mod dashboard;
+mod display;
+mod serve_device;
+
+#[cfg(feature = "tui")]
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use clap::{Parser, ValueEnum};
-use ffsvc_cli::{ConfigArgs, Interrupted, Logging, Progress};
-use ffsvc_trainer::{Beginning, Event, ExperimentConfig, HeadStart, Outcome, Plan, Run};
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
+use ffsvc_cli::{ConfigArgs, Interrupted, Logging, UsageError};
+use ffsvc_models::DeviceChoice;
+use ffsvc_trainer::{Beginning, Event, ExperimentConfig, HeadStart, Observer, Outcome, Plan, Run};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -19,11 +29,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///
 /// Ctrl-C finishes the step under way, writes a checkpoint and ends with status 130; --resume goes on from
 /// there, or from the last checkpoint of a killed run, and ends with the same weights as a run that was never
-/// interrupted. The number of workers does not change any number.
+/// interrupted. Neither the number of workers nor that of devices changes any number, but by rounding.
 #[derive(Debug, Parser)]
 #[command(
     name = "ffsvc-train",
     version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     after_long_help = "\
 Examples:
   ffsvc-train configs/resnet34.toml exp/resnet34
@@ -31,6 +43,10 @@ Examples:
   ffsvc-train configs/resnet34.toml exp/resnet34 --resume
   ffsvc-train configs/resnet34.toml exp/short --set train.epochs=3 --set optimizer.learning_rate=0.001
   ffsvc-train configs/resnet34.toml exp/tuned --init-from exp/resnet34/best.safetensors --set data.train=data/far
+  ffsvc-train configs/resnet34-ddp.toml exp/resnet34-ddp --device cuda:0,1
+
+Several devices share the batches of a step: train.accumulate is a multiple of their number, train.batch_size the batch of one
+of them, and the learning rate belongs to all batches of a step together. --dry-run prints what that comes to.
 
 Exit status: 0 trained, 1 failed, 2 wrong usage, 130 interrupted (a checkpoint was written)."
 )]
@@ -54,6 +70,10 @@ struct Args {
     #[arg(long, value_enum, value_name = "WHAT", default_value = "new", requires = "init_from")]
     head: Head,
 
+    /// Where to compute: cpu, auto (CUDA if there is any), cuda:0,1, wgpu:0, remote:HOST:PORT,HOST:PORT
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    device: DeviceChoice,
+
     /// Measure the network on the validation trials before the first step as well
     #[arg(long)]
     validate_first: bool,
@@ -65,6 +85,10 @@ struct Args {
     /// Train on the first N steps' batches alone, again and again: a network that can learn gets them all right
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     overfit: Option<u32>,
+
+    /// Show the run on Burn's dashboard: curves of loss, accuracy and validations (feature `tui`)
+    #[arg(long, conflicts_with = "dry_run")]
+    tui: bool,
 
     /// Print the outcome as JSON
     #[arg(long)]
@@ -96,20 +120,30 @@ impl From<Head> for HeadStart {
 
 fn main() -> ExitCode {
     ffsvc_cli::run("ffsvc-train", || {
-        let args = Args::parse();
-        args.logging.init();
-        let mut config: ExperimentConfig = args.config.load()?;
-        if let Some(steps) = args.overfit {
-            config.train.overfit_steps = steps as usize;
-        }
-        match &args.exp {
-            Some(exp) if !args.dry_run => {
-                let outcome = train(&args, &config, exp)?;
-                report(&args, &outcome)
-            }
-            _ => rehearse(&args, &config),
+        let matches = Args::command().subcommand(serve_device::Args::command()).try_get_matches()?;
+        match matches.subcommand() {
+            Some((_, matches)) => serve_device::Args::from_arg_matches(matches)?.run(),
+            None => Args::from_arg_matches(&matches)?.run(),
         }
     })
+}
+
+impl Args {
+    fn run(&self) -> anyhow::Result<()> {
+        self.logging.init();
+        let mut config: ExperimentConfig = self.config.load()?;
+        if let Some(steps) = self.overfit {
+            config.train.overfit_steps = steps as usize;
+        }
+        let devices = self.device.open().map_err(|error| UsageError::new(error.to_string()))?;
+        match &self.exp {
+            Some(exp) if !self.dry_run => {
+                let outcome = train(self, &config, exp, &devices)?;
+                report(self, &outcome)
+            }
+            _ => rehearse(self, &config, &devices),
+        }
+    }
 }
 
 fn beginning(args: &Args) -> Beginning {
@@ -120,8 +154,8 @@ fn beginning(args: &Args) -> Beginning {
     }
 }
 
-fn rehearse(args: &Args, config: &ExperimentConfig) -> anyhow::Result<()> {
-    let plan = Plan::rehearse(config, &beginning(args), &Device::flex())?;
+fn rehearse(args: &Args, config: &ExperimentConfig, devices: &[Device]) -> anyhow::Result<()> {
+    let plan = Plan::rehearse(config, &beginning(args), devices)?;
     if args.json {
         ffsvc_cli::print_json(&plan)?;
     } else {
@@ -130,18 +164,36 @@ fn rehearse(args: &Args, config: &ExperimentConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn train(args: &Args, config: &ExperimentConfig, exp: &Path) -> anyhow::Result<Outcome> {
-    let run = Run::prepare(config, exp, &beginning(args), &Device::flex())?;
-    let mut display = Display::new(run.total_steps());
+fn train(args: &Args, config: &ExperimentConfig, exp: &Path, devices: &[Device]) -> anyhow::Result<Outcome> {
+    let run = Run::prepare(config, exp, &beginning(args), devices)?;
+    let stop = ffsvc_cli::interrupt::flag();
+    let mut observer = observer(args, run.total_steps(), &stop)?;
     if args.validate_first
         && let Some(result) = run.validate()?
     {
-        display.show(&Event::Validation(result));
+        observer.event(&Event::Validation(result));
     }
-    let stop = ffsvc_cli::interrupt::flag();
-    let outcome = run.train(&stop, &mut |event: &Event| display.show(event));
-    display.finish();
-    Ok(outcome?)
+    Ok(run.train(&stop, &mut *observer)?)
+}
+
+#[cfg(feature = "tui")]
+fn observer(args: &Args, total_steps: usize, stop: &Arc<AtomicBool>) -> anyhow::Result<Box<dyn Observer>> {
+    if !args.tui {
+        return Ok(Box::new(display::Display::new(total_steps)));
+    }
+    if !std::io::stdout().is_terminal() {
+        return Err(UsageError::new("--tui needs a terminal on standard output").into());
+    }
+    Ok(Box::new(dashboard::Dashboard::new(Arc::clone(stop))))
+}
+
+#[cfg(not(feature = "tui"))]
+fn observer(args: &Args, total_steps: usize, _stop: &Arc<AtomicBool>) -> anyhow::Result<Box<dyn Observer>> {
+    if args.tui {
+        let message = "--tui: this program was built without the dashboard; build it with cargo build --release --features tui";
+        return Err(UsageError::new(message).into());
+    }
+    Ok(Box::new(display::Display::new(total_steps)))
 }
 
 fn report(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {
@@ -163,64 +215,4 @@ fn report(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {
         }
     }
     if outcome.interrupted { Err(Interrupted.into()) } else { Ok(()) }
-}
-
-/// Shows a run to a person: a bar on a terminal, a line every so often elsewhere.
-struct Display {
-    total_steps: usize,
-    bar: Option<Progress>,
-}
-
-impl Display {
-    fn new(total_steps: usize) -> Self {
-        Self { total_steps, bar: None }
-    }
-
-    fn show(&mut self, event: &Event) {
-        match event {
-            Event::Start { step, steps_per_epoch, epochs, utterances, speakers, parameters, .. } => {
-                let bar = Progress::begin(self.total_steps as u64, "steps");
-                bar.inc(*step as u64);
-                self.bar = Some(bar);
-                self.say(&format!(
-                    "{utterances} utterances of {speakers} speakers, {parameters} parameters, \
-                     {epochs} epochs of {steps_per_epoch} steps, {step} done"
-                ));
-            }
-            Event::Step { epoch, loss, accuracy, learning_rate, utterances_per_s, data_wait, .. } => {
-                let Some(bar) = &self.bar else { return };
-                bar.set_message(format!(
-                    "epoch {epoch}  loss {loss:.2}  accuracy {:.0} %  lr {learning_rate:.1e}  \
-                     {utterances_per_s:.0} utt/s  data wait {:.0} %",
-                    100.0 * accuracy,
-                    100.0 * data_wait
-                ));
-                bar.inc(1);
-            }
-            Event::Validation(result) => self.say(&format!(
-                "epoch {}: EER {:.3} %, minDCF {:.4}",
-                result.epoch,
-                100.0 * result.eer,
-                result.min_dcf
-            )),
-            Event::Checkpoint { path, .. } => tracing::info!("checkpoint {}", path.display()),
-            Event::End { step, interrupted: true } => {
-                self.say(&format!("stopped after step {step} of {}; --resume goes on", self.total_steps));
-            }
-            Event::End { .. } => {}
-        }
-    }
-
-    fn say(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
-        }
-    }
-
-    fn finish(self) {
-        if let Some(bar) = self.bar {
-            bar.finish();
-        }
-    }
 }

@@ -13,6 +13,8 @@
 # test recordings in a measured room with noise. --augment trains in rooms and noise too, in others: lists/ says which
 # files are for training and which for evaluation only, by name, and README.md where to get them.
 #
+# The programs are built first, unless the environment variable FFSVC_BIN names the folder that has them.
+#
 # Stages: 1 data directories, 2 train, 3 extract, 4 score (untrained and trained; clean: all, same-gender and
 # cross-gender trials; far-field). Results of three seeds are in README.md beside this file.
 set -euo pipefail
@@ -61,7 +63,7 @@ corpus=$(cd "$corpus" && pwd)
 
 cd "$(dirname "$0")/../.."
 recipe=recipes/speechocean762
-bin=${CARGO_TARGET_DIR:-target}/release
+bin=${FFSVC_BIN:-${CARGO_TARGET_DIR:-target}/release}
 config=resnet34
 [ -z "$augment" ] || config=resnet34-augmented
 exp=$work/$config-seed$seed
@@ -77,8 +79,10 @@ find_files() {
               print "run.sh: " missing " files of " list " were not found, " example " for one" > "/dev/stderr"; exit 1 } }'
 }
 
-echo "Building the programs (the first time takes minutes)" >&2
-cargo build --release --workspace --locked --quiet
+if [ -z "${FFSVC_BIN:-}" ]; then
+    echo "Building the programs (the first time takes minutes)" >&2
+    cargo build --release --workspace --locked --quiet
+fi
 
 if run 1; then
     echo "Stage 1: data directories in $work/data"

@@ -3,6 +3,7 @@
 mod augmentation;
 mod averaging;
 mod data_path;
+mod devices;
 mod extraction;
 mod programs;
 mod rehearsal;

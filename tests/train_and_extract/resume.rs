@@ -68,7 +68,7 @@ fn config(folder: &Path, more: &str) -> ExperimentConfig {
 
 /// Trains until `stop_after` steps are done, or to the end.
 fn train(config: &ExperimentConfig, exp: &Path, beginning: &Beginning, stop_after: Option<usize>) -> Outcome {
-    let run = Run::prepare(config, exp, beginning, &Device::flex()).unwrap();
+    let run = Run::prepare(config, exp, beginning, &[Device::flex()]).unwrap();
     let stop = AtomicBool::new(false);
     let mut observer = |event: &Event| {
         if let Event::Step { step, .. } = event {

@@ -19,6 +19,7 @@ use crate::data_set::BatchMaker;
 use crate::error::{Error, IoContext, Result};
 use crate::learner::Learner;
 use crate::network::Network;
+use crate::setup::first;
 use crate::validation::ValidationResult;
 
 const MODEL: &str = "model.safetensors";
@@ -237,7 +238,7 @@ impl ExperimentDir {
         data_fingerprint: &str,
         steps_per_epoch: usize,
         maker: Arc<BatchMaker>,
-        device: &Device,
+        devices: &[Device],
     ) -> Result<(Learner, Progress)> {
         let Some((_, path)) = self.list()?.pop() else {
             return Err(Error::NothingToResume { path: self.checkpoints() });
@@ -257,6 +258,7 @@ impl ExperimentDir {
         if !differences.is_empty() {
             return Err(Error::ResumeMismatch { path, differences });
         }
+        let device = first(devices)?;
         let network = load_network(&path.join(MODEL), device)?;
         let bytes = fs::read(path.join(OPTIMIZER)).at(path.join(OPTIMIZER))?;
         let optimizer = config.optimizer.init(&network)?.from_bytes(Bytes::from_bytes_vec(bytes));
@@ -264,7 +266,7 @@ impl ExperimentDir {
             path: path.join(OPTIMIZER),
             reason: format!("the optimiser's state cannot be read: {error}"),
         })?;
-        let mut learner = Learner::new(config, network, optimizer, maker, device)?;
+        let mut learner = Learner::new(config, network, optimizer, maker, devices)?;
         if let Some(average) = &mut learner.average {
             average.set(load_network(&path.join(AVERAGE), device)?)?;
         }

@@ -14,6 +14,14 @@ pub enum Error {
         /// What would be accepted.
         expected: String,
     },
+    /// A device broke off: a lost connection, exhausted memory.
+    #[error("{device} failed: {cause}; the last checkpoint is complete, and --resume goes on from it")]
+    Device {
+        /// The device.
+        device: String,
+        /// What it said.
+        cause: String,
+    },
     /// A data directory or list could not be read or is wrong.
     #[error(transparent)]
     Data(#[from] ffsvc_kaldi_io::Error),

@@ -7,7 +7,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::batch::Batch;
 use crate::config::{ExperimentConfig, TrainConfig};
-use crate::data_set::BatchMaker;
+use crate::data_parallel;
+use crate::data_set::{BatchMaker, TrainingSet};
 use crate::error::{Error, Result};
 use crate::gradients::{self, Anchor};
 use crate::moving_average::MovingAverage;
@@ -23,7 +24,8 @@ pub(crate) struct Learner {
     anchor: Option<Anchor>,
     /// Epoch whose layers are frozen at the moment.
     frozen_for: Option<usize>,
-    device: Device,
+    /// All have gradients; the network is on the first.
+    devices: Vec<Device>,
     maker: Arc<BatchMaker>,
     train: TrainConfig,
     clipping: OptimizerConfig,
@@ -50,17 +52,19 @@ pub(crate) struct Learnt {
 }
 
 impl Learner {
-    /// A learner on `device`, which has gradients.
+    /// A learner on `devices`, which have gradients; `network` and what `optimizer` keeps are on the first. The others
+    /// take their share of each step's batches.
     ///
     /// # Errors
-    /// A layer to be frozen that the network lacks, or nothing left to train.
+    /// A layer to be frozen that the network lacks, or nothing left to train; batches that the devices cannot share.
     pub(crate) fn new(
         config: &ExperimentConfig,
         network: Network,
         optimizer: ModuleOptimizer,
         maker: Arc<BatchMaker>,
-        device: &Device,
+        devices: &[Device],
     ) -> Result<Self> {
+        check_shares(&config.train, devices.len())?;
         check_layers(&config.train, &network)?;
         let average = (config.train.ema > 0.0).then(|| MovingAverage::new(config.train.ema, &network));
         Ok(Self {
@@ -69,7 +73,7 @@ impl Learner {
             average,
             anchor: None,
             frozen_for: None,
-            device: device.clone(),
+            devices: devices.to_vec(),
             maker,
             train: config.train.clone(),
             clipping: config.optimizer.clone(),
@@ -100,11 +104,22 @@ impl Learner {
         let number = batches.len();
         let mut learnt = Learnt { loss: 0.0, correct: 0, utterances: 0 };
         let mut accumulator = GradientsAccumulator::new();
-        for (index, batch) in batches.into_iter().enumerate() {
+        let (train, set) = (&self.train, self.maker.set());
+        let learn = |index, batch, network: &Network, device: &Device| {
             // Dropout masks depend on the batch's number alone, so that a resumed run draws the same.
-            let batch_number = moment.step * self.train.accumulate + index;
-            self.device.seed(stream_seed(self.train.seed, Purpose::Dropout, batch_number, ""));
-            let (of_batch, gradients) = self.gradients(batch, moment)?;
+            let batch_number = moment.step * train.accumulate + index;
+            device.seed(stream_seed(train.seed, Purpose::Dropout, batch_number, ""));
+            gradients(batch, moment, set, network, device)
+        };
+        let of_batches = if let [device] = &self.devices[..] {
+            let numbered = batches.into_iter().enumerate();
+            numbered
+                .map(|(index, batch)| learn(index, batch, &self.network, device))
+                .collect::<Result<_>>()?
+        } else {
+            data_parallel::spread(&self.network, batches, &self.devices, learn)?
+        };
+        for (of_batch, gradients) in of_batches {
             learnt.loss += of_batch.loss / number as f32;
             learnt.correct += of_batch.correct;
             learnt.utterances += of_batch.utterances;
@@ -122,30 +137,6 @@ impl Learner {
         Ok(learnt)
     }
 
-    fn gradients(&self, batch: Batch, moment: Moment) -> Result<(Learnt, GradientsParams)> {
-        let utterances = batch.labels.len();
-        let shape = [utterances, batch.num_mels, batch.num_frames];
-        let features = Tensor::<3>::from_data(TensorData::new(batch.features, shape), &self.device);
-        let labels =
-            Tensor::<1, Int>::from_data(TensorData::new(batch.labels.clone(), [utterances]), &self.device);
-        let output = self.network.forward(features, labels);
-        let loss = output.loss.clone().into_scalar::<f32>();
-        if !loss.is_finite() {
-            let set = self.maker.set();
-            return Err(Error::NonFiniteLoss {
-                loss,
-                epoch: moment.epoch + 1,
-                step: moment.step + 1,
-                learning_rate: moment.learning_rate,
-                utterances: batch.members.iter().map(|&i| set.utterances[i as usize].id.clone()).collect(),
-            });
-        }
-        let best = output.cosines_or_scores.inner().argmax(1).into_data();
-        let correct = best.iter::<i64>().zip(&batch.labels).filter(|(guess, label)| guess == *label).count();
-        let gradients = GradientsParams::from_grads(output.loss.backward(), &self.network);
-        Ok((Learnt { loss, correct, utterances }, gradients))
-    }
-
     /// Freezes and thaws what the configuration says for `epoch`.
     fn freeze(&mut self, epoch: usize) {
         if self.train.freeze.is_empty() || self.frozen_for == Some(epoch) {
@@ -155,6 +146,51 @@ impl Learner {
         self.network = self.network.clone().with_frozen(&frozen);
         self.frozen_for = Some(epoch);
     }
+}
+
+/// What the network does with a batch, and the gradients.
+fn gradients(
+    batch: Batch,
+    moment: Moment,
+    set: &TrainingSet,
+    network: &Network,
+    device: &Device,
+) -> Result<(Learnt, GradientsParams)> {
+    let utterances = batch.labels.len();
+    let shape = [utterances, batch.num_mels, batch.num_frames];
+    let features = Tensor::<3>::from_data(TensorData::new(batch.features, shape), device);
+    let labels = Tensor::<1, Int>::from_data(TensorData::new(batch.labels.clone(), [utterances]), device);
+    let output = network.forward(features, labels);
+    let loss = output.loss.clone().into_scalar::<f32>();
+    if !loss.is_finite() {
+        return Err(Error::NonFiniteLoss {
+            loss,
+            epoch: moment.epoch + 1,
+            step: moment.step + 1,
+            learning_rate: moment.learning_rate,
+            utterances: batch.members.iter().map(|&i| set.utterances[i as usize].id.clone()).collect(),
+        });
+    }
+    let best = output.cosines_or_scores.inner().argmax(1).into_data();
+    let correct = best.iter::<i64>().zip(&batch.labels).filter(|(guess, label)| guess == *label).count();
+    let gradients = GradientsParams::from_grads(output.loss.backward(), network);
+    Ok((Learnt { loss, correct, utterances }, gradients))
+}
+
+/// A step's batches can be dealt out evenly.
+fn check_shares(train: &TrainConfig, devices: usize) -> Result<()> {
+    if devices > 0 && train.accumulate.is_multiple_of(devices) {
+        return Ok(());
+    }
+    Err(Error::Config {
+        key: "train.accumulate",
+        found: format!("{} on {devices} devices", train.accumulate),
+        expected: format!(
+            "a multiple of {devices}: the devices share the batches of a step (train.accumulate = {devices} gives each \
+             one batch of {})",
+            train.batch_size
+        ),
+    })
 }
 
 /// Every layer named in `train.freeze` exists, and one at least trains in every epoch.

@@ -6,6 +6,7 @@ mod augmented_copy;
 mod batch;
 mod checkpoint;
 mod config;
+mod data_parallel;
 mod data_set;
 mod domains;
 mod error;

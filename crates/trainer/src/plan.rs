@@ -37,6 +37,8 @@ pub struct Plan {
     pub batch_size: usize,
     /// Batches of an optimiser step.
     pub accumulate: usize,
+    /// Devices that share the batches of a step.
+    pub devices: usize,
     /// Frames of a crop.
     pub crop_frames: usize,
     /// Optimiser steps of the warm-up.
@@ -68,12 +70,12 @@ pub struct PlannedData {
     pub per_batch: usize,
 }
 
-/// What came of the first step, of one batch.
+/// What came of a first step with one batch on each device.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rehearsal {
-    /// Mean loss of the batch.
+    /// Mean loss.
     pub loss: f32,
-    /// Seconds to make the batch on one thread.
+    /// Seconds to make a batch on one thread.
     pub data_seconds: f64,
     /// Seconds of the step itself: forward, backward, weights.
     pub step_seconds: f64,
@@ -82,28 +84,31 @@ pub struct Rehearsal {
 }
 
 impl Plan {
-    /// Checks the whole configuration and the data, and does the first step with one batch. Nothing is written.
+    /// Checks the whole configuration and the data, and does a step with one batch on each of `devices`. Nothing is written.
     ///
     /// # Errors
     /// What would keep the run from starting or from its first step.
-    pub fn rehearse(config: &ExperimentConfig, beginning: &Beginning, device: &Device) -> Result<Self> {
+    pub fn rehearse(config: &ExperimentConfig, beginning: &Beginning, devices: &[Device]) -> Result<Self> {
         let setup = Setup::new(config)?;
         let validation = Validation::configured(config)?;
-        let device = device.clone().autodiff();
-        let mut learner = setup.first_learner(config, beginning, &device)?;
+        let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
+        let mut learner = setup.first_learner(config, beginning, &devices)?;
         let parameters = learner.network.num_trainable();
         let weights_bytes = weights_bytes(config, &learner.network);
         let (maker, sampler) = (&setup.maker, &setup.sampler);
 
         let begun = Instant::now();
-        let batch = maker.make(0, sampler.plan(0).batch(0), &mut Scratch::default())?;
-        let data_seconds = begun.elapsed().as_secs_f64();
-        let batch_bytes = size_of_val(batch.features.as_slice());
+        let (plan, mut scratch) = (sampler.plan(0), Scratch::default());
+        let batches = (0..devices.len())
+            .map(|number| maker.make(0, plan.batch(number), &mut scratch))
+            .collect::<Result<Vec<_>>>()?;
+        let data_seconds = begun.elapsed().as_secs_f64() / batches.len() as f64;
+        let batch_bytes = size_of_val(batches[0].features.as_slice());
         let begun = Instant::now();
         let margin_of = |step| setup.margin.as_ref().map(|schedule| schedule.margin(step));
         let learning_rate = setup.schedule.learning_rate(0);
         let moment = Moment { step: 0, epoch: 0, learning_rate, margin: margin_of(0) };
-        let learnt = learner.learn(vec![batch], moment)?;
+        let learnt = learner.learn(batches, moment)?;
         let step_seconds = begun.elapsed().as_secs_f64();
 
         let train = &config.train;
@@ -130,6 +135,7 @@ impl Plan {
             steps_per_epoch: setup.steps_per_epoch,
             batch_size: sampler.batch_size(),
             accumulate: train.accumulate,
+            devices: devices.len(),
             crop_frames: maker.num_frames(),
             warmup_steps: (config.schedule.warmup_epochs * setup.steps_per_epoch as f64).ceil() as usize,
             learning_rates: [learning_rate, highest, setup.schedule.learning_rate(steps - 1)],
@@ -197,8 +203,12 @@ impl fmt::Display for Plan {
         let utterances = self.batch_size * self.accumulate;
         writeln!(
             f,
-            "utterances a step\t{utterances} ({} batches of {}), crops of {} frames",
-            self.accumulate, self.batch_size, self.crop_frames
+            "utterances a step\t{utterances} ({} batches of {} on {} device{}), crops of {} frames",
+            self.accumulate,
+            self.batch_size,
+            self.devices,
+            if self.devices == 1 { "" } else { "s" },
+            self.crop_frames
         )?;
         let [first, highest, last] = self.learning_rates;
         writeln!(

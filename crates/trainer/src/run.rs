@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, EventLog, Observer};
 use crate::learner::{Learner, Learnt, Moment};
 use crate::network::Network;
-use crate::setup::{Beginning, Setup};
+use crate::setup::{Beginning, Setup, first};
 use crate::validation::{Validation, ValidationResult};
 
 /// What a run ended with.
@@ -45,7 +45,7 @@ pub struct Outcome {
 pub struct Run {
     config: ExperimentConfig,
     dir: ExperimentDir,
-    device: Device,
+    devices: Vec<Device>,
     setup: Setup,
     learner: Learner,
     validation: Option<Validation>,
@@ -67,7 +67,9 @@ struct Tally {
 impl Run {
     /// Reads the data, makes or loads the network, and opens the experiment folder.
     ///
-    /// `device` is where the tensors live; gradients are turned on here.
+    /// `devices` is where the tensors live; gradients are turned on here. The first has the weights; all share the batches
+    /// of each step, `train.accumulate` being a multiple of their number. How many there are changes no number but by
+    /// rounding.
     ///
     /// # Errors
     /// Anything wrong in the configuration or the data, a folder that already holds another run, a
@@ -76,18 +78,18 @@ impl Run {
         config: &ExperimentConfig,
         dir: impl AsRef<Path>,
         beginning: &Beginning,
-        device: &Device,
+        devices: &[Device],
     ) -> Result<Self> {
         let setup = Setup::new(config)?;
         let validation = Validation::configured(config)?;
         let dir = ExperimentDir::create(dir.as_ref())?;
-        let device = device.clone().autodiff();
+        let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
         if *beginning != Beginning::Resume && !dir.list()?.is_empty() {
             return Err(Error::WouldOverwrite { path: dir.path().to_path_buf() });
         }
         let (learner, progress) = if *beginning == Beginning::Resume {
             let (steps, maker) = (setup.steps_per_epoch, Arc::clone(&setup.maker));
-            let (learner, progress) = dir.resume(config, &setup.fingerprint, steps, maker, &device)?;
+            let (learner, progress) = dir.resume(config, &setup.fingerprint, steps, maker, &devices)?;
             if let (Some(best), Some((_, newest))) = (progress.best(), dir.list()?.pop())
                 && best.step == progress.step
             {
@@ -96,7 +98,7 @@ impl Run {
             }
             (learner, Progress { config: config.to_toml()?, ..progress })
         } else {
-            let learner = setup.first_learner(config, beginning, &device)?;
+            let learner = setup.first_learner(config, beginning, &devices)?;
             let progress = Progress {
                 step: 0,
                 steps_per_epoch: setup.steps_per_epoch,
@@ -115,7 +117,7 @@ impl Run {
         Ok(Self {
             config: config.clone(),
             dir,
-            device,
+            devices,
             setup,
             learner,
             validation,
@@ -148,7 +150,7 @@ impl Run {
                 &self.learner.network,
                 &self.config.features,
                 &read,
-                &self.device,
+                first(&self.devices)?,
                 step / self.progress.steps_per_epoch,
                 step,
             )

@@ -90,7 +90,7 @@ impl Setup {
         Ok(Self { maker, sampler, schedule, margin, classes, fingerprint, steps_per_epoch })
     }
 
-    /// The learner before the first step, on `device`, which has gradients.
+    /// The learner before the first step, on `devices`, which have gradients.
     ///
     /// # Errors
     /// A model or an optimiser's setting that does not fit; `train.anchor` without a model to be anchored to.
@@ -98,11 +98,11 @@ impl Setup {
         &self,
         config: &ExperimentConfig,
         beginning: &Beginning,
-        device: &Device,
+        devices: &[Device],
     ) -> Result<Learner> {
-        let network = self.first_network(config, beginning, device)?;
+        let network = self.first_network(config, beginning, first(devices)?)?;
         let optimizer = config.optimizer.init(&network)?;
-        let mut learner = Learner::new(config, network, optimizer, Arc::clone(&self.maker), device)?;
+        let mut learner = Learner::new(config, network, optimizer, Arc::clone(&self.maker), devices)?;
         learner.anchor_to_start();
         Ok(learner)
     }
@@ -128,4 +128,16 @@ impl Setup {
         let head = config.head.init(config.model.embedding_size(), self.classes.len(), device);
         Ok(Network { model, head })
     }
+}
+
+/// The device that has the weights.
+///
+/// # Errors
+/// There is no device.
+pub(crate) fn first(devices: &[Device]) -> Result<&Device> {
+    devices.first().ok_or(Error::Config {
+        key: "device",
+        found: "none".into(),
+        expected: "one at least".into(),
+    })
 }

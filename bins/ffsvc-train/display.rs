@@ -1,0 +1,68 @@
+//! Shows a run to a person.
+
+use ffsvc_cli::Progress;
+use ffsvc_trainer::{Event, Observer};
+
+/// A bar on a terminal, a line every so often elsewhere.
+pub(crate) struct Display {
+    total_steps: usize,
+    bar: Option<Progress>,
+}
+
+impl Display {
+    pub(crate) fn new(total_steps: usize) -> Self {
+        Self { total_steps, bar: None }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => eprintln!("{line}"),
+        }
+    }
+}
+
+impl Observer for Display {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Start { step, steps_per_epoch, epochs, utterances, speakers, parameters, .. } => {
+                let bar = Progress::begin(self.total_steps as u64, "steps");
+                bar.inc(*step as u64);
+                self.bar = Some(bar);
+                self.say(&format!(
+                    "{utterances} utterances of {speakers} speakers, {parameters} parameters, \
+                     {epochs} epochs of {steps_per_epoch} steps, {step} done"
+                ));
+            }
+            Event::Step { epoch, loss, accuracy, learning_rate, utterances_per_s, data_wait, .. } => {
+                let Some(bar) = &self.bar else { return };
+                bar.set_message(format!(
+                    "epoch {epoch}  loss {loss:.2}  accuracy {:.0} %  lr {learning_rate:.1e}  \
+                     {utterances_per_s:.0} utt/s  data wait {:.0} %",
+                    100.0 * accuracy,
+                    100.0 * data_wait
+                ));
+                bar.inc(1);
+            }
+            Event::Validation(result) => self.say(&format!(
+                "epoch {}: EER {:.3} %, minDCF {:.4}",
+                result.epoch,
+                100.0 * result.eer,
+                result.min_dcf
+            )),
+            Event::Checkpoint { path, .. } => tracing::info!("checkpoint {}", path.display()),
+            Event::End { step, interrupted: true } => {
+                self.say(&format!("stopped after step {step} of {}; --resume goes on", self.total_steps));
+            }
+            Event::End { .. } => {}
+        }
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish();
+        }
+    }
+}
