@@ -79,8 +79,8 @@ for program in data train extract score cluster; do
 done
 mkdir -p "$work"
 
-# The value behind a key in the programs' output.
-value() { awk -F '\t' -v key="$1" '$1 == key { print $2; exit }' "$2"; }
+# The first number behind a key of a JSON file.
+number() { sed -n "s/.*\"$1\": *\([0-9.e+-]*\).*/\1/p" "$2" | head -n 1; }
 
 # Embeddings of a data directory: model, directory, store.
 extract() {
@@ -107,13 +107,13 @@ dcf_of() { awk '/^minDCF.*P_target 0.01,/ { print $2; exit }' "$1/dev.txt"; }
 # A line of the table: round, folder of its clusters and labels, folder of its result.
 row() {
     local clusters=- kept=- nmi=- purity=-
-    if [ -f "$2/labels.txt" ]; then
-        clusters=$(value clusters "$2/kmeans.txt")
+    if [ -d "$2/pseudo" ]; then
+        clusters=$(number clusters "$2/clusters/result.json")
         kept=$(awk 'NR == FNR { kept++; next } { all++ } END { printf "%.0f %%", 100 * kept / all }' \
             "$2/pseudo/utt2spk" "$target/wav.scp")
         if [ -n "$true_labels" ]; then
-            nmi=$(value NMI "$2/quality.txt")
-            purity=$(value purity "$2/quality.txt")
+            nmi=$(printf %.3f "$(number nmi "$2/quality.json")")
+            purity=$(printf %.3f "$(number purity "$2/quality.json")")
         fi
     fi
     printf '%5s %6s %7s %7s %7s %9s %12s\n' "$1" "$clusters" "$kept" "$nmi" "$purity" "$(eer_of "$3") %" "$(dcf_of "$3")"
@@ -135,20 +135,18 @@ for round in $(seq "$rounds"); do
     mkdir -p "$here"
 
     # The clusters are of the embeddings of the round before.
-    if [ ! -f "$here/kmeans.txt" ]; then
-        number=(--k "$k")
-        [ "$k" != auto ] || number+=(--from "$k_from" --to "$k_to" --step "$k_step")
-        "$bin/ffsvc-cluster" kmeans "$before/target.scp" "$here/clusters" "${number[@]}" --overwrite \
-            ${criterion:+--criterion "$criterion"} > "$here/kmeans.txt.new"
-        mv "$here/kmeans.txt.new" "$here/kmeans.txt"
+    if [ ! -f "$here/clusters/result.json" ]; then
+        clusters=(--k "$k")
+        [ "$k" != auto ] || clusters+=(--from "$k_from" --to "$k_to" --step "$k_step")
+        "$bin/ffsvc-cluster" kmeans "$before/target.scp" "$here/clusters" "${clusters[@]}" --overwrite \
+            ${criterion:+--criterion "$criterion"} >&2
     fi
-    if [ ! -f "$here/labels.txt" ]; then
+    if [ ! -f "$here/pseudo/labels.json" ]; then
         "$bin/ffsvc-cluster" labels "$here/clusters" "$target" "$here/pseudo" --prefix pseudo --round "$round" \
-            --keep-share "$keep_share" --min-size "$min_size" ${group:+--group "$group"} --overwrite > "$here/labels.txt.new"
-        [ -z "$true_labels" ] ||
-            "$bin/ffsvc-cluster" quality "$here/pseudo/utt2spk" "$true_labels" > "$here/quality.txt"
-        mv "$here/labels.txt.new" "$here/labels.txt"
+            --keep-share "$keep_share" --min-size "$min_size" ${group:+--group "$group"} --overwrite >&2
     fi
+    [ -z "$true_labels" ] ||
+        "$bin/ffsvc-cluster" quality "$here/pseudo/utt2spk" "$true_labels" --json > "$here/quality.json"
 
     if [ -n "$source_share" ]; then
         rest=$(awk -v share="$source_share" 'BEGIN { print 1 - share }')

@@ -68,6 +68,11 @@ impl<'a> Draft<'a> {
         self.tables.entry(table.to_owned()).or_default().extend(rows);
     }
 
+    /// Puts rows in the place of those that a table has.
+    pub(super) fn replace(&mut self, table: &str, rows: impl IntoIterator<Item = Row<'a>>) {
+        self.tables.insert(table.to_owned(), rows.into_iter().collect());
+    }
+
     /// The content of each file: rows in byte order of their keys, `spk2utt` from `utt2spk`.
     pub(super) fn render(mut self) -> BTreeMap<String, Vec<u8>> {
         for rows in self.tables.values_mut() {

@@ -4,6 +4,7 @@ mod combine;
 mod companions;
 mod draft;
 mod fix;
+mod relabel;
 mod speakers;
 mod split;
 mod subset;

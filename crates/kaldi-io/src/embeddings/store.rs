@@ -99,6 +99,11 @@ impl Embeddings {
         &self.data
     }
 
+    /// The keys and all vectors, without a copy.
+    pub fn into_parts(self) -> (Vec<String>, Vec<f32>) {
+        (self.keys, self.data)
+    }
+
     /// The number of utterances.
     pub fn len(&self) -> usize {
         self.keys.len()

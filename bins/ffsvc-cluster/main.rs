@@ -1,0 +1,57 @@
+//! `ffsvc-cluster`: from embeddings to pseudo-speakers.
+
+mod folder;
+mod kmeans;
+mod labels;
+mod quality;
+mod sweep;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ffsvc_cli::Logging;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Cluster embeddings into pseudo-speakers
+///
+/// Embeddings are brought to length 1 first. `sweep` shows how the clusters change with their number, `kmeans` makes
+/// them, `labels` turns the ones worth keeping into a data directory with pseudo-speakers, `quality` compares two labellings.
+/// Results are printed on standard output, everything else on standard error. The exit status is 0 if all is well, 1
+/// if something failed, and 2 for a wrong command line. Work is spread over all cores (RAYON_NUM_THREADS sets
+/// another number); the results do not depend on how many there are.
+#[derive(Debug, Parser)]
+#[command(name = "ffsvc-cluster", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(flatten)]
+    logging: Logging,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Kmeans(kmeans::Kmeans),
+    Sweep(sweep::Sweep),
+    Labels(labels::Labels),
+    Quality(quality::Quality),
+}
+
+fn main() -> ExitCode {
+    ffsvc_cli::run("ffsvc-cluster", || {
+        let Args { command, json, logging } = Args::parse();
+        logging.init();
+        match command {
+            Command::Kmeans(args) => args.run(json),
+            Command::Sweep(args) => args.run(json),
+            Command::Labels(args) => args.run(json),
+            Command::Quality(args) => args.run(json),
+        }
+    })
+}

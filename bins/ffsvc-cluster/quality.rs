@@ -1,0 +1,105 @@
+//! `quality`: two labellings beside each other.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ffsvc_cli::print_json;
+use ffsvc_clustering::quality::{Compared, Quality as Measures};
+use ffsvc_kaldi_io::Table;
+use serde::Serialize;
+
+/// Compare clusters with known speakers, or with the clusters of another round
+///
+/// Reads two tables like utt2spk and compares what they say about the utterances that both have. With known speakers as the
+/// second table the measures say how good the clusters are; with the pseudo-labels of the round before, how far
+/// the labels have settled (NMI and ARI are the same both ways round).
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  ffsvc-cluster quality data/target-r1/utt2spk data/target/utt2spk.true --matching")]
+pub(crate) struct Quality {
+    /// Table `utterance cluster`
+    clusters: PathBuf,
+
+    /// Table `utterance speaker`
+    speakers: PathBuf,
+
+    /// Print which cluster stands for which speaker in the best matching
+    #[arg(long)]
+    matching: bool,
+}
+
+#[derive(Serialize)]
+struct Outcome {
+    #[serde(flatten)]
+    measures: Measures,
+    only_in_clusters: usize,
+    only_in_speakers: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matching: Option<Vec<Pair>>,
+}
+
+#[derive(Serialize)]
+struct Pair {
+    cluster: String,
+    speaker: String,
+    common: usize,
+    cluster_size: usize,
+    speaker_size: usize,
+}
+
+impl Quality {
+    pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        let compared = Compared::new(&Table::read(&self.clusters)?, &Table::read(&self.speakers)?)?;
+        let pairs = || {
+            let matched = compared.contingency.matching().into_iter();
+            let pairs = matched.map(|pair| Pair {
+                cluster: compared.clusters[pair.cluster as usize].clone(),
+                speaker: compared.classes[pair.class as usize].clone(),
+                common: pair.common,
+                cluster_size: pair.cluster_size,
+                speaker_size: pair.class_size,
+            });
+            pairs.collect()
+        };
+        let outcome = Outcome {
+            measures: compared.contingency.quality(),
+            only_in_clusters: compared.only_first,
+            only_in_speakers: compared.only_second,
+            matching: self.matching.then(pairs),
+        };
+        if json {
+            return print_json(&outcome);
+        }
+        let measures = &outcome.measures;
+        println!(
+            "{} utterances in {} clusters and of {} speakers ({} only among the clusters, {} only among the speakers)",
+            measures.utterances,
+            measures.clusters,
+            measures.classes,
+            outcome.only_in_clusters,
+            outcome.only_in_speakers
+        );
+        for (name, value) in [
+            ("NMI (V-measure)", measures.nmi),
+            ("adjusted Rand index", measures.ari),
+            ("purity", measures.purity),
+            ("inverse purity", measures.inverse_purity),
+            ("homogeneity", measures.homogeneity),
+            ("completeness", measures.completeness),
+            ("pairwise precision", measures.pair_precision),
+            ("pairwise recall", measures.pair_recall),
+            ("pairwise F", measures.pair_f),
+            ("accuracy of best matching", measures.matched_accuracy),
+        ] {
+            println!("{name:<26} {value:.4}");
+        }
+        for pair in outcome.matching.iter().flatten() {
+            println!(
+                "{} {} {} of {} and {}",
+                pair.cluster, pair.speaker, pair.common, pair.cluster_size, pair.speaker_size
+            );
+        }
+        Ok(())
+    }
+}

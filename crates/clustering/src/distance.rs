@@ -1,0 +1,36 @@
+//! Distances of points from the centres of their clusters.
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+use crate::Centres;
+use crate::lanes::{dot, square_distance};
+use crate::points::Points;
+
+/// The squared distance of each point from the centre that its label names.
+///
+/// # Panics
+/// A label names no centre, or there are not as many labels as points.
+pub fn square_distances(points: &Points, centres: &Centres, labels: &[u32]) -> Vec<f32> {
+    assert_eq!(points.len(), labels.len());
+    let arch = Arch::new();
+    let rows = points.data().par_chunks_exact(points.dim()).zip(labels);
+    rows.map(|(row, &label)| square_distance(arch, row, centres.row(label as usize))).collect()
+}
+
+/// The cosine of each point with the centre that its label names; NaN with a centre of zero.
+///
+/// # Panics
+/// A label names no centre, or there are not as many labels as points.
+pub fn cosines(points: &Points, centres: &Centres, labels: &[u32]) -> Vec<f32> {
+    assert_eq!(points.len(), labels.len());
+    let arch = Arch::new();
+    let lengths: Vec<f32> =
+        centres.data().chunks_exact(centres.dim()).map(|row| dot(arch, row, row).sqrt()).collect();
+    let rows = points.data().par_chunks_exact(points.dim()).zip(points.square_norms()).zip(labels);
+    rows.map(|((row, square_norm), &label)| {
+        let label = label as usize;
+        dot(arch, row, centres.row(label)) / (square_norm.sqrt() * lengths[label])
+    })
+    .collect()
+}

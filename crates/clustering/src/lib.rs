@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+
+mod assignments;
+mod distance;
+mod error;
+mod kmeans;
+pub mod knee;
+mod labels;
+mod lanes;
+mod points;
+mod product;
+pub mod quality;
+mod sums;
+mod sweep;
+pub mod validity;
+
+pub use assignments::{Assignments, Near};
+pub use distance::{cosines, square_distances};
+pub use error::{Error, Result};
+pub use kmeans::{Centres, Empty, KMeans, KMeansOptions, Metric, Start};
+pub use labels::{LabelOptions, LabelReport, label, speaker_name};
+pub use points::Points;
+pub use sweep::{SweepOptions, SweepPoint, sweep};

@@ -1,0 +1,125 @@
+//! The points to be clustered.
+
+use ffsvc_kaldi_io::Embeddings;
+use pulp::Arch;
+use rayon::prelude::*;
+
+use crate::lanes::dot;
+use crate::{Error, Result};
+
+/// A matrix `[len, dim]` of finite numbers, a point a row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Points {
+    dim: usize,
+    data: Vec<f32>,
+    /// Squared length of each row.
+    square_norms: Vec<f32>,
+    largest: f32,
+}
+
+impl Points {
+    /// Points as they are.
+    ///
+    /// # Errors
+    /// There is no point, the data are no whole number of rows, a number is not finite, or there are more than 2^32 - 2
+    /// points.
+    pub fn new(data: Vec<f32>, dim: usize) -> Result<Self> {
+        if dim == 0 || data.is_empty() || !data.len().is_multiple_of(dim) {
+            return Err(Error::Shape { values: data.len(), dim });
+        }
+        if data.len() / dim >= u32::MAX as usize {
+            return Err(Error::TooMany { points: data.len() / dim });
+        }
+        if let Some(at) = data.iter().position(|value| !value.is_finite()) {
+            return Err(Error::NotFinite { row: at / dim });
+        }
+        let arch = Arch::new();
+        let square_norms = data.par_chunks_exact(dim).map(|row| dot(arch, row, row)).collect();
+        let largest = data.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        Ok(Self { dim, data, square_norms, largest })
+    }
+
+    /// Points brought to length 1, as cosine scoring does with embeddings.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); a row is zero, which has no direction.
+    pub fn length_normalised(mut data: Vec<f32>, dim: usize) -> Result<Self> {
+        if dim > 0 {
+            let zero = data.par_chunks_exact_mut(dim).enumerate().map(|(row, values)| {
+                let norm: f64 = values.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
+                values.iter_mut().for_each(|value| *value = (f64::from(*value) / norm) as f32);
+                (norm == 0.0).then_some(row)
+            });
+            if let Some(row) = zero.find_first(Option::is_some).flatten() {
+                return Err(Error::ZeroLength { row });
+            }
+        }
+        Self::new(data, dim)
+    }
+
+    /// The utterances of a store of embeddings and their length-normalised points, in its order. The store's memory is
+    /// used, not copied.
+    ///
+    /// # Errors
+    /// The store is empty; an embedding is zero (the error names the utterance).
+    pub fn from_embeddings(embeddings: Embeddings) -> Result<(Vec<String>, Self)> {
+        let dim = embeddings.dim();
+        let (utterances, data) = embeddings.into_parts();
+        match Self::length_normalised(data, dim) {
+            Ok(points) => Ok((utterances, points)),
+            Err(Error::ZeroLength { row }) => {
+                Err(Error::ZeroEmbedding { utterance: utterances[row].clone() })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Number of points.
+    pub fn len(&self) -> usize {
+        self.data.len() / self.dim
+    }
+
+    /// Never true: there is at least one point.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// Numbers a point.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// All rows, one after the other.
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// One point.
+    ///
+    /// # Panics
+    /// There is no such point.
+    pub fn row(&self, point: usize) -> &[f32] {
+        &self.data[point * self.dim..][..self.dim]
+    }
+
+    /// Squared length of each point.
+    pub(crate) fn square_norms(&self) -> &[f32] {
+        &self.square_norms
+    }
+
+    /// The largest magnitude of any number.
+    pub(crate) fn largest(&self) -> f32 {
+        self.largest
+    }
+
+    /// Some of the points, in the given order.
+    ///
+    /// # Panics
+    /// There is no such point, or none is chosen.
+    pub fn select(&self, points: &[u32]) -> Self {
+        assert!(!points.is_empty(), "no point is chosen");
+        let data = points.iter().flat_map(|&point| self.row(point as usize)).copied().collect();
+        let square_norms = points.iter().map(|&point| self.square_norms[point as usize]).collect();
+        Self { dim: self.dim, data, square_norms, largest: self.largest }
+    }
+}

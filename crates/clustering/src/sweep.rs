@@ -1,0 +1,121 @@
+//! K-means for many numbers of clusters, each begun from the one before.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::distance::square_distances;
+use crate::kmeans::add_centres;
+use crate::points::Points;
+use crate::validity::{IntraCosine, calinski_harabasz, davies_bouldin, intra_cosine, silhouette};
+use crate::{Error, KMeans, KMeansOptions, Result, Start};
+
+/// How a sweep is done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepOptions {
+    /// The least number of clusters.
+    pub from: usize,
+    /// The largest number of clusters.
+    pub to: usize,
+    /// From one number to the next.
+    pub step: usize,
+    /// Points among which the silhouette is measured; 0: not at all. Default: 4000.
+    pub silhouette_sample: usize,
+    /// Whether each number of clusters begins from the centres of the one before and new ones drawn as by k-means++
+    /// (default), or from nothing.
+    pub warm: bool,
+    /// Options of each K-means; `clusters` is not read, and `start` for the first only when `warm`.
+    pub kmeans: KMeansOptions,
+}
+
+impl SweepOptions {
+    /// The defaults, for K = `from`, `from + step`, ... up to `to`.
+    pub fn new(from: usize, to: usize, step: usize) -> Self {
+        Self { from, to, step, silhouette_sample: 4000, warm: true, kmeans: KMeansOptions::new(from) }
+    }
+}
+
+/// One number of clusters and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SweepPoint {
+    /// Number of clusters.
+    pub clusters: usize,
+    /// Updates of the centres.
+    pub iterations: usize,
+    /// Whether K-means ended by itself.
+    pub converged: bool,
+    /// Sum of the squared distances from the centres.
+    pub inertia: f64,
+    /// Mean cosine with the centres.
+    pub intra_cosine: IntraCosine,
+    /// By cosine distance, of a sample.
+    pub silhouette: Option<f64>,
+    /// Higher is better.
+    pub calinski_harabasz: Option<f64>,
+    /// Lower is better.
+    pub davies_bouldin: Option<f64>,
+    /// Utterances of the smallest cluster.
+    pub smallest: usize,
+    /// Utterances of the largest cluster.
+    pub largest: usize,
+}
+
+/// Runs K-means for every number of clusters and measures each; `done` is called after each one, with its fit.
+///
+/// # Errors
+/// A range without a number or beyond the number of points; as [`KMeans::fit`].
+pub fn sweep(
+    points: &Points,
+    options: &SweepOptions,
+    mut done: impl FnMut(&SweepPoint, &KMeans),
+) -> Result<Vec<SweepPoint>> {
+    let expected = "at least 1";
+    if options.step == 0 {
+        return Err(Error::Option { name: "step", value: 0.0, expected });
+    }
+    if options.from == 0 || options.from > options.to {
+        let expected = "at least 1, and at most the end of the range";
+        return Err(Error::Option { name: "from", value: options.from as f64, expected });
+    }
+    if options.to > points.len() {
+        return Err(Error::Clusters { clusters: options.to, points: points.len() });
+    }
+    let mut measured = Vec::new();
+    let mut last: Option<KMeans> = None;
+    for clusters in (options.from..=options.to).step_by(options.step) {
+        let mut kmeans = KMeansOptions { clusters, ..options.kmeans.clone() };
+        if options.warm
+            && let Some(last) = last.take()
+        {
+            let mut rng = ChaCha8Rng::seed_from_u64(options.kmeans.seed);
+            rng.set_stream(clusters as u64);
+            let distances = square_distances(points, &last.centres, &last.labels);
+            let mut centres = last.centres;
+            let new = clusters - centres.len();
+            add_centres(points, &mut centres, distances, new, &mut rng);
+            (kmeans.start, kmeans.restarts) = (Start::Centres(centres), 1);
+        }
+        let fit = KMeans::fit(points, &kmeans)?;
+        let sizes = fit.sizes();
+        let sample = options.silhouette_sample;
+        let point = SweepPoint {
+            clusters,
+            iterations: fit.iterations,
+            converged: fit.converged,
+            inertia: fit.inertia,
+            intra_cosine: intra_cosine(points, &fit.centres, &fit.labels),
+            silhouette: match sample {
+                0 => None,
+                _ => silhouette(points, &fit.labels, sample, options.kmeans.seed)?,
+            },
+            calinski_harabasz: calinski_harabasz(points, &fit.labels)?,
+            davies_bouldin: davies_bouldin(points, &fit.labels)?,
+            smallest: sizes.iter().copied().min().unwrap_or(0),
+            largest: sizes.iter().copied().max().unwrap_or(0),
+        };
+        done(&point, &fit);
+        measured.push(point);
+        last = Some(fit);
+    }
+    Ok(measured)
+}
