@@ -95,7 +95,8 @@ fn extract(args: &Args) -> anyhow::Result<Report> {
     let (model, _, info) = ffsvc_models::load_model(&args.model, &device)?;
     let checksum = ffsvc_extraction::checksum(&args.model)?;
     let read = ReadOptions { sample_rate: None, channel, compat_lowpass: info.compat_lowpass };
-    let extractor = Extractor::new(model.valid(), &info.front_end, &read, args.batch_size, &device)?;
+    let extractor = Extractor::new(model.valid(), &info.front_end, &read, args.batch_size, &device)?
+        .subtracting(info.embedding_mean);
 
     let dir = DataDir::open_with(&args.data, OpenOptions { allow_pipes: args.allow_pipes })?;
     let mut recordings: Vec<Recording> = dir

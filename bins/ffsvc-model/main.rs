@@ -1,6 +1,13 @@
-//! `ffsvc-model`: model files out of model files.
+//! `ffsvc-model`: model files in from other toolkits and out to them, examined, compared and combined.
 
 mod average;
+mod compare;
+mod embedder;
+mod export;
+mod import;
+mod info;
+mod mean;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -10,7 +17,7 @@ use ffsvc_cli::Logging;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Make model files out of model files
+/// Bring models in from PyTorch and back, examine, compare and combine them
 ///
 /// The exit status is 0 if all is well, 1 if something failed, and 2 for a wrong command line.
 #[derive(Debug, Parser)]
@@ -29,6 +36,12 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Import(import::Import),
+    Export(export::Export),
+    Info(info::Info),
+    Compare(compare::Compare),
+    Verify(verify::Verify),
+    Mean(mean::Mean),
     Average(average::Average),
 }
 
@@ -37,6 +50,12 @@ fn main() -> ExitCode {
         let Args { command, json, logging } = Args::parse();
         logging.init();
         match command {
+            Command::Import(args) => args.run(json),
+            Command::Export(args) => args.run(json),
+            Command::Info(args) => args.run(json),
+            Command::Compare(args) => args.run(json),
+            Command::Verify(args) => args.run(json),
+            Command::Mean(args) => args.run(json),
             Command::Average(args) => args.run(json),
         }
     })

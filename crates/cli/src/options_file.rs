@@ -62,7 +62,9 @@ fn read(path: &Path) -> Result<Vec<OsString>, UsageError> {
                 Value::Float(number) => number.to_string(),
                 other => {
                     let kind = other.type_str();
-                    return Err(wrong(format!("{key} is a {kind}; expected text, a number, true, false or a list of them")));
+                    return Err(wrong(format!(
+                        "{key} is a {kind}; expected text, a number, true, false or a list of them"
+                    )));
                 }
             };
             arguments.extend([option.clone().into(), text.into()]);

@@ -38,6 +38,7 @@ pub struct Extractor {
     read: ReadOptions,
     device: Device,
     batch_size: usize,
+    mean: Option<Vec<f32>>,
 }
 
 struct Prepared {
@@ -68,7 +69,15 @@ impl Extractor {
             read,
             device: device.clone(),
             batch_size: batch_size.max(1),
+            mean: None,
         })
+    }
+
+    /// Subtracts `mean`, `[embedding]`, from every embedding: [`ModelInfo::embedding_mean`](ffsvc_models::ModelInfo).
+    #[must_use]
+    pub fn subtracting(mut self, mean: Option<Vec<f32>>) -> Self {
+        self.mean = mean;
+        self
     }
 
     /// Embeds samples at the front end's sample rate (full scale 1.0).
@@ -158,7 +167,12 @@ impl Extractor {
         let input = Tensor::<3>::from_data(TensorData::new(data, shape), &self.device);
         let output = self.model.forward(input);
         let size = output.dims()[1];
-        let values: Vec<f32> = output.into_data().iter::<f32>().collect();
+        let mut values: Vec<f32> = output.into_data().iter::<f32>().collect();
+        if let Some(mean) = &self.mean {
+            for embedding in values.chunks_exact_mut(size) {
+                embedding.iter_mut().zip(mean).for_each(|(value, mean)| *value -= mean);
+            }
+        }
         if values.iter().any(|value| !value.is_finite()) {
             return Err(Error::NonFinite);
         }

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::waveform::check_samples;
-use crate::{Cmn, Error, Fbank, FbankOptions, LogMel, LogMelOptions, Result, Scratch, WaveformNorm};
+use crate::{
+    Cmn, Error, Fbank, FbankOptions, LogMel, LogMelOptions, Result, Scratch, SpeechBrainFbank,
+    SpeechBrainFbankOptions, WaveformNorm,
+};
 
 /// Options of a [`FrontEnd`]. They travel with a model's weights: a model only understands the features it was
 /// trained on. The default is the baseline's log-mel 80.
@@ -29,7 +32,7 @@ pub struct FrontEndConfig {
     /// `"mean-std"` or `"none"`. Default `"mean-std"`; Kaldi-style models want `"none"`.
     pub waveform_norm: WaveformNorm,
     /// `{ type = "log-mel", .. }` with the fields of [`LogMelOptions`] or `{ type = "fbank", .. }` with those of
-    /// [`FbankOptions`]. Default the baseline's log-mel.
+    /// [`FbankOptions`], or `{ type = "speechbrain-fbank", .. }` with those of [`SpeechBrainFbankOptions`]. Default the baseline's log-mel.
     pub kind: Kind,
     /// `{ type = "utterance", .. }`, `{ type = "sliding", .. }` or `{ type = "none" }`. Default the mean over the utterance.
     pub cmn: Cmn,
@@ -54,6 +57,9 @@ pub enum Kind {
     LogMel(LogMelOptions),
     /// [`Fbank`]: Kaldi's conventions.
     Fbank(FbankOptions),
+    /// [`SpeechBrainFbank`]: SpeechBrain's.
+    #[serde(rename = "speechbrain-fbank")]
+    SpeechBrainFbank(SpeechBrainFbankOptions),
 }
 
 impl Default for Kind {
@@ -117,6 +123,7 @@ pub struct FrontEnd {
 enum Computer {
     LogMel(LogMel),
     Fbank(Fbank),
+    SpeechBrainFbank(SpeechBrainFbank),
 }
 
 impl FrontEnd {
@@ -133,6 +140,9 @@ impl FrontEnd {
         let computer = match &config.kind {
             Kind::LogMel(options) => Computer::LogMel(LogMel::new(rate, options)?),
             Kind::Fbank(options) => Computer::Fbank(Fbank::new(rate, options)?),
+            Kind::SpeechBrainFbank(options) => {
+                Computer::SpeechBrainFbank(SpeechBrainFbank::new(rate, options)?)
+            }
         };
         Ok(Self { config: config.clone(), computer })
     }
@@ -147,6 +157,7 @@ impl FrontEnd {
         match &self.computer {
             Computer::LogMel(log_mel) => log_mel.num_mels(),
             Computer::Fbank(fbank) => fbank.num_mels(),
+            Computer::SpeechBrainFbank(fbank) => fbank.num_mels(),
         }
     }
 
@@ -155,6 +166,7 @@ impl FrontEnd {
         match &self.computer {
             Computer::LogMel(log_mel) => log_mel.num_frames(num_samples),
             Computer::Fbank(fbank) => fbank.num_frames(num_samples),
+            Computer::SpeechBrainFbank(fbank) => fbank.num_frames(num_samples),
         }
     }
 
@@ -163,6 +175,7 @@ impl FrontEnd {
         match &self.computer {
             Computer::LogMel(log_mel) => log_mel.min_samples(),
             Computer::Fbank(fbank) => fbank.min_samples(),
+            Computer::SpeechBrainFbank(fbank) => fbank.min_samples(),
         }
     }
 
@@ -194,6 +207,7 @@ impl FrontEnd {
         let result = match &self.computer {
             Computer::LogMel(log_mel) => log_mel.compute_into(scratch, normalised, out),
             Computer::Fbank(fbank) => fbank.compute_into(scratch, normalised, out),
+            Computer::SpeechBrainFbank(fbank) => fbank.compute_into(scratch, normalised, out),
         };
         scratch.waveform = waveform;
         result?;

@@ -11,6 +11,7 @@ mod natural_log;
 mod power_spectrum;
 mod reduction;
 mod scratch;
+mod speechbrain_fbank;
 mod waveform;
 mod wide_vectors;
 mod window;
@@ -22,6 +23,7 @@ pub use front_end::{Features, FrontEnd, FrontEndConfig, Kind};
 pub use log_mel::{LogMel, LogMelOptions};
 pub use mel_banks::MelBanks;
 pub use scratch::Scratch;
+pub use speechbrain_fbank::{SpeechBrainFbank, SpeechBrainFbankOptions};
 pub use waveform::WaveformNorm;
 pub use window::{Symmetry, WindowType};
 

@@ -82,6 +82,24 @@ impl MelBanks {
         }
     }
 
+    /// SpeechBrain's bank (`Filterbank` with triangular filters): centres equally spaced in mel between 0 Hz and the Nyquist
+    /// frequency, each triangle as wide to the right as it is to the left. Bins `0 ..= n_fft / 2`.
+    ///
+    /// # Errors
+    /// As [`Self::htk`].
+    pub fn speechbrain(num_mels: usize, n_fft: usize, sample_rate: u32) -> Result<Self> {
+        let nyquist = f64::from(sample_rate) / 2.0;
+        check(num_mels, n_fft, sample_rate, 0.0, nyquist)?;
+        let step = 2595.0 * (1.0 + nyquist / 700.0).log10() / (num_mels + 1) as f64;
+        let edge = |i: usize| 700.0 * (10f64.powf(step * i as f64 / 2595.0) - 1.0);
+        let bin_hz = f64::from(sample_rate) / n_fft as f64;
+        Ok(Self::from_weights(num_mels, n_fft / 2 + 1, |band, bin| {
+            let (left, centre) = (edge(band), edge(band + 1));
+            let slope = (bin_hz * bin as f64 - centre) / (centre - left);
+            (1.0 - slope.abs()).max(0.0) as f32
+        }))
+    }
+
     /// A bank of any shape: `weight(band, bin)` for each of `num_mels` bands and `num_bins` bins. Weights
     /// between the first and the last that is not zero are stored.
     pub fn from_weights(

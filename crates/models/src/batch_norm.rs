@@ -140,6 +140,42 @@ impl BatchNorm {
     }
 }
 
+/// Batch normalisation without scale and offset (PyTorch's `affine = False`), otherwise as [`BatchNorm`].
+#[derive(Module, Debug)]
+pub struct PlainBatchNorm {
+    /// Mean of the training batches, exponentially weighted, `[channels]`.
+    pub running_mean: RunningState<Tensor<1>>,
+    /// Unbiased variance of the training batches, exponentially weighted, `[channels]`.
+    pub running_var: RunningState<Tensor<1>>,
+    training: Param<Flag>,
+}
+
+impl PlainBatchNorm {
+    /// A layer with mean 0 and variance 1.
+    pub fn new(channels: usize, device: &Device) -> Self {
+        let BatchNorm { running_mean, running_var, training, .. } = BatchNorm::new(channels, device);
+        Self { running_mean, running_var, training }
+    }
+
+    /// Normalises each channel.
+    ///
+    /// # Shapes
+    /// - input: `[batch, channels, ...]`
+    /// - output: as the input
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let (channels, device) = (input.dims()[1], input.device());
+        // The running statistics are shared with this copy: a training pass updates them.
+        let with_unit_scale = BatchNorm {
+            weight: Initializer::Ones.init([channels], &device),
+            bias: Initializer::Zeros.init([channels], &device),
+            running_mean: self.running_mean.clone(),
+            running_var: self.running_var.clone(),
+            training: self.training.clone(),
+        };
+        with_unit_scale.forward(input)
+    }
+}
+
 fn update(running: &RunningState<Tensor<1>>, batch: Tensor<1>, factor: f64) {
     let updated =
         running.value() * (1.0 - BatchNorm::MOMENTUM) + batch.detach() * (factor * BatchNorm::MOMENTUM);

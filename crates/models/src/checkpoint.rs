@@ -38,6 +38,9 @@ pub struct ModelInfo {
     /// same.
     #[serde(default)]
     pub compat_lowpass: bool,
+    /// Subtracted from every embedding that the network gives, `[embedding]`: the mean of a domain. Extraction does it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_mean: Option<Vec<f32>>,
 }
 
 impl ModelInfo {
@@ -110,6 +113,16 @@ pub fn load_model(
     let bytes = read(path)?;
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(path, &e))?;
     let info = parse_info(path, &metadata)?;
+    if let Some(mean) = &info.embedding_mean
+        && mean.len() != info.model.embedding_size()
+    {
+        let cause = format!(
+            "the mean to subtract has {} numbers; expected {}, as many as an embedding",
+            mean.len(),
+            info.model.embedding_size()
+        );
+        return Err(Error::Checkpoint { path: path.to_path_buf(), cause });
+    }
     let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, &e))?;
 
     let mut of_model = Vec::new();
@@ -149,7 +162,7 @@ pub fn load_model(
 }
 
 /// A tensor's values as the little-endian bytes of the file.
-struct F32View<'a>(&'a NamedTensor);
+pub(crate) struct F32View<'a>(pub(crate) &'a NamedTensor);
 
 impl View for F32View<'_> {
     fn dtype(&self) -> Dtype {

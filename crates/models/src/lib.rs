@@ -4,6 +4,7 @@
 
 mod average;
 mod batch_norm;
+mod cam_plus_plus;
 mod checkpoint;
 mod conv2d;
 mod cpu;
@@ -17,10 +18,14 @@ mod parameters;
 pub mod pooling;
 mod resnet;
 mod running_statistics;
+mod speechbrain_ecapa;
 mod tdnn;
+pub mod toolkits;
+mod wespeaker_ecapa;
 
 pub use average::{average_models, average_tensors};
-pub use batch_norm::BatchNorm;
+pub use batch_norm::{BatchNorm, PlainBatchNorm};
+pub use cam_plus_plus::{CamPlusPlus, CamPlusPlusConfig};
 pub use checkpoint::{ModelInfo, load_info, load_model, save_model};
 pub use device::{DEVICE_TOKEN, DeviceChoice, DeviceError, RemoteAddress};
 pub use ecapa_tdnn::{EcapaTdnn, EcapaTdnnConfig};
@@ -32,4 +37,6 @@ pub use parameters::{NamedTensor, load_named, named_gradients, named_tensors, pa
 pub use pooling::{Pooling, PoolingConfig};
 pub use resnet::{ResNet, ResNetConfig};
 pub use running_statistics::{running_statistics, with_running_statistics};
+pub use speechbrain_ecapa::{SpeechBrainEcapa, SpeechBrainEcapaConfig};
 pub use tdnn::{Tdnn, TdnnConfig};
+pub use wespeaker_ecapa::{WespeakerEcapa, WespeakerEcapaConfig};

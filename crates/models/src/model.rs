@@ -2,11 +2,14 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::cam_plus_plus::{CamPlusPlus, CamPlusPlusConfig};
 use crate::ecapa_tdnn::{EcapaTdnn, EcapaTdnnConfig};
 use crate::error::{Error, Result, require_size};
 use crate::parameters::settle;
 use crate::resnet::{ResNet, ResNetConfig};
+use crate::speechbrain_ecapa::{SpeechBrainEcapa, SpeechBrainEcapaConfig};
 use crate::tdnn::{Tdnn, TdnnConfig};
+use crate::wespeaker_ecapa::{WespeakerEcapa, WespeakerEcapaConfig};
 
 /// Which network, with its options: the `[model]` section of a configuration file.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -18,6 +21,13 @@ pub enum ModelConfig {
     EcapaTdnn(EcapaTdnnConfig),
     /// `architecture = "tdnn"`: the x-vector.
     Tdnn(TdnnConfig),
+    /// `architecture = "cam-plus-plus"`.
+    CamPlusPlus(CamPlusPlusConfig),
+    /// `architecture = "wespeaker-ecapa-tdnn"`: WeSpeaker's form of ECAPA-TDNN.
+    WespeakerEcapaTdnn(WespeakerEcapaConfig),
+    /// `architecture = "speechbrain-ecapa-tdnn"`: SpeechBrain's form of ECAPA-TDNN.
+    #[serde(rename = "speechbrain-ecapa-tdnn")]
+    SpeechBrainEcapaTdnn(SpeechBrainEcapaConfig),
 }
 
 impl ModelConfig {
@@ -30,6 +40,9 @@ impl ModelConfig {
             Self::Resnet(config) => config.validate(),
             Self::EcapaTdnn(config) => config.validate(),
             Self::Tdnn(config) => config.validate(),
+            Self::CamPlusPlus(config) => config.validate(),
+            Self::WespeakerEcapaTdnn(config) => config.validate(),
+            Self::SpeechBrainEcapaTdnn(config) => config.validate(),
         }
     }
 
@@ -53,6 +66,13 @@ impl ModelConfig {
             Self::Resnet(config) => SpeakerModel::Resnet(config.build(num_mels, device)),
             Self::EcapaTdnn(config) => SpeakerModel::EcapaTdnn(config.build(num_mels, device)),
             Self::Tdnn(config) => SpeakerModel::Tdnn(config.build(num_mels, device)),
+            Self::CamPlusPlus(config) => SpeakerModel::CamPlusPlus(config.build(num_mels, device)),
+            Self::WespeakerEcapaTdnn(config) => {
+                SpeakerModel::WespeakerEcapaTdnn(config.build(num_mels, device))
+            }
+            Self::SpeechBrainEcapaTdnn(config) => {
+                SpeakerModel::SpeechBrainEcapaTdnn(config.build(num_mels, device))
+            }
         })
     }
 
@@ -62,6 +82,9 @@ impl ModelConfig {
             Self::Resnet(config) => config.embedding_size,
             Self::EcapaTdnn(config) => config.embedding_size,
             Self::Tdnn(config) => config.embedding_size,
+            Self::CamPlusPlus(config) => config.embedding_size,
+            Self::WespeakerEcapaTdnn(config) => config.embedding_size,
+            Self::SpeechBrainEcapaTdnn(config) => config.embedding_size,
         }
     }
 
@@ -71,6 +94,9 @@ impl ModelConfig {
             Self::Resnet(_) => ResNet::MIN_FRAMES,
             Self::EcapaTdnn(config) => config.min_frames(),
             Self::Tdnn(_) => Tdnn::MIN_FRAMES,
+            Self::CamPlusPlus(_) => CamPlusPlus::MIN_FRAMES,
+            Self::WespeakerEcapaTdnn(_) => WespeakerEcapa::MIN_FRAMES,
+            Self::SpeechBrainEcapaTdnn(_) => SpeechBrainEcapa::MIN_FRAMES,
         }
     }
 
@@ -97,6 +123,12 @@ pub enum SpeakerModel {
     EcapaTdnn(EcapaTdnn),
     /// See [`Tdnn`].
     Tdnn(Tdnn),
+    /// See [`CamPlusPlus`].
+    CamPlusPlus(CamPlusPlus),
+    /// See [`WespeakerEcapa`].
+    WespeakerEcapaTdnn(WespeakerEcapa),
+    /// See [`SpeechBrainEcapa`].
+    SpeechBrainEcapaTdnn(SpeechBrainEcapa),
 }
 
 impl SpeakerModel {
@@ -117,6 +149,9 @@ impl SpeakerModel {
             Self::Resnet(model) => model.forward(features),
             Self::EcapaTdnn(model) => model.forward(features),
             Self::Tdnn(model) => model.forward(features),
+            Self::CamPlusPlus(model) => model.forward(features),
+            Self::WespeakerEcapaTdnn(model) => model.forward(features),
+            Self::SpeechBrainEcapaTdnn(model) => model.forward(features),
         }
     }
 
@@ -126,6 +161,9 @@ impl SpeakerModel {
             Self::Resnet(_) => ResNet::MIN_FRAMES,
             Self::EcapaTdnn(model) => model.min_frames(),
             Self::Tdnn(_) => Tdnn::MIN_FRAMES,
+            Self::CamPlusPlus(_) => CamPlusPlus::MIN_FRAMES,
+            Self::WespeakerEcapaTdnn(_) => WespeakerEcapa::MIN_FRAMES,
+            Self::SpeechBrainEcapaTdnn(_) => SpeechBrainEcapa::MIN_FRAMES,
         }
     }
 

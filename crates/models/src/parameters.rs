@@ -44,11 +44,10 @@ pub fn load_named<M: Module>(module: M, tensors: Vec<NamedTensor>) -> Result<M> 
         .filter(|tensor| !tensor.name.ends_with(".num_batches_tracked"))
         .map(|tensor| (tensor.name.clone(), tensor))
         .collect();
-    let mut shapes = Shapes::default();
-    module.visit(&mut shapes);
+    let shapes = tensor_shapes(&module);
 
     let mut mismatch = TensorMismatch::default();
-    for (name, expected) in &shapes.shapes {
+    for (name, expected) in &shapes {
         match tensors.get(name) {
             None => mismatch.missing.push(name.clone()),
             Some(NamedTensor { shape, data, .. })
@@ -59,7 +58,7 @@ pub fn load_named<M: Module>(module: M, tensors: Vec<NamedTensor>) -> Result<M> 
             Some(_) => {}
         }
     }
-    let known: std::collections::HashSet<&String> = shapes.shapes.iter().map(|(name, _)| name).collect();
+    let known: std::collections::HashSet<&String> = shapes.iter().map(|(name, _)| name).collect();
     mismatch.surplus = tensors.keys().filter(|name| !known.contains(name)).cloned().collect();
     mismatch.surplus.sort();
     if !mismatch.is_empty() {
@@ -68,6 +67,13 @@ pub fn load_named<M: Module>(module: M, tensors: Vec<NamedTensor>) -> Result<M> 
 
     let mut importer = Importer { path: Path::default(), tensors: std::mem::take(&mut tensors) };
     Ok(module.map(&mut importer))
+}
+
+/// Name and shape of every tensor of [`named_tensors`], without drawing any.
+pub(crate) fn tensor_shapes<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
+    let mut shapes = Shapes::default();
+    module.visit(&mut shapes);
+    shapes.shapes
 }
 
 /// Name and id of every trainable parameter (running statistics are not among them), in the order of the fields.

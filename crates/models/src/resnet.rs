@@ -13,13 +13,22 @@ use crate::conv2d::conv2d;
 use crate::error::{Result, require, require_size};
 use crate::pooling::{Pooling, PoolingConfig};
 
+/// Channels that leave a bottleneck block, in its inner channels.
+const EXPANSION: usize = 4;
+
 /// Options of a [`ResNet`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResNetConfig {
     /// Channels of the first stage, C; the stages have C, 2C, 4C and 8C. Default: 32.
     pub in_planes: usize,
-    /// Layers with weights: 34 (blocks 3, 4, 6, 3) or 18 (2, 2, 2, 2). Default: 34.
+    /// Layers with weights. Default: 34.
+    ///
+    /// | depth | blocks of the stages | block |
+    /// | --- | --- | --- |
+    /// | 18, 34 | 2 2 2 2, 3 4 6 3 | two 3x3 convolutions |
+    /// | 50, 101, 152 | 3 4 6 3, 3 4 23 3, 3 8 36 3 | bottleneck: the stages end with four times their channels |
+    /// | 221, 293 | 6 16 48 3, 10 20 64 3 (WeSpeaker's) | bottleneck |
     pub depth: usize,
     /// Size of the embedding. Default: 256.
     pub embedding_size: usize,
@@ -47,21 +56,33 @@ impl ResNetConfig {
     /// [`Error::Config`](crate::Error::Config) for the first one out of range.
     pub fn validate(&self) -> Result<()> {
         require_size(self.in_planes, "model.in_planes")?;
-        require(matches!(self.depth, 18 | 34), "model.depth", self.depth, "18 or 34")?;
+        require(self.stages().is_some(), "model.depth", self.depth, "18, 34, 50, 101, 152, 221 or 293")?;
         require_size(self.embedding_size, "model.embedding_size")?;
         require((0.0..1.0).contains(&self.dropout), "model.dropout", self.dropout, "a number in [0, 1)")
     }
 
-    fn blocks(&self) -> [usize; 4] {
-        if self.depth == 18 { [2, 2, 2, 2] } else { [3, 4, 6, 3] }
+    /// Blocks of each stage, and whether they are bottlenecks.
+    fn stages(&self) -> Option<([usize; 4], bool)> {
+        Some(match self.depth {
+            18 => ([2, 2, 2, 2], false),
+            34 => ([3, 4, 6, 3], false),
+            50 => ([3, 4, 6, 3], true),
+            101 => ([3, 4, 23, 3], true),
+            152 => ([3, 8, 36, 3], true),
+            221 => ([6, 16, 48, 3], true),
+            293 => ([10, 20, 64, 3], true),
+            _ => return None,
+        })
     }
 
     pub(crate) fn build(&self, num_mels: usize, device: &Device) -> ResNet {
         // Three of the four stages halve the frequency axis, rounding up.
         let frequencies = num_mels.div_ceil(8);
-        let (pool, size) = Pooling::new(self.pooling, 8 * self.in_planes, frequencies, device);
+        let (blocks, bottleneck) = self.stages().unwrap_or_default();
+        let channels = 8 * self.in_planes * if bottleneck { EXPANSION } else { 1 };
+        let (pool, size) = Pooling::new(self.pooling, channels, frequencies, device);
         ResNet {
-            front: FrontBlocks::new(self.in_planes, self.blocks(), device),
+            front: FrontBlocks::new(self.in_planes, blocks, bottleneck, device),
             pool,
             bottleneck: LinearConfig::new(size, self.embedding_size).init(device),
             dropout: DropoutConfig::new(self.dropout).init(),
@@ -77,6 +98,31 @@ fn conv3x3(channels_in: usize, channels_out: usize, stride: usize, device: &Devi
         .init(device)
 }
 
+fn conv1x1(channels_in: usize, channels_out: usize, stride: usize, device: &Device) -> Conv2d {
+    Conv2dConfig::new([channels_in, channels_out], [1, 1])
+        .with_stride([stride, stride])
+        .with_bias(false)
+        .init(device)
+}
+
+/// What a shortcut needs where the shape changes.
+fn projection(
+    channels_in: usize,
+    channels_out: usize,
+    stride: usize,
+    device: &Device,
+) -> Option<(Conv2d, BatchNorm)> {
+    (stride != 1 || channels_in != channels_out)
+        .then(|| (conv1x1(channels_in, channels_out, stride, device), BatchNorm::new(channels_out, device)))
+}
+
+fn shortcut(projection: Option<&(Conv2d, BatchNorm)>, input: Tensor<4>) -> Tensor<4> {
+    match projection {
+        Some((projection, bn)) => bn.forward(conv2d(projection, input)),
+        None => input,
+    }
+}
+
 /// Two 3x3 convolutions and a shortcut. The shortcut is projected by a 1x1 convolution where the shape changes.
 #[derive(Module, Debug)]
 pub(crate) struct BasicBlock {
@@ -89,30 +135,72 @@ pub(crate) struct BasicBlock {
 
 impl BasicBlock {
     fn new(channels_in: usize, channels_out: usize, stride: usize, device: &Device) -> Self {
-        let downsample = (stride != 1 || channels_in != channels_out).then(|| {
-            let projection = Conv2dConfig::new([channels_in, channels_out], [1, 1])
-                .with_stride([stride, stride])
-                .with_bias(false)
-                .init(device);
-            (projection, BatchNorm::new(channels_out, device))
-        });
         Self {
             conv1: conv3x3(channels_in, channels_out, stride, device),
             bn1: BatchNorm::new(channels_out, device),
             conv2: conv3x3(channels_out, channels_out, 1, device),
             bn2: BatchNorm::new(channels_out, device),
-            downsample,
+            downsample: projection(channels_in, channels_out, stride, device),
         }
     }
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let hidden = self.bn1.forward_relu(conv2d(&self.conv1, input.clone()));
         let hidden = conv2d(&self.conv2, hidden);
-        let shortcut = match &self.downsample {
-            Some((projection, bn)) => bn.forward(conv2d(projection, input)),
-            None => input,
-        };
-        self.bn2.forward_add_relu(hidden, shortcut)
+        self.bn2.forward_add_relu(hidden, shortcut(self.downsample.as_ref(), input))
+    }
+}
+
+/// 1x1 convolution to the inner channels, 3x3, 1x1 to four times as many, and a shortcut. The stride is the 3x3's.
+#[derive(Module, Debug)]
+pub(crate) struct Bottleneck {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    conv2: Conv2d,
+    bn2: BatchNorm,
+    conv3: Conv2d,
+    bn3: BatchNorm,
+    downsample: Option<(Conv2d, BatchNorm)>,
+}
+
+impl Bottleneck {
+    fn new(channels_in: usize, inner: usize, stride: usize, device: &Device) -> Self {
+        let channels_out = EXPANSION * inner;
+        Self {
+            conv1: conv1x1(channels_in, inner, 1, device),
+            bn1: BatchNorm::new(inner, device),
+            conv2: conv3x3(inner, inner, stride, device),
+            bn2: BatchNorm::new(inner, device),
+            conv3: conv1x1(inner, channels_out, 1, device),
+            bn3: BatchNorm::new(channels_out, device),
+            downsample: projection(channels_in, channels_out, stride, device),
+        }
+    }
+
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let hidden = self.bn1.forward_relu(conv2d(&self.conv1, input.clone()));
+        let hidden = self.bn2.forward_relu(conv2d(&self.conv2, hidden));
+        let hidden = conv2d(&self.conv3, hidden);
+        self.bn3.forward_add_relu(hidden, shortcut(self.downsample.as_ref(), input))
+    }
+}
+
+/// A block of either kind.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // Some sixteen exist in a network, all of one kind.
+pub(crate) enum Block {
+    /// Of the shallow networks.
+    Basic(BasicBlock),
+    /// Of the deep ones.
+    Bottleneck(Bottleneck),
+}
+
+impl Block {
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Basic(block) => block.forward(input),
+            Self::Bottleneck(block) => block.forward(input),
+        }
     }
 }
 
@@ -121,30 +209,36 @@ impl BasicBlock {
 pub(crate) struct FrontBlocks {
     conv1: Conv2d,
     bn1: BatchNorm,
-    layer1: Vec<BasicBlock>,
-    layer2: Vec<BasicBlock>,
-    layer3: Vec<BasicBlock>,
-    layer4: Vec<BasicBlock>,
+    layer1: Vec<Block>,
+    layer2: Vec<Block>,
+    layer3: Vec<Block>,
+    layer4: Vec<Block>,
 }
 
 impl FrontBlocks {
-    fn new(in_planes: usize, blocks: [usize; 4], device: &Device) -> Self {
-        let stage = |channels_in: usize, channels_out: usize, blocks: usize, stride: usize| {
-            (0..blocks)
-                .map(|block| match block {
-                    0 => BasicBlock::new(channels_in, channels_out, stride, device),
-                    _ => BasicBlock::new(channels_out, channels_out, 1, device),
-                })
-                .collect()
+    fn new(in_planes: usize, blocks: [usize; 4], bottleneck: bool, device: &Device) -> Self {
+        let mut channels = in_planes;
+        let mut stage = |inner: usize, blocks: usize, stride: usize| -> Vec<Block> {
+            let block = |block| {
+                let stride = if block == 0 { stride } else { 1 };
+                let made = if bottleneck {
+                    Block::Bottleneck(Bottleneck::new(channels, inner, stride, device))
+                } else {
+                    Block::Basic(BasicBlock::new(channels, inner, stride, device))
+                };
+                channels = if bottleneck { EXPANSION * inner } else { inner };
+                made
+            };
+            (0..blocks).map(block).collect()
         };
         let c = in_planes;
         Self {
             conv1: conv3x3(1, c, 1, device),
             bn1: BatchNorm::new(c, device),
-            layer1: stage(c, c, blocks[0], 1),
-            layer2: stage(c, 2 * c, blocks[1], 2),
-            layer3: stage(2 * c, 4 * c, blocks[2], 2),
-            layer4: stage(4 * c, 8 * c, blocks[3], 2),
+            layer1: stage(c, blocks[0], 1),
+            layer2: stage(2 * c, blocks[1], 2),
+            layer3: stage(4 * c, blocks[2], 2),
+            layer4: stage(8 * c, blocks[3], 2),
         }
     }
 
@@ -157,7 +251,7 @@ impl FrontBlocks {
     }
 }
 
-/// ResNet18 or ResNet34, pooling, linear embedding, dropout. Made by [`ModelConfig::init`](crate::ModelConfig::init).
+/// ResNet, pooling, linear embedding, dropout. Made by [`ModelConfig::init`](crate::ModelConfig::init).
 #[derive(Module, Debug)]
 pub struct ResNet {
     front: FrontBlocks,

@@ -132,6 +132,7 @@ mod tests {
             training: serde_json::Value::Null,
             program_version: "0".into(),
             compat_lowpass: false,
+            embedding_mean: None,
         };
         save_model(folder.join("model.safetensors"), &model, Some(&head), &info).unwrap();
         (Network { model, head }, speakers)

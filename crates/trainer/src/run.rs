@@ -325,6 +325,7 @@ fn model_info(config: &ExperimentConfig, progress: &Progress, speakers: &[String
             "validation": progress.validations.last(),
         }),
         compat_lowpass: config.data.compat_lowpass,
+        embedding_mean: None,
         program_version: env!("CARGO_PKG_VERSION").into(),
     }
 }

@@ -29,10 +29,34 @@ impl AttentiveStatistics {
         }
     }
 
+    /// As [`Self::new`], with an attention that sees the frame alone: `w = softmax_t(V tanh(W h_t + b) + k)`.
+    pub fn without_context(rows: usize, attention_dim: usize, device: &Device) -> Self {
+        Self {
+            linear1: Conv1dConfig::new(rows, attention_dim, 1).init(device),
+            linear2: Conv1dConfig::new(attention_dim, rows, 1).init(device),
+        }
+    }
+
     /// # Shapes
     /// - input: `[batch, rows, frames]`
     /// - output: `[batch, 2 * rows]`
     pub fn forward(&self, input: Tensor<3>) -> Tensor<2> {
+        let hidden = if self.linear1.weight.dims()[1] == input.dims()[1] {
+            self.linear1.forward(input.clone())
+        } else {
+            self.in_context(input.clone())
+        };
+        let weights = softmax(self.linear2.forward(hidden.tanh()), 2);
+
+        let weighted = weights * input.clone();
+        let mean = weighted.clone().sum_dim(2);
+        let power = (weighted * input).sum_dim(2);
+        let variance = power - mean.clone().square();
+        concatenate(mean, variance.clamp_min(EPSILON).sqrt())
+    }
+
+    /// `W [h_t; mean; std] + b` for every frame.
+    fn in_context(&self, input: Tensor<3>) -> Tensor<3> {
         let rows = input.dims()[1];
         let (mean, variance) = mean_and_variance(input.clone());
         let context = Tensor::cat(vec![mean, (variance + EPSILON).sqrt()], 1);
@@ -41,18 +65,11 @@ impl AttentiveStatistics {
         // and never repeated along time.
         let [hidden, _, _] = self.linear1.weight.dims();
         let weight = self.linear1.weight.val().reshape([1, hidden, 3 * rows]);
-        let of_frame = weight.clone().narrow(2, 0, rows).matmul(input.clone());
+        let of_frame = weight.clone().narrow(2, 0, rows).matmul(input);
         let mut of_context = weight.narrow(2, rows, 2 * rows).matmul(context);
         if let Some(bias) = &self.linear1.bias {
             of_context = of_context + bias.val().reshape([1, hidden, 1]);
         }
-        let scores = self.linear2.forward((of_frame + of_context).tanh());
-        let weights = softmax(scores, 2);
-
-        let weighted = weights * input.clone();
-        let mean = weighted.clone().sum_dim(2);
-        let power = (weighted * input).sum_dim(2);
-        let variance = power - mean.clone().square();
-        concatenate(mean, variance.clamp_min(EPSILON).sqrt())
+        of_frame + of_context
     }
 }

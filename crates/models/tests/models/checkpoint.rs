@@ -23,6 +23,7 @@ fn info(model: ModelConfig) -> ModelInfo {
         training: serde_json::json!({ "epoch": 3, "eer": 0.0512 }),
         program_version: "0.1.0".into(),
         compat_lowpass: true,
+        embedding_mean: None,
     }
 }
 

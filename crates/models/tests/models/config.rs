@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use ffsvc_models::{
-    EcapaTdnnConfig, Error, HeadConfig, ModelConfig, PoolingConfig, ResNetConfig, TdnnConfig,
-    named_gradients, named_tensors, parameter_ids,
+    CamPlusPlusConfig, EcapaTdnnConfig, Error, HeadConfig, ModelConfig, PoolingConfig, ResNetConfig,
+    SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig, named_gradients, named_tensors, parameter_ids,
 };
 
 use crate::goldens::values_of;
@@ -62,17 +62,29 @@ fn values_out_of_range_are_errors_that_name_the_field() {
     let cases = [
         ("model.in_planes", ModelConfig::Resnet(ResNetConfig { in_planes: 0, ..resnet() })),
         ("model.in_planes", ModelConfig::Resnet(ResNetConfig { in_planes: usize::MAX, ..resnet() })),
-        ("model.depth", ModelConfig::Resnet(ResNetConfig { depth: 50, ..resnet() })),
+        ("model.depth", ModelConfig::Resnet(ResNetConfig { depth: 20, ..resnet() })),
         ("model.dropout", ModelConfig::Resnet(ResNetConfig { dropout: 1.0, ..resnet() })),
         ("model.dropout", ModelConfig::Resnet(ResNetConfig { dropout: f64::NAN, ..resnet() })),
         ("model.hidden_dim", ModelConfig::EcapaTdnn(EcapaTdnnConfig { hidden_dim: 60, ..ecapa() })),
         ("model.scale", ModelConfig::EcapaTdnn(EcapaTdnnConfig { scale: 1, ..ecapa() })),
+        (
+            "model.channels",
+            ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig { channels: 12, ..Default::default() }),
+        ),
+        (
+            "model.scale",
+            ModelConfig::SpeechBrainEcapaTdnn(SpeechBrainEcapaConfig { scale: 7, ..Default::default() }),
+        ),
+        (
+            "model.bn_size * model.growth_rate",
+            ModelConfig::CamPlusPlus(CamPlusPlusConfig { bn_size: usize::MAX, ..Default::default() }),
+        ),
         ("model.stats_dim", ModelConfig::Tdnn(TdnnConfig { stats_dim: 0, ..TdnnConfig::default() })),
     ];
     for (name, config) in cases {
         match config.init(80, &device) {
             Err(Error::Config { field, .. }) => assert_eq!(field, name),
-            other => panic!("{config:?}: {other:?}"),
+            other => panic!("{config:?}: {}", if other.is_ok() { "accepted" } else { "another error" }),
         }
     }
     assert!(ModelConfig::Tdnn(TdnnConfig::default()).init(0, &device).is_err());
@@ -100,12 +112,38 @@ fn networks() -> Vec<ModelConfig> {
         let (hidden_dim, scale, bottleneck, embedding_size) = (8, 4, 3, 5);
         ModelConfig::EcapaTdnn(EcapaTdnnConfig { hidden_dim, scale, bottleneck, embedding_size, compat })
     };
+    let wespeaker = |whole| {
+        ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig {
+            channels: 8,
+            aggregated: 6,
+            embedding_size: 5,
+            global_context: whole,
+            emb_bn: whole,
+        })
+    };
     vec![
         resnet(18, PoolingConfig::StatsAll),
         resnet(18, PoolingConfig::Tstp),
         resnet(18, PoolingConfig::Attentive),
+        resnet(50, PoolingConfig::Tstp),
         ecapa(false),
         ecapa(true),
+        wespeaker(false),
+        wespeaker(true),
+        ModelConfig::SpeechBrainEcapaTdnn(SpeechBrainEcapaConfig {
+            channels: 8,
+            aggregated: 6,
+            scale: 4,
+            se_channels: 3,
+            attention_channels: 2,
+            embedding_size: 5,
+        }),
+        ModelConfig::CamPlusPlus(CamPlusPlusConfig {
+            embedding_size: 5,
+            growth_rate: 2,
+            bn_size: 2,
+            init_channels: 4,
+        }),
         ModelConfig::Tdnn(TdnnConfig { hidden_dim: 4, stats_dim: 6, embedding_size: 5 }),
     ]
 }

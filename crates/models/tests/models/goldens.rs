@@ -8,6 +8,7 @@ use ffsvc_models::{
     EcapaTdnnConfig, Head, HeadConfig, ModelConfig, NamedTensor, PoolingConfig, ResNetConfig, SpeakerModel,
     load_named,
 };
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 /// All tensors of a safetensors file, as doubles.
@@ -28,6 +29,11 @@ impl Goldens {
             return None;
         }
         Some(Self::read(&folder.join("golden/models").join(format!("{name}.safetensors"))))
+    }
+
+    /// A file of the shared folder.
+    pub(crate) fn shared_file(name: &str) -> PathBuf {
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/models")).join(name)
     }
 
     fn read(path: &Path) -> Self {
@@ -65,6 +71,21 @@ impl Goldens {
     pub(crate) fn labels(&self, name: &str, device: &Device) -> Tensor<1, Int> {
         let values: Vec<i64> = self.values(name).iter().map(|v| *v as i64).collect();
         Tensor::from_data(TensorData::new(values, [self.values(name).len()]), device)
+    }
+
+    /// The one tensor of a file that has no other.
+    pub(crate) fn only(&self) -> &[f64] {
+        assert_eq!(self.0.len(), 1, "{:?}", self.0.keys());
+        self.0.values().next().map(|(_, values)| values.as_slice()).unwrap_or_default()
+    }
+
+    pub(crate) fn shape(&self, name: &str) -> &[usize] {
+        &self.0[name].0
+    }
+
+    /// The tensors under `prefix`, without it, as a safetensors file.
+    pub(crate) fn safetensors(&self, prefix: &str) -> Vec<u8> {
+        safetensors(&self.named(prefix))
     }
 
     /// The tensors under `prefix`, without it.
@@ -144,4 +165,16 @@ pub(crate) fn relative_error(found: &[f64], expected: &[f64]) -> f64 {
     let squares = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
     let difference = squares(&mut found.iter().zip(expected).map(|(a, b)| a - b));
     difference / squares(&mut expected.iter().copied())
+}
+
+/// A safetensors file of floats.
+pub(crate) fn safetensors(tensors: &[NamedTensor]) -> Vec<u8> {
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|tensor| tensor.data.iter().flat_map(|value| value.to_le_bytes()).collect())
+        .collect();
+    let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
+        (tensor.name.as_str(), TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).unwrap())
+    });
+    safetensors::serialize(views, None).unwrap()
 }

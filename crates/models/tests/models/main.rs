@@ -10,4 +10,6 @@ mod goldens;
 mod gradients;
 mod heads;
 mod pooling;
+mod toolkits;
 mod training;
+mod wheel;

@@ -1,0 +1,136 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use clap::Args;
+use ffsvc_models::{NamedTensor, load_model, named_tensors};
+use serde::Serialize;
+
+use crate::embedder;
+
+/// Show how two models differ
+///
+/// The largest difference of each tensor, and with --audio the cosine distance of the embeddings that the two give, each
+/// with its own front end. The exit status is 0 whether or not they differ.
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// Model file
+    a: PathBuf,
+
+    /// Model file
+    b: PathBuf,
+
+    /// Recordings to embed with both
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    audio: Vec<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+struct Findings {
+    /// What of the description differs.
+    description: Vec<&'static str>,
+    only_in_a: Vec<String>,
+    only_in_b: Vec<String>,
+    tensors: Vec<Difference>,
+    embeddings: Vec<Distance>,
+}
+
+#[derive(Debug, Serialize)]
+struct Difference {
+    name: String,
+    /// Absent where the shapes differ.
+    max_difference: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Distance {
+    audio: PathBuf,
+    cosine_distance: f64,
+}
+
+impl Compare {
+    pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        let device = Device::flex();
+        let ((a, _, info_a), (b, _, info_b)) = (load_model(&self.a, &device)?, load_model(&self.b, &device)?);
+        let parts = [
+            ("network", info_a.model != info_b.model),
+            ("front end", info_a.front_end != info_b.front_end),
+            ("reading of audio", info_a.compat_lowpass != info_b.compat_lowpass),
+            ("mean to subtract", info_a.embedding_mean != info_b.embedding_mean),
+            ("head", info_a.head != info_b.head),
+            ("classes", info_a.speakers != info_b.speakers),
+        ];
+        let description = parts.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what).collect();
+        let by_name = |tensors: Vec<NamedTensor>| -> BTreeMap<String, NamedTensor> {
+            tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect()
+        };
+        let order: Vec<String> = named_tensors(&a).into_iter().map(|tensor| tensor.name).collect();
+        let (a, mut b) = (by_name(named_tensors(&a)), by_name(named_tensors(&b)));
+        let (mut tensors, mut only_in_a) = (Vec::new(), Vec::new());
+        for name in order {
+            match b.remove(&name) {
+                None => only_in_a.push(name),
+                Some(other) => {
+                    tensors.push(Difference { max_difference: difference(&a[&name], &other), name })
+                }
+            }
+        }
+        let mut embeddings = Vec::new();
+        if !self.audio.is_empty() {
+            let (a, b) = (embedder::open(&self.a)?, embedder::open(&self.b)?);
+            for audio in self.audio {
+                let cosine_distance = embedder::cosine_distance(
+                    &embedder::embed(&a, audio.clone())?,
+                    &embedder::embed(&b, audio.clone())?,
+                );
+                embeddings.push(Distance { audio, cosine_distance });
+            }
+        }
+        let only_in_b = b.into_keys().collect();
+        let findings = Findings { description, only_in_a, only_in_b, tensors, embeddings };
+        if json {
+            return ffsvc_cli::print_json(&findings);
+        }
+        print(&findings);
+        Ok(())
+    }
+}
+
+/// `None` for different shapes.
+fn difference(a: &NamedTensor, b: &NamedTensor) -> Option<f64> {
+    let differences = a.data.iter().zip(&b.data).map(|(&x, &y)| (f64::from(x) - f64::from(y)).abs());
+    (a.shape == b.shape).then(|| differences.fold(0.0, f64::max))
+}
+
+fn print(findings: &Findings) {
+    for what in &findings.description {
+        println!("differs\t{what}");
+    }
+    for name in &findings.only_in_a {
+        println!("only in the first\t{name}");
+    }
+    for name in &findings.only_in_b {
+        println!("only in the second\t{name}");
+    }
+    let mut largest: Option<&Difference> = None;
+    for tensor in &findings.tensors {
+        match tensor.max_difference {
+            None => println!("other shape\t{}", tensor.name),
+            Some(0.0) => {}
+            Some(difference) => println!("{difference:.3e}\t{}", tensor.name),
+        }
+        if tensor.max_difference > largest.and_then(|tensor| tensor.max_difference) {
+            largest = Some(tensor);
+        }
+    }
+    let equal = findings.tensors.iter().filter(|tensor| tensor.max_difference == Some(0.0)).count();
+    println!("equal tensors\t{equal} of {}", findings.tensors.len());
+    if let Some(Difference { name, max_difference: Some(difference) }) = largest
+        && *difference > 0.0
+    {
+        println!("largest difference\t{difference:.3e} in {name}");
+    }
+    for Distance { audio, cosine_distance } in &findings.embeddings {
+        println!("cosine distance\t{cosine_distance:.3e}\t{}", audio.display());
+    }
+}

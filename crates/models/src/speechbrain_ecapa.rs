@@ -1,0 +1,284 @@
+//! ECAPA-TDNN in the form of SpeechBrain's `ECAPA_TDNN`, with its parameter names.
+//! [Desplanques et al. 2020](https://arxiv.org/abs/2005.07143). From the paper's form
+//! ([`EcapaTdnn`](crate::EcapaTdnn)) it departs so: every convolution reflects at the ends of the utterance, a block reads
+//! the output of the one before alone, the aggregation and the attention have a BatchNorm, and the embedding has none.
+
+use burn::module::Module;
+use burn::nn::conv::{Conv1d, Conv1dConfig};
+use burn::tensor::activation::{relu, sigmoid, softmax};
+use burn::tensor::ops::PadMode;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::batch_norm::BatchNorm;
+use crate::error::{Result, require, require_size};
+
+/// Dilation of the three blocks.
+const DILATIONS: [usize; 3] = [2, 3, 4];
+/// Kernel of the first convolution and of those inside the blocks.
+const KERNELS: (usize, usize) = (5, 3);
+/// Floor of the variances in the pooling.
+const VARIANCE_FLOOR: f64 = 1e-12;
+
+/// Options of a [`SpeechBrainEcapa`].
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpeechBrainEcapaConfig {
+    /// Channels of the blocks, a multiple of `scale`. Default: 1024, as in `spkrec-ecapa-voxceleb`.
+    pub channels: usize,
+    /// Channels of the aggregation layer. Default: 3072.
+    pub aggregated: usize,
+    /// Groups of the Res2 convolution. Default: 8.
+    pub scale: usize,
+    /// Hidden size of the squeeze-excitation. Default: 128.
+    pub se_channels: usize,
+    /// Hidden size of the pooling's attention. Default: 128.
+    pub attention_channels: usize,
+    /// Size of the embedding. Default: 192.
+    pub embedding_size: usize,
+}
+
+impl Default for SpeechBrainEcapaConfig {
+    fn default() -> Self {
+        Self {
+            channels: 1024,
+            aggregated: 3072,
+            scale: 8,
+            se_channels: 128,
+            attention_channels: 128,
+            embedding_size: 192,
+        }
+    }
+}
+
+impl SpeechBrainEcapaConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) for the first one out of range.
+    pub fn validate(&self) -> Result<()> {
+        require_size(self.channels, "model.channels")?;
+        require_size(self.aggregated, "model.aggregated")?;
+        require_size(self.se_channels, "model.se_channels")?;
+        require_size(self.attention_channels, "model.attention_channels")?;
+        require_size(self.embedding_size, "model.embedding_size")?;
+        require(
+            (2..=self.channels).contains(&self.scale) && self.channels.is_multiple_of(self.scale),
+            "model.scale",
+            self.scale,
+            "a number from 2 that divides model.channels",
+        )
+    }
+
+    pub(crate) fn build(&self, num_mels: usize, device: &Device) -> SpeechBrainEcapa {
+        let c = self.channels;
+        let stem = Block::Tdnn(TdnnBlock::new(num_mels, c, KERNELS.0, 1, device));
+        let blocks = DILATIONS.map(|dilation| Block::SeRes2(SeRes2Block::new(self, dilation, device)));
+        SpeechBrainEcapa {
+            blocks: std::iter::once(stem).chain(blocks).collect(),
+            mfa: TdnnBlock::new(DILATIONS.len() * c, self.aggregated, 1, 1, device),
+            asp: AttentivePooling {
+                tdnn: TdnnBlock::new(3 * self.aggregated, self.attention_channels, 1, 1, device),
+                conv: Conv::new(self.attention_channels, self.aggregated, 1, 1, device),
+            },
+            asp_bn: Norm::new(2 * self.aggregated, device),
+            fc: Conv::new(2 * self.aggregated, self.embedding_size, 1, 1, device),
+        }
+    }
+}
+
+/// A convolution that keeps the number of frames by reflection at the ends.
+#[derive(Module, Debug)]
+struct Conv {
+    conv: Conv1d,
+    padding: usize,
+}
+
+impl Conv {
+    fn new(channels_in: usize, channels_out: usize, kernel: usize, dilation: usize, device: &Device) -> Self {
+        let conv = Conv1dConfig::new(channels_in, channels_out, kernel).with_dilation(dilation).init(device);
+        Self { conv, padding: dilation * (kernel - 1) / 2 }
+    }
+
+    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        self.conv.forward(match self.padding {
+            0 => input,
+            padding => input.pad((padding, padding, 0, 0), PadMode::Reflect),
+        })
+    }
+}
+
+/// SpeechBrain wraps PyTorch's layer; so do the names.
+#[derive(Module, Debug)]
+struct Norm {
+    norm: BatchNorm,
+}
+
+impl Norm {
+    fn new(channels: usize, device: &Device) -> Self {
+        Self { norm: BatchNorm::new(channels, device) }
+    }
+}
+
+/// Convolution, ReLU, BatchNorm.
+#[derive(Module, Debug)]
+struct TdnnBlock {
+    conv: Conv,
+    norm: Norm,
+}
+
+impl TdnnBlock {
+    fn new(channels_in: usize, channels_out: usize, kernel: usize, dilation: usize, device: &Device) -> Self {
+        Self {
+            conv: Conv::new(channels_in, channels_out, kernel, dilation, device),
+            norm: Norm::new(channels_out, device),
+        }
+    }
+
+    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        self.norm.norm.forward(relu(self.conv.forward(input)))
+    }
+}
+
+/// Group i is convolved after the result of group i - 1 has been added to it; the first group passes.
+#[derive(Module, Debug)]
+struct Res2NetBlock {
+    blocks: Vec<TdnnBlock>,
+}
+
+impl Res2NetBlock {
+    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        let mut groups = input.chunk(self.blocks.len() + 1, 1).into_iter();
+        let mut outputs: Vec<Tensor<3>> = groups.next().into_iter().collect();
+        for (block, group) in self.blocks.iter().zip(groups) {
+            let hidden = match outputs.last() {
+                Some(previous) if outputs.len() > 1 => group + previous.clone(),
+                _ => group,
+            };
+            outputs.push(block.forward(hidden));
+        }
+        Tensor::cat(outputs, 1)
+    }
+}
+
+/// A gain for each channel, from the channel's mean over time.
+#[derive(Module, Debug)]
+struct SeBlock {
+    conv1: Conv,
+    conv2: Conv,
+}
+
+impl SeBlock {
+    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        let squeezed = input.clone().mean_dim(2);
+        input * sigmoid(self.conv2.forward(relu(self.conv1.forward(squeezed))))
+    }
+}
+
+/// Squeeze-excitation around a Res2 convolution, with a shortcut.
+#[derive(Module, Debug)]
+struct SeRes2Block {
+    tdnn1: TdnnBlock,
+    res2net_block: Res2NetBlock,
+    tdnn2: TdnnBlock,
+    se_block: SeBlock,
+}
+
+impl SeRes2Block {
+    fn new(config: &SpeechBrainEcapaConfig, dilation: usize, device: &Device) -> Self {
+        let (c, width) = (config.channels, config.channels / config.scale);
+        let block = |_| TdnnBlock::new(width, width, KERNELS.1, dilation, device);
+        Self {
+            tdnn1: TdnnBlock::new(c, c, 1, 1, device),
+            res2net_block: Res2NetBlock { blocks: (1..config.scale).map(block).collect() },
+            tdnn2: TdnnBlock::new(c, c, 1, 1, device),
+            se_block: SeBlock {
+                conv1: Conv::new(c, config.se_channels, 1, 1, device),
+                conv2: Conv::new(config.se_channels, c, 1, 1, device),
+            },
+        }
+    }
+
+    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        let hidden = self.res2net_block.forward(self.tdnn1.forward(input.clone()));
+        self.se_block.forward(self.tdnn2.forward(hidden)) + input
+    }
+}
+
+/// An entry of SpeechBrain's list of blocks.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // Four exist in a network.
+enum Block {
+    /// The first.
+    Tdnn(TdnnBlock),
+    /// The others.
+    SeRes2(SeRes2Block),
+}
+
+impl Block {
+    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::Tdnn(block) => block.forward(input),
+            Self::SeRes2(block) => block.forward(input),
+        }
+    }
+}
+
+/// Attention for every channel and frame that sees mean and standard deviation of the utterance.
+#[derive(Module, Debug)]
+struct AttentivePooling {
+    tdnn: TdnnBlock,
+    conv: Conv,
+}
+
+impl AttentivePooling {
+    /// # Shapes
+    /// - input: `[batch, channels, frames]`
+    /// - output: `[batch, 2 * channels, 1]`
+    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        let [batch, channels, frames] = input.dims();
+        let mean = input.clone().mean_dim(2);
+        let variance = (input.clone() - mean.clone()).square().mean_dim(2);
+        let std = variance.clamp_min(VARIANCE_FLOOR).sqrt();
+        let along = [batch, channels, frames];
+        let context = Tensor::cat(vec![input.clone(), mean.expand(along), std.expand(along)], 1);
+        let weights = softmax(self.conv.forward(self.tdnn.forward(context).tanh()), 2);
+
+        let mean = (weights.clone() * input.clone()).sum_dim(2);
+        let variance = (weights * (input - mean.clone()).square()).sum_dim(2);
+        Tensor::cat(vec![mean, variance.clamp_min(VARIANCE_FLOOR).sqrt()], 1)
+    }
+}
+
+/// Stem, three SE-Res2 blocks, aggregation of all three, attentive pooling, embedding. Made by
+/// [`ModelConfig::init`](crate::ModelConfig::init).
+#[derive(Module, Debug)]
+pub struct SpeechBrainEcapa {
+    blocks: Vec<Block>,
+    mfa: TdnnBlock,
+    asp: AttentivePooling,
+    asp_bn: Norm,
+    fc: Conv,
+}
+
+impl SpeechBrainEcapa {
+    /// Reflection needs more frames than it adds.
+    pub(crate) const MIN_FRAMES: usize = DILATIONS[2] + 1;
+
+    /// # Shapes
+    /// - features: `[batch, mel, frames]`
+    /// - output: `[batch, embedding]`
+    pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
+        let mut outputs = Vec::with_capacity(DILATIONS.len());
+        let mut hidden = features;
+        for (index, block) in self.blocks.iter().enumerate() {
+            hidden = block.forward(hidden);
+            if index > 0 {
+                outputs.push(hidden.clone());
+            }
+        }
+        let aggregated = self.mfa.forward(Tensor::cat(outputs, 1));
+        let pooled = self.asp_bn.norm.forward(self.asp.forward(aggregated));
+        self.fc.forward(pooled).squeeze_dim(2)
+    }
+}

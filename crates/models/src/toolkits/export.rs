@@ -1,0 +1,92 @@
+//! One of our networks as a file that PyTorch reads.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::torch_writer::{self, Value};
+use super::{Toolkit, torch_writer::save};
+use crate::checkpoint::F32View;
+use crate::error::{Error, Result};
+use crate::heads::Head;
+use crate::model::{ModelConfig, SpeakerModel};
+use crate::parameters::{NamedTensor, named_tensors};
+
+/// What an exported file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// As the toolkit's own checkpoints, in the zip format of `torch.save`. The baseline's is
+    /// `{"model": ..., "classifier": ...}`; the others' are flat, WeSpeaker's with the head as `projection.weight`.
+    Torch(Toolkit),
+    /// Tensors alone, under the names of the toolkit that has the network; the head's as `classifier.*`.
+    Safetensors,
+}
+
+/// Writes the network, and its head where the format has a place for it, to `path`, completely or not at all. The same
+/// weights give the same bytes. Returns the number of tensors.
+///
+/// # Errors
+/// [`Error::Config`] if the toolkit does not have this network; [`Error::Io`] if the file cannot be written.
+pub fn export_model(
+    path: impl AsRef<Path>,
+    config: &ModelConfig,
+    model: &SpeakerModel,
+    head: Option<&Head>,
+    format: ExportFormat,
+) -> Result<usize> {
+    let path = path.as_ref();
+    let home = Toolkit::of(config);
+    let in_baseline = !matches!(config, ModelConfig::EcapaTdnn(ecapa) if !ecapa.compat)
+        && !matches!(config, ModelConfig::Tdnn(_));
+    if let ExportFormat::Torch(toolkit) = format
+        && (toolkit != home || (toolkit == Toolkit::Ffsvc && !in_baseline))
+    {
+        let owner = if home == Toolkit::Ffsvc && !in_baseline { "this toolkit alone" } else { home.name() };
+        return Err(Error::Config {
+            field: "model",
+            found: format!("a network of {owner}, not of {}", toolkit.name()),
+            expected: "a toolkit that has the network, or safetensors",
+        });
+    }
+    let named = |tensors: Vec<NamedTensor>, prefix: &str| -> Vec<NamedTensor> {
+        let rename = |tensor: NamedTensor| {
+            let name = format!("{prefix}{}", home.name_of(&tensor.name));
+            NamedTensor { name, ..tensor }
+        };
+        tensors.into_iter().map(rename).collect()
+    };
+    let network = named(named_tensors(model), "");
+    let io = |source| Error::Io { path: path.to_path_buf(), source };
+    let count;
+    match format {
+        ExportFormat::Safetensors => {
+            let mut tensors = network;
+            if let Some(head) = head {
+                tensors.extend(named(named_tensors(head), "classifier."));
+            }
+            count = tensors.len();
+            let views = tensors.iter().map(|tensor| (tensor.name.as_str(), F32View(tensor)));
+            let bytes = safetensors::serialize(views, None::<HashMap<String, String>>)
+                .map_err(|e| Error::Checkpoint { path: path.to_path_buf(), cause: e.to_string() })?;
+            ffsvc_atomic_file::write(path, bytes).map_err(io)?;
+        }
+        ExportFormat::Torch(Toolkit::Ffsvc) => {
+            let mut sections = vec![("model", network)];
+            if let Some(head) = head {
+                sections.push(("classifier", named_tensors(head)));
+            }
+            count = sections.iter().map(|(_, tensors)| tensors.len()).sum();
+            let sections =
+                sections.iter().map(|(name, tensors)| (*name, Value::dictionary(tensors))).collect();
+            save(path, &Value::Dictionary(sections)).map_err(io)?;
+        }
+        ExportFormat::Torch(toolkit) => {
+            let mut tensors = network;
+            if let (Some(head), Some(prefix)) = (head, toolkit.head_prefix()) {
+                tensors.extend(named(named_tensors(head), prefix));
+            }
+            count = tensors.len();
+            torch_writer::save(path, &Value::dictionary(&tensors)).map_err(io)?;
+        }
+    }
+    Ok(count)
+}

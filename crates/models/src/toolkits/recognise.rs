@@ -1,0 +1,201 @@
+//! Which network a set of tensors is of, from their names and shapes.
+
+use std::collections::BTreeSet;
+
+use super::{TensorFile, Toolkit};
+use crate::cam_plus_plus::CamPlusPlusConfig;
+use crate::ecapa_tdnn::EcapaTdnnConfig;
+use crate::model::ModelConfig;
+use crate::pooling::PoolingConfig;
+use crate::resnet::ResNetConfig;
+use crate::speechbrain_ecapa::SpeechBrainEcapaConfig;
+use crate::wespeaker_ecapa::WespeakerEcapaConfig;
+
+/// A network and where its tensors are.
+#[derive(Debug)]
+pub(super) struct Recognised {
+    pub(super) model: ModelConfig,
+    /// Rows of its features, where the shapes tell.
+    pub(super) num_mels: Option<usize>,
+    /// What stands before its names in the file, with the dot.
+    pub(super) prefix: String,
+}
+
+/// Tensors under a prefix.
+struct Tensors<'a> {
+    file: &'a TensorFile,
+    prefix: &'a str,
+}
+
+impl Tensors<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.file.shape(&format!("{}{name}", self.prefix)).is_some()
+    }
+
+    /// Size of a dimension; `None` without such a tensor or dimension.
+    fn size(&self, name: &str, dimension: usize) -> Option<usize> {
+        self.file.shape(&format!("{}{name}", self.prefix))?.get(dimension).copied()
+    }
+
+    /// How many of `name.0`, `name.1`, ... there are, each with the tensor `tail`.
+    fn count(&self, name: &str, tail: &str) -> usize {
+        (0..).take_while(|index| self.has(&format!("{name}.{index}.{tail}"))).count()
+    }
+}
+
+/// A tensor that every network of a kind has, and what reads the rest.
+type Kind = (&'static str, fn(&Tensors<'_>) -> Option<(ModelConfig, Option<usize>)>);
+
+fn kinds(toolkit: Toolkit) -> &'static [Kind] {
+    match toolkit {
+        Toolkit::Ffsvc => &[("bottleneck.weight", ffsvc_resnet), ("ASP.attention.v", ffsvc_ecapa)],
+        Toolkit::Wespeaker => {
+            &[("seg_1.weight", wespeaker_resnet), ("layer4.se_res2block.0.conv.weight", wespeaker_ecapa)]
+        }
+        Toolkit::ThreeDSpeaker => &[("xvector.dense.linear.weight", cam_plus_plus)],
+        Toolkit::SpeechBrain => &[("asp.tdnn.conv.conv.weight", speechbrain_ecapa)],
+    }
+}
+
+/// Networks of a toolkit that can be recognised, for messages.
+fn known(toolkit: Toolkit) -> &'static str {
+    match toolkit {
+        Toolkit::Ffsvc => "ResNet34StatsPool and ECAPA_TDNN",
+        Toolkit::Wespeaker => "ResNet18 to ResNet293 (one embedding layer, TSTP) and ECAPA_TDNN",
+        Toolkit::ThreeDSpeaker => "CAMPPlus",
+        Toolkit::SpeechBrain => "ECAPA_TDNN",
+    }
+}
+
+/// Finds the toolkit's network in the file, wherever it is nested.
+pub(super) fn recognise(toolkit: Toolkit, file: &TensorFile) -> Result<Recognised, String> {
+    let mut found = Vec::new();
+    for (anchor, read) in kinds(toolkit) {
+        let prefixes: BTreeSet<&str> = file
+            .names()
+            .filter_map(|name| name.strip_suffix(anchor))
+            .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
+            .collect();
+        for prefix in prefixes {
+            if let Some((model, num_mels)) = read(&Tensors { file, prefix }) {
+                found.push(Recognised { model, num_mels, prefix: prefix.to_owned() });
+            }
+        }
+    }
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => {
+            let some: Vec<&str> = file.names().take(5).collect();
+            Err(format!(
+                "it has no network of {} that is known here ({}); it has {} tensors, among them {}",
+                toolkit.name(),
+                known(toolkit),
+                file.names().count(),
+                if some.is_empty() { "none".to_owned() } else { some.join(", ") }
+            ))
+        }
+        _ => {
+            let places: Vec<String> = found.iter().map(|one| format!("`{}`", one.prefix)).collect();
+            Err(format!(
+                "it has {} networks, under {}; expected one (save the one that is wanted alone)",
+                found.len(),
+                places.join(" and ")
+            ))
+        }
+    }
+}
+
+/// Depth of a ResNet with these stages.
+fn depth(tensors: &Tensors<'_>, prefix: &str) -> Option<usize> {
+    let stage = |stage: usize| tensors.count(&format!("{prefix}layer{stage}"), "conv1.weight");
+    let bottleneck = tensors.has(&format!("{prefix}layer1.0.conv3.weight"));
+    Some(match ([stage(1), stage(2), stage(3), stage(4)], bottleneck) {
+        ([2, 2, 2, 2], false) => 18,
+        ([3, 4, 6, 3], false) => 34,
+        ([3, 4, 6, 3], true) => 50,
+        ([3, 4, 23, 3], true) => 101,
+        ([3, 8, 36, 3], true) => 152,
+        ([6, 16, 48, 3], true) => 221,
+        ([10, 20, 64, 3], true) => 293,
+        _ => return None,
+    })
+}
+
+fn ffsvc_resnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let config = ResNetConfig {
+        in_planes: tensors.size("front.conv1.weight", 0)?,
+        depth: depth(tensors, "front.")?,
+        embedding_size: tensors.size("bottleneck.weight", 0)?,
+        ..ResNetConfig::baseline()
+    };
+    // Its pooling leaves no trace of the number of frequencies.
+    Some((ModelConfig::Resnet(config), None))
+}
+
+fn ffsvc_ecapa(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let hidden_dim = tensors.size("conv1.weight", 0)?;
+    let config = EcapaTdnnConfig {
+        hidden_dim,
+        scale: tensors.count("block1.convs", "weight"),
+        bottleneck: tensors.size("ASP.attention.v", 0)?,
+        embedding_size: tensors.size("fc.weight", 0)?,
+        compat: true,
+    };
+    Some((ModelConfig::EcapaTdnn(config), tensors.size("conv1.weight", 1)))
+}
+
+fn wespeaker_resnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let (in_planes, depth) = (tensors.size("conv1.weight", 0)?, depth(tensors, "")?);
+    let channels = 8 * in_planes * if depth >= 50 { 4 } else { 1 };
+    let frequencies = tensors.size("seg_1.weight", 1)? / (2 * channels).max(1);
+    let config = ResNetConfig {
+        in_planes,
+        depth,
+        embedding_size: tensors.size("seg_1.weight", 0)?,
+        pooling: if tensors.has("pool.linear1.weight") {
+            PoolingConfig::Attentive
+        } else {
+            PoolingConfig::Tstp
+        },
+        dropout: 0.0,
+    };
+    Some((ModelConfig::Resnet(config), Some(8 * frequencies)))
+}
+
+fn wespeaker_ecapa(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let aggregated = tensors.size("conv.weight", 0)?;
+    let config = WespeakerEcapaConfig {
+        channels: tensors.size("layer1.conv.weight", 0)?,
+        aggregated,
+        embedding_size: tensors.size("linear.weight", 0)?,
+        global_context: tensors.size("pool.linear1.weight", 1)? == 3 * aggregated,
+        emb_bn: tensors.has("bn2.running_mean"),
+    };
+    Some((ModelConfig::WespeakerEcapaTdnn(config), tensors.size("layer1.conv.weight", 1)))
+}
+
+fn cam_plus_plus(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let layer = "xvector.block1.tdnnd1";
+    let growth_rate = tensors.size(&format!("{layer}.cam_layer.linear_local.weight"), 0)?;
+    let config = CamPlusPlusConfig {
+        embedding_size: tensors.size("xvector.dense.linear.weight", 0)?,
+        growth_rate,
+        bn_size: tensors.size(&format!("{layer}.linear1.weight"), 0)? / growth_rate.max(1),
+        init_channels: tensors.size("xvector.tdnn.linear.weight", 0)?,
+    };
+    let front_channels = tensors.size("head.conv2.weight", 0)?;
+    let rows = tensors.size("xvector.tdnn.linear.weight", 1)?;
+    Some((ModelConfig::CamPlusPlus(config), Some(8 * (rows / front_channels.max(1)))))
+}
+
+fn speechbrain_ecapa(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let config = SpeechBrainEcapaConfig {
+        channels: tensors.size("blocks.0.conv.conv.weight", 0)?,
+        aggregated: tensors.size("mfa.conv.conv.weight", 0)?,
+        scale: tensors.count("blocks.1.res2net_block.blocks", "conv.conv.weight") + 1,
+        se_channels: tensors.size("blocks.1.se_block.conv1.conv.weight", 0)?,
+        attention_channels: tensors.size("asp.tdnn.conv.conv.weight", 0)?,
+        embedding_size: tensors.size("fc.conv.weight", 0)?,
+    };
+    Some((ModelConfig::SpeechBrainEcapaTdnn(config), tensors.size("blocks.0.conv.conv.weight", 1)))
+}

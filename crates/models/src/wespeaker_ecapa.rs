@@ -1,0 +1,224 @@
+//! ECAPA-TDNN in the form of WeSpeaker's `ECAPA_TDNN`, with its parameter names.
+//! [Desplanques et al. 2020](https://arxiv.org/abs/2005.07143). From the paper's form
+//! ([`EcapaTdnn`](crate::EcapaTdnn)) it departs so: a block reads the output of the one before alone, the untouched Res2
+//! group is the last one, the aggregation layer always has 1536 channels, and the embedding is not normalised unless
+//! `emb_bn` is set.
+
+use burn::module::Module;
+use burn::nn::conv::{Conv1d, Conv1dConfig};
+use burn::nn::{Linear, LinearConfig, PaddingConfig1d};
+use burn::tensor::activation::{relu, sigmoid};
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::batch_norm::BatchNorm;
+use crate::error::{Result, require, require_size};
+use crate::pooling::AttentiveStatistics;
+
+/// Groups of the Res2 convolution.
+const SCALE: usize = 8;
+/// Hidden size of the squeeze-excitation and of the pooling's attention.
+const BOTTLENECK: usize = 128;
+/// Kernel of the first convolution and of those inside the blocks.
+const KERNELS: (usize, usize) = (5, 3);
+/// Dilation of the three blocks.
+const DILATIONS: [usize; 3] = [2, 3, 4];
+
+/// Options of a [`WespeakerEcapa`].
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct WespeakerEcapaConfig {
+    /// Channels of the blocks, a multiple of 8. Default: 512.
+    pub channels: usize,
+    /// Channels of the aggregation layer. Default: 1536, the only value of WeSpeaker.
+    pub aggregated: usize,
+    /// Size of the embedding. Default: 192.
+    pub embedding_size: usize,
+    /// The pooling's attention sees mean and standard deviation of the utterance: WeSpeaker's `GLOB` models.
+    /// Default: false.
+    pub global_context: bool,
+    /// BatchNorm behind the embedding. Default: false.
+    pub emb_bn: bool,
+}
+
+impl Default for WespeakerEcapaConfig {
+    fn default() -> Self {
+        Self { channels: 512, aggregated: 1536, embedding_size: 192, global_context: false, emb_bn: false }
+    }
+}
+
+impl WespeakerEcapaConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) for the first one out of range.
+    pub fn validate(&self) -> Result<()> {
+        require_size(self.channels, "model.channels")?;
+        require(self.channels.is_multiple_of(SCALE), "model.channels", self.channels, "a multiple of 8")?;
+        require_size(self.aggregated, "model.aggregated")?;
+        require_size(self.embedding_size, "model.embedding_size")
+    }
+
+    pub(crate) fn build(&self, num_mels: usize, device: &Device) -> WespeakerEcapa {
+        let (c, rows) = (self.channels, self.aggregated);
+        let [layer2, layer3, layer4] = DILATIONS.map(|dilation| SeRes2Block::new(c, dilation, device));
+        let pooling = if self.global_context {
+            AttentiveStatistics::new(rows, BOTTLENECK, device)
+        } else {
+            AttentiveStatistics::without_context(rows, BOTTLENECK, device)
+        };
+        WespeakerEcapa {
+            layer1: ConvReluBn::new(num_mels, c, KERNELS.0, device),
+            layer2,
+            layer3,
+            layer4,
+            conv: Conv1dConfig::new(DILATIONS.len() * c, rows, 1).init(device),
+            pool: pooling,
+            bn: BatchNorm::new(2 * rows, device),
+            linear: LinearConfig::new(2 * rows, self.embedding_size).init(device),
+            bn2: self.emb_bn.then(|| BatchNorm::new(self.embedding_size, device)),
+        }
+    }
+}
+
+/// Convolution that keeps the number of frames, ReLU, BatchNorm.
+#[derive(Module, Debug)]
+struct ConvReluBn {
+    conv: Conv1d,
+    bn: BatchNorm,
+}
+
+impl ConvReluBn {
+    fn new(channels_in: usize, channels_out: usize, kernel: usize, device: &Device) -> Self {
+        Self {
+            conv: Conv1dConfig::new(channels_in, channels_out, kernel)
+                .with_padding(PaddingConfig1d::Explicit(kernel / 2, kernel / 2))
+                .init(device),
+            bn: BatchNorm::new(channels_out, device),
+        }
+    }
+
+    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        self.bn.forward(relu(self.conv.forward(input)))
+    }
+}
+
+/// Group i is convolved after the result of group i - 1 has been added to it; the last group passes.
+#[derive(Module, Debug)]
+struct Res2Conv {
+    convs: Vec<Conv1d>,
+    bns: Vec<BatchNorm>,
+}
+
+impl Res2Conv {
+    fn new(channels: usize, dilation: usize, device: &Device) -> Self {
+        let width = channels / SCALE;
+        let conv = |_| {
+            Conv1dConfig::new(width, width, KERNELS.1)
+                .with_dilation(dilation)
+                .with_padding(PaddingConfig1d::Explicit(dilation, dilation))
+                .init(device)
+        };
+        Self {
+            convs: (1..SCALE).map(conv).collect(),
+            bns: (1..SCALE).map(|_| BatchNorm::new(width, device)).collect(),
+        }
+    }
+
+    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        let mut groups = input.chunk(SCALE, 1).into_iter();
+        let mut outputs: Vec<Tensor<3>> = Vec::with_capacity(SCALE);
+        for ((conv, bn), group) in self.convs.iter().zip(&self.bns).zip(groups.by_ref()) {
+            let hidden = match outputs.last() {
+                Some(previous) => group + previous.clone(),
+                None => group,
+            };
+            outputs.push(bn.forward(relu(conv.forward(hidden))));
+        }
+        outputs.extend(groups);
+        Tensor::cat(outputs, 1)
+    }
+}
+
+/// A gain for each channel, from the channel's mean over time.
+#[derive(Module, Debug)]
+struct SqueezeExcitation {
+    linear1: Linear,
+    linear2: Linear,
+}
+
+impl SqueezeExcitation {
+    fn new(channels: usize, device: &Device) -> Self {
+        Self {
+            linear1: LinearConfig::new(channels, BOTTLENECK).init(device),
+            linear2: LinearConfig::new(BOTTLENECK, channels).init(device),
+        }
+    }
+
+    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        let squeezed = input.clone().mean_dim(2).squeeze_dim::<2>(2);
+        let gain = sigmoid(self.linear2.forward(relu(self.linear1.forward(squeezed))));
+        input * gain.unsqueeze_dim(2)
+    }
+}
+
+/// Squeeze-excitation around a Res2 convolution, with a shortcut.
+#[derive(Module, Debug)]
+struct SeRes2Block {
+    se_res2block: (ConvReluBn, Res2Conv, ConvReluBn, SqueezeExcitation),
+}
+
+impl SeRes2Block {
+    fn new(channels: usize, dilation: usize, device: &Device) -> Self {
+        Self {
+            se_res2block: (
+                ConvReluBn::new(channels, channels, 1, device),
+                Res2Conv::new(channels, dilation, device),
+                ConvReluBn::new(channels, channels, 1, device),
+                SqueezeExcitation::new(channels, device),
+            ),
+        }
+    }
+
+    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        let (first, res2, last, gain) = &self.se_res2block;
+        let hidden = last.forward(res2.forward(first.forward(input.clone())));
+        input + gain.forward(hidden)
+    }
+}
+
+/// Stem, three SE-Res2 blocks, aggregation of all three, attentive pooling, embedding. Made by
+/// [`ModelConfig::init`](crate::ModelConfig::init).
+#[derive(Module, Debug)]
+pub struct WespeakerEcapa {
+    layer1: ConvReluBn,
+    layer2: SeRes2Block,
+    layer3: SeRes2Block,
+    layer4: SeRes2Block,
+    conv: Conv1d,
+    pool: AttentiveStatistics,
+    bn: BatchNorm,
+    linear: Linear,
+    bn2: Option<BatchNorm>,
+}
+
+impl WespeakerEcapa {
+    /// Any number of frames from 1.
+    pub(crate) const MIN_FRAMES: usize = 1;
+
+    /// # Shapes
+    /// - features: `[batch, mel, frames]`
+    /// - output: `[batch, embedding]`
+    pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
+        let first = self.layer2.forward(self.layer1.forward(features));
+        let second = self.layer3.forward(first.clone());
+        let third = self.layer4.forward(second.clone());
+        let aggregated = relu(self.conv.forward(Tensor::cat(vec![first, second, third], 1)));
+        let pooled = self.bn.forward(self.pool.forward(aggregated));
+        let embedding = self.linear.forward(pooled);
+        match &self.bn2 {
+            Some(bn) => bn.forward(embedding),
+            None => embedding,
+        }
+    }
+}

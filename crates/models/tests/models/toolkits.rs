@@ -1,0 +1,208 @@
+//! Networks of other toolkits: their own definitions' answers, and files in and out.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use ffsvc_models::toolkits::{ExportFormat, ImportOptions, Toolkit, export_model, import_model};
+use ffsvc_models::{Error, HeadConfig, ModelConfig, ModelInfo, NamedTensor, named_tensors, save_model};
+use ffsvc_models::{ResNetConfig, SpeakerModel, WespeakerEcapaConfig, load_model};
+
+use crate::goldens::{Goldens, Tiny, max_difference, values_of};
+
+const PEERS: [(&str, Toolkit); 11] = [
+    ("cam_plus_plus", Toolkit::ThreeDSpeaker),
+    ("wespeaker_resnet18", Toolkit::Wespeaker),
+    ("wespeaker_resnet34", Toolkit::Wespeaker),
+    ("wespeaker_resnet50", Toolkit::Wespeaker),
+    ("wespeaker_resnet101", Toolkit::Wespeaker),
+    ("wespeaker_resnet152", Toolkit::Wespeaker),
+    ("wespeaker_resnet221", Toolkit::Wespeaker),
+    ("wespeaker_resnet293", Toolkit::Wespeaker),
+    ("wespeaker_ecapa", Toolkit::Wespeaker),
+    ("wespeaker_ecapa_glob", Toolkit::Wespeaker),
+    ("speechbrain_ecapa", Toolkit::SpeechBrain),
+];
+
+fn committed(name: &str) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/models")).join(name)
+}
+
+/// A front end with as many rows as the small networks have.
+fn options(num_mels: usize) -> ImportOptions {
+    let text = format!("kind = {{ type = \"fbank\", num_mels = {num_mels} }}");
+    ImportOptions { front_end: Some(toml::from_str(&text).unwrap()), head: None }
+}
+
+fn peer(name: &str, toolkit: Toolkit, folder: &Path) -> (Goldens, SpeakerModel, ModelInfo) {
+    let golden = Goldens::committed(&format!("peer_{name}"));
+    // As the toolkit's checkpoint would be: the state dict alone.
+    let file = folder.join(format!("{name}.safetensors"));
+    std::fs::write(&file, golden.safetensors("model.")).unwrap();
+    let num_mels = golden.shape("x_0")[1];
+    let imported = import_model(&file, toolkit, &options(num_mels), &Device::flex()).unwrap();
+    assert_eq!(imported.outside, [""; 0], "{name}");
+    (golden, imported.model, imported.info)
+}
+
+#[test]
+fn networks_of_other_toolkits_answer_as_their_own_definitions() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, toolkit) in PEERS {
+        let (golden, model, _) = peer(name, toolkit, folder.path());
+        for case in 0..3 {
+            let embedding = model.forward(golden.tensor(&format!("x_{case}"), &Device::flex()));
+            let expected = golden.values(&format!("y_{case}"));
+            let error = max_difference(&values_of(embedding), expected);
+            assert!(error < 2e-6, "{name}, input {case}: {error:e}");
+        }
+    }
+}
+
+#[test]
+fn sizes_follow_from_the_shapes() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, toolkit) in PEERS {
+        let (_, _, info) = peer(name, toolkit, folder.path());
+        match info.model {
+            ModelConfig::Resnet(ResNetConfig { in_planes, depth, embedding_size, .. }) => {
+                assert_eq!(format!("wespeaker_resnet{depth}"), name);
+                let width = if matches!(depth, 18 | 50) { 2 } else { 1 };
+                assert_eq!((in_planes, embedding_size), (width, 5), "{name}");
+            }
+            ModelConfig::WespeakerEcapaTdnn(config) => {
+                let glob = name == "wespeaker_ecapa_glob";
+                let expected = WespeakerEcapaConfig {
+                    channels: 16,
+                    aggregated: 20,
+                    embedding_size: 6,
+                    global_context: glob,
+                    emb_bn: glob,
+                };
+                assert_eq!(config, expected, "{name}");
+            }
+            other => assert_eq!(other.embedding_size(), 6, "{name}"),
+        }
+    }
+}
+
+#[test]
+fn every_checkpoint_of_the_baseline_gives_the_baselines_embeddings() {
+    let device = Device::flex();
+    for (file, tiny, outside) in [
+        ("resnet_tiny_sgd.pkl", Tiny::Resnet, true),
+        ("ecapa_tiny_sgd.pkl", Tiny::Ecapa, true),
+        ("ecapa_tiny_legacy.pkl", Tiny::Ecapa, false),
+        ("ecapa_tiny_noopt.pkl", Tiny::Ecapa, false),
+    ] {
+        let Some(golden) = Goldens::shared(&format!("{}_io", tiny.name())) else {
+            return;
+        };
+        let Some(after) = Goldens::shared(&format!("{}_eval_after_sgd", tiny.name())) else {
+            return;
+        };
+        let path = Goldens::shared_file(file);
+        let names: Vec<String> = (0..10).map(|class| format!("speaker{class}")).collect();
+        let head = Some((HeadConfig::default(), names));
+        let imported =
+            import_model(&path, Toolkit::Ffsvc, &ImportOptions { head, front_end: None }, &device).unwrap();
+        assert_eq!(imported.info.model.embedding_size(), tiny.config().embedding_size());
+        assert_eq!(imported.prefix, "model.");
+        assert_eq!(imported.outside.iter().any(|name| name.starts_with("optimizer.")), outside, "{file}");
+        assert!(imported.head.is_some() && imported.info.speakers.len() == 10, "{file}");
+        let embedding = imported.model.forward(golden.tensor("x_b", &device));
+        let error = max_difference(&values_of(embedding), after.only());
+        assert!(error < 1e-6, "{file}: {error:e}");
+    }
+}
+
+#[test]
+fn weights_come_back_bit_for_bit_from_every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = Device::flex();
+    for (name, toolkit) in [PEERS[0], PEERS[3], PEERS[9], PEERS[10]] {
+        let (golden, model, info) = peer(name, toolkit, folder.path());
+        let options = options(golden.shape("x_0")[1]);
+        let weights = named_tensors(&model);
+        for format in [ExportFormat::Torch(toolkit), ExportFormat::Safetensors] {
+            let file = folder.path().join("exported");
+            assert_eq!(export_model(&file, &info.model, &model, None, format).unwrap(), weights.len());
+            let bytes = std::fs::read(&file).unwrap();
+            let again = import_model(&file, toolkit, &options, &device).unwrap();
+            assert_eq!(again.info.model, info.model);
+            assert!(named_tensors(&again.model) == weights, "{name} {format:?}");
+            export_model(&file, &again.info.model, &again.model, None, format).unwrap();
+            assert!(std::fs::read(&file).unwrap() == bytes, "{name} {format:?}");
+            // The names in the file are the toolkit's own.
+            for NamedTensor { name, .. } in golden.named("model.") {
+                assert!(
+                    ffsvc_models::toolkits::TensorFile::open(&file).unwrap().shape(&name).is_some(),
+                    "{name}"
+                );
+            }
+        }
+        let file = folder.path().join("ours.safetensors");
+        save_model(&file, &model, None, &info).unwrap();
+        let (again, _, _) = load_model(&file, &device).unwrap();
+        assert!(named_tensors(&again) == weights, "{name}");
+    }
+}
+
+#[test]
+fn the_baselines_checkpoint_is_written_with_its_head() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = Device::flex();
+    let (model, head) = (Tiny::Ecapa.model(&device), Tiny::Ecapa.head(&HeadConfig::default(), &device));
+    let file = folder.path().join("model_1.pkl");
+    let format = ExportFormat::Torch(Toolkit::Ffsvc);
+    export_model(&file, &Tiny::Ecapa.config(), &model, Some(&head), format).unwrap();
+    let names: Vec<String> = (0..10).map(|class| format!("speaker{class}")).collect();
+    let options = ImportOptions { head: Some((HeadConfig::default(), names)), front_end: None };
+    let again = import_model(&file, Toolkit::Ffsvc, &options, &device).unwrap();
+    assert_eq!((again.info.model, again.outside.len()), (Tiny::Ecapa.config(), 0));
+    assert!(named_tensors(&again.model) == named_tensors(&model));
+    assert!(named_tensors(&again.head.unwrap()) == named_tensors(&head));
+}
+
+#[test]
+fn a_network_goes_only_where_it_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = Tiny::Resnet.model(&Device::flex());
+    let format = ExportFormat::Torch(Toolkit::Wespeaker);
+    let error = export_model(folder.path().join("x.pt"), &Tiny::Resnet.config(), &model, None, format);
+    assert!(error.unwrap_err().to_string().contains("a network of the FFSVC2022 baseline, not of WeSpeaker"));
+    assert!(!folder.path().join("x.pt").exists());
+}
+
+#[test]
+fn every_tensor_that_does_not_fit_is_named_as_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = Goldens::committed("peer_wespeaker_resnet18");
+    let mut tensors = golden.named("model.");
+    tensors.retain(|tensor| tensor.name != "layer2.0.shortcut.0.weight");
+    let bent = tensors.iter_mut().find(|tensor| tensor.name == "layer3.1.bn2.bias").unwrap();
+    bent.shape = vec![1, bent.data.len()];
+    tensors.push(NamedTensor { name: "seg_2.weight".into(), shape: vec![1], data: vec![0.0] });
+    tensors.push(NamedTensor { name: "projection.weight".into(), shape: vec![1], data: vec![0.0] });
+    let file = folder.path().join("model.safetensors");
+    std::fs::write(&file, crate::goldens::safetensors(&tensors)).unwrap();
+    let error = import_model(&file, Toolkit::Wespeaker, &options(16), &Device::flex()).unwrap_err();
+    let Error::Tensors { mismatch } = error else { panic!("{error}") };
+    assert_eq!(mismatch.missing, ["layer2.0.shortcut.0.weight"]);
+    assert_eq!(mismatch.surplus, ["seg_2.weight"]);
+    assert_eq!(mismatch.ill_shaped, ["layer3.1.bn2.bias: found [1, 8], expected [8]"]);
+}
+
+#[test]
+fn what_is_not_known_is_said() {
+    let file = committed("peer_cam_plus_plus.safetensors");
+    for (toolkit, reason) in [
+        (Toolkit::Wespeaker, "no network of WeSpeaker that is known here (ResNet18"),
+        (Toolkit::Ffsvc, "it has 821 tensors, among them "),
+    ] {
+        let error = import_model(&file, toolkit, &options(16), &Device::flex()).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+    let file = committed("peer_cam_plus_plus.safetensors");
+    let error = import_model(&file, Toolkit::ThreeDSpeaker, &options(80), &Device::flex()).unwrap_err();
+    assert!(error.to_string().contains("80 rows of features"), "{error}");
+}

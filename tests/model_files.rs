@@ -1,0 +1,210 @@
+//! `ffsvc-model`: weights of other toolkits in and out, what a model file holds, how two differ, and embeddings of others.
+#![recursion_limit = "256"]
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use burn::tensor::Device;
+use ffsvc_kaldi_io::Embeddings;
+use ffsvc_models::{
+    EcapaTdnnConfig, HeadConfig, ModelConfig, ModelInfo, load_model, named_tensors, save_model,
+};
+use predicates::str::contains;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const CAM_PLUS_PLUS: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/models/peer_cam_plus_plus.safetensors");
+const FRONT_END: &str =
+    "waveform_norm = 'none'\nkind = { type = 'fbank', num_mels = 16, int16_scale = false }\n";
+
+fn program(name: &str, folder: &TempDir) -> Command {
+    let mut command = Command::cargo_bin(name).expect("the programs are built with the tests");
+    command.env_remove("RUST_LOG").current_dir(folder);
+    command
+}
+
+fn model(folder: &TempDir, arguments: &[&str]) -> assert_cmd::assert::Assert {
+    program("ffsvc-model", folder).args(arguments).assert()
+}
+
+fn json(folder: &TempDir, arguments: &[&str]) -> Value {
+    let assert = model(folder, &[arguments, &["--json"]].concat()).success();
+    serde_json::from_slice(&assert.get_output().stdout).unwrap()
+}
+
+/// Six recordings of synthetic speakers in `data/dev`, and a small CAM++ as `cam.safetensors`.
+fn workplace() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    program("ffsvc-data", &folder)
+        .args(["synth", "data", "--seed", "1", "--train-speakers", "2", "--train-utterances", "1"])
+        .args(["--dev-speakers", "3", "--dev-utterances", "2", "--seconds", "0.8,1.2", "-q"])
+        .assert()
+        .success();
+    std::fs::write(folder.path().join("front-end.toml"), FRONT_END).unwrap();
+    let import =
+        ["import", "--from", "3dspeaker", CAM_PLUS_PLUS, "cam.safetensors", "--front-end", "front-end.toml"];
+    model(&folder, &import).success().stdout(contains("tensors\t815, under model"));
+    folder
+}
+
+fn weights(path: &Path) -> Vec<ffsvc_models::NamedTensor> {
+    named_tensors(&load_model(path, &Device::flex()).unwrap().0)
+}
+
+#[test]
+fn weights_go_out_and_come_back_unchanged() {
+    let folder = workplace();
+    let path = |name: &str| folder.path().join(name);
+    for (to, file) in [("3dspeaker", "cam.pt"), ("safetensors", "weights.safetensors")] {
+        model(&folder, &["export", "--to", to, "cam.safetensors", file])
+            .success()
+            .stdout(contains("tensors\t815"));
+        let back =
+            ["import", "--from", "3dspeaker", file, "back.safetensors", "--front-end", "front-end.toml"];
+        model(&folder, &back).success();
+        assert!(weights(&path("back.safetensors")) == weights(&path("cam.safetensors")), "{to}");
+        let findings = json(&folder, &["compare", "cam.safetensors", "back.safetensors"]);
+        assert!(findings["tensors"].as_array().unwrap().iter().all(|tensor| tensor["max_difference"] == 0.0));
+        assert_eq!(findings["description"], Value::Array(Vec::new()));
+    }
+    model(&folder, &["export", "--to", "wespeaker", "cam.safetensors", "x.pt"])
+        .code(1)
+        .stderr(contains("a network of 3D-Speaker, not of WeSpeaker"));
+    assert!(!path("x.pt").exists());
+}
+
+#[test]
+fn the_baselines_head_needs_names_and_comes_back_with_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = EcapaTdnnConfig { hidden_dim: 8, scale: 2, bottleneck: 2, embedding_size: 4, compat: true };
+    let (config, head) = (ModelConfig::EcapaTdnn(config), HeadConfig::default());
+    let info = ModelInfo {
+        model: config.clone(),
+        head: Some(head.clone()),
+        front_end: Default::default(),
+        speakers: vec!["ann".into(), "bob".into(), "eve".into()],
+        config_toml: String::new(),
+        training: Value::Null,
+        program_version: "1".into(),
+        compat_lowpass: true,
+        embedding_mean: None,
+    };
+    let network = config.init(80, &Device::flex()).unwrap();
+    let classifier = head.init(4, 3, &Device::flex());
+    save_model(folder.path().join("a.safetensors"), &network, Some(&classifier), &info).unwrap();
+    std::fs::write(folder.path().join("spk2utt"), "ann ann-1 ann-2\nbob bob-1\neve eve-1\n").unwrap();
+    model(&folder, &["export", "--to", "ffsvc", "a.safetensors", "model_1.pkl"]).success();
+    let import = ["import", "--from", "ffsvc", "model_1.pkl", "b.safetensors"];
+    model(&folder, &[&import[..], &["--speakers", "spk2utt"]].concat())
+        .success()
+        .stdout(contains("classes\t3"));
+    let (again, head, back) = load_model(folder.path().join("b.safetensors"), &Device::flex()).unwrap();
+    assert!(named_tensors(&again) == named_tensors(&network));
+    assert!(named_tensors(&head.unwrap()) == named_tensors(&classifier));
+    assert_eq!((back.model, back.head, back.front_end), (info.model, info.head, info.front_end));
+    assert_eq!((back.speakers, back.compat_lowpass), (info.speakers, true));
+
+    model(&folder, &import).success().stdout(contains("left out\t1 tensors")).stdout(contains("classes\t0"));
+    std::fs::write(folder.path().join("two"), "ann\nbob\n").unwrap();
+    model(&folder, &[&import[..], &["--speakers", "two"]].concat()).code(1).stderr(contains(
+        "the head's tensor classifier.weight is Some([3, 4]); expected [2, 4] for 2 classes",
+    ));
+}
+
+#[test]
+fn what_does_not_fit_is_a_table() {
+    let folder = workplace();
+    // The file of another network of the same toolkit, in which one tensor is missing.
+    let bytes = std::fs::read(CAM_PLUS_PLUS).unwrap();
+    let renamed = String::from_utf8_lossy(&bytes[..200_000])
+        .find("model.xvector.transit2.linear.weight")
+        .expect("the header has the name");
+    let mut bytes = bytes;
+    bytes[renamed + 6..renamed + 13].copy_from_slice(b"xvectoR");
+    std::fs::write(folder.path().join("bent.safetensors"), bytes).unwrap();
+    model(
+        &folder,
+        &["import", "--from", "3dspeaker", "bent.safetensors", "x", "--front-end", "front-end.toml"],
+    )
+    .code(1)
+    .stdout(
+        "missing\tmodel.xvector.transit2.linear.weight\nleft over\tmodel.xvectoR.transit2.linear.weight\n",
+    )
+    .stderr(contains("1 tensors are missing, 1 left over and 0 of another shape"));
+    assert!(!folder.path().join("x").exists());
+    model(&folder, &["import", "--from", "speechbrain", CAM_PLUS_PLUS, "x"])
+        .code(1)
+        .stderr(contains("no network of SpeechBrain that is known here (ECAPA_TDNN)"));
+}
+
+#[test]
+fn a_model_file_is_described() {
+    let folder = workplace();
+    model(&folder, &["info", "cam.safetensors"])
+        .success()
+        .stdout(contains("network\tarchitecture = \"cam-plus-plus\", embedding_size = 6"))
+        .stdout(contains("\"int16_scale\":false"))
+        .stdout(contains("imported_from"));
+    let info = json(&folder, &["info", "cam.safetensors"]);
+    assert_eq!((&info["embedding_size"], &info["head"]), (&Value::from(6), &Value::Null));
+    let sum = ffsvc_extraction::checksum(folder.path().join("cam.safetensors")).unwrap();
+    assert_eq!(info["sha256"], Value::from(sum));
+}
+
+#[test]
+fn embeddings_are_verified_and_compared() {
+    let folder = workplace();
+    let extract = |model: &str, out: &str| {
+        program("ffsvc-extract", &folder).args(["--model", model, "data/dev", out, "-q"]).assert().success();
+        Embeddings::read(folder.path().join(out)).unwrap()
+    };
+    let store = extract("cam.safetensors", "dev.npz");
+    let verify = ["verify", "cam.safetensors", "--against", "dev.npz", "--data", "data/dev"];
+    model(&folder, &verify).success().stdout(contains("passed"));
+
+    // Another vector for one recording.
+    let mut bent = Embeddings::new(store.dim());
+    for (key, vector) in store.iter() {
+        let mut vector = vector.to_vec();
+        if Some(key) == store.keys().last().map(String::as_str) {
+            vector[0] += 0.1;
+        }
+        bent.push(key, &vector).unwrap();
+    }
+    bent.write(folder.path().join("bent.npz")).unwrap();
+    let verify = ["verify", "cam.safetensors", "--against", "bent.npz", "--data", "data/dev"];
+    let last = store.keys().last().unwrap().clone();
+    model(&folder, &verify).code(1).stdout(contains(format!("at {last}"))).stdout(contains("failed"));
+
+    // Loose files, by their paths.
+    let wav = std::fs::read_to_string(folder.path().join("data/dev/wav.scp")).unwrap();
+    let (key, path) = wav.lines().next().unwrap().split_once(' ').unwrap();
+    let mut loose = Embeddings::new(store.dim());
+    loose.push(path, store.get(key).unwrap()).unwrap();
+    loose.write(folder.path().join("loose.npz")).unwrap();
+    model(&folder, &["verify", "cam.safetensors", "--against", "loose.npz"]).success();
+
+    // The mean of the domain: the same directions, moved by it.
+    model(&folder, &["mean", "cam.safetensors", "dev.npz", "centred.safetensors"]).success();
+    let centred = extract("centred.safetensors", "centred.npz");
+    for dimension in 0..store.dim() {
+        let mean: f64 = store.iter().map(|(_, v)| f64::from(v[dimension])).sum::<f64>() / store.len() as f64;
+        for (key, vector) in centred.iter() {
+            let expected = f64::from(store.get(key).unwrap()[dimension]) - mean;
+            assert!((f64::from(vector[dimension]) - expected).abs() < 1e-5, "{key}");
+        }
+    }
+    let audio: PathBuf = path.into();
+    let compare = ["compare", "cam.safetensors", "centred.safetensors", "--audio", audio.to_str().unwrap()];
+    let findings = json(&folder, &compare);
+    assert_eq!(findings["description"], Value::from(vec!["mean to subtract"]));
+    assert!(findings["embeddings"][0]["cosine_distance"].as_f64().unwrap() > 1e-3);
+    // Of embeddings that are centred already it changes nothing.
+    model(&folder, &["mean", "centred.safetensors", "centred.npz", "again.safetensors"]).success();
+    let again = extract("again.safetensors", "again.npz");
+    for (key, vector) in again.iter() {
+        let other = centred.get(key).unwrap();
+        assert!(vector.iter().zip(other).all(|(a, b)| (a - b).abs() < 1e-5), "{key}");
+    }
+}

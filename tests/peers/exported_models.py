@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Checkpoints of other toolkits through ffsvc-model and back into PyTorch: the weights must not have changed by a bit.
+
+    python3 tests/peers/exported_models.py target/debug/ffsvc-model --baseline DIR --wespeaker DIR --three-d-speaker DIR \\
+        --speechbrain DIR
+
+Each DIR is a checkout (FFSVC2022_Baseline_System, wenet-e2e/wespeaker, modelscope/3D-Speaker, speechbrain/speechbrain) and may be
+left out. A network of its own definition with random weights is saved by torch.save in the zip and in the legacy format,
+imported, exported in both forms, loaded by torch.load(weights_only=True) and safetensors, put into the definition with
+load_state_dict(strict=True), and compared. Needs torch, safetensors and what the definitions import.
+"""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+import tempfile
+import types
+
+import torch
+from safetensors.torch import load_file
+
+
+def package(name, folder):
+    """Makes the modules of a package importable without running its __init__."""
+    module = types.ModuleType(name)
+    module.__path__ = [str(pathlib.Path(folder) / name)]
+    sys.modules[name] = module
+
+
+def check(program, toolkit, make, nested):
+    torch.manual_seed(3)
+    model = make()
+    for _ in range(2):
+        for module in model.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
+                torch.nn.init.uniform_(module.running_var, 0.6, 1.4)
+    state = model.state_dict()
+    content = {"model": state, "classifier": {"weight": torch.randn(7, 5)}, "epoch": 3} if nested else state
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        for legacy in (False, True):
+            torch.save(content, folder / "in.pt", _use_new_zipfile_serialization=not legacy)
+            run = lambda *arguments: subprocess.run([program, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+            run("import", "--from", toolkit, folder / "in.pt", folder / "model.safetensors")
+            run("export", "--to", toolkit, folder / "model.safetensors", folder / "out.pt")
+            run("export", "--to", "safetensors", folder / "model.safetensors", folder / "out.safetensors")
+            out = torch.load(folder / "out.pt", weights_only=True)
+            for weights in (out["model"] if nested else out, load_file(folder / "out.safetensors")):
+                other = make()
+                other.load_state_dict(weights, strict=True)
+                for name, value in other.state_dict().items():
+                    if not name.endswith("num_batches_tracked"):
+                        assert torch.equal(value, state[name]), (toolkit, name)
+    print(f"{toolkit}: {type(model).__name__}: {len(state)} tensors unchanged, from zip and legacy files")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program")
+    for name in ("baseline", "wespeaker", "three-d-speaker", "speechbrain"):
+        parser.add_argument(f"--{name}")
+    args = parser.parse_args()
+    if args.three_d_speaker:
+        package("speakerlab", args.three_d_speaker)
+        from speakerlab.models.campplus.DTDNN import CAMPPlus
+
+        check(args.program, "3dspeaker", lambda: CAMPPlus(feat_dim=80, embedding_size=192), False)
+    if args.wespeaker:
+        package("wespeaker", args.wespeaker)
+        from wespeaker.models import ecapa_tdnn, resnet
+
+        for network in ("ResNet34", "ResNet50", "ResNet293"):
+            check(args.program, "wespeaker", lambda: getattr(resnet, network)(feat_dim=80, embed_dim=64), False)
+        for network in ("ECAPA_TDNN_c512", "ECAPA_TDNN_GLOB_c1024"):
+            check(args.program, "wespeaker", lambda: getattr(ecapa_tdnn, network)(feat_dim=80, embed_dim=192), False)
+    if args.speechbrain:
+        package("speechbrain", args.speechbrain)
+        from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+
+        channels = [1024, 1024, 1024, 1024, 3072]
+        check(args.program, "speechbrain", lambda: ECAPA_TDNN(80, channels=channels, lin_neurons=192), False)
+    if args.baseline:
+        # Its folder `model` has no __init__.
+        sys.path.insert(0, args.baseline)
+        from model import resnet as baseline_resnet
+        from model import tdnn as baseline_tdnn
+
+        check(args.program, "ffsvc", lambda: baseline_resnet.ResNet34StatsPool(32, 256, dropout=0.5), True)
+        ecapa = dict(in_dim=80, hidden_dim=512, scale=8, bottleneck=128, embedding_size=192)
+        check(args.program, "ffsvc", lambda: baseline_tdnn.ECAPA_TDNN(**ecapa), True)
+
+
+if __name__ == "__main__":
+    main()
