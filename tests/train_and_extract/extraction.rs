@@ -34,10 +34,14 @@ fn batches_shards_and_forms_agree() {
     assert_eq!((all.len(), all.dim()), (9, 8));
 
     extract(&folder, &["data/dev", "alone.npz", "--batch-size", "1"]).success();
+    // All in one padded batch.
+    extract(&folder, &["data/dev", "padded.npz", "--length-bucket", "1000"]).success();
     let alone = read(&folder, "alone.npz");
-    assert_eq!(all.keys(), alone.keys());
-    for (a, b) in all.data().iter().zip(alone.data()) {
-        assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{a} {b}");
+    for other in [alone, read(&folder, "padded.npz")] {
+        assert_eq!(all.keys(), other.keys());
+        for (a, b) in all.data().iter().zip(other.data()) {
+            assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{a} {b}");
+        }
     }
     let mut together = Vec::new();
     for shard in ["1/3", "2/3", "3/3"] {

@@ -14,6 +14,7 @@ mod error;
 mod freezing;
 pub mod heads;
 mod model;
+mod padding;
 mod parameters;
 pub mod pooling;
 mod resnet;

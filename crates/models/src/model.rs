@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::cam_plus_plus::{CamPlusPlus, CamPlusPlusConfig};
 use crate::ecapa_tdnn::{EcapaTdnn, EcapaTdnnConfig};
 use crate::error::{Error, Result, require_size};
+use crate::padding::Padding;
 use crate::parameters::settle;
 use crate::resnet::{ResNet, ResNetConfig};
 use crate::speechbrain_ecapa::{SpeechBrainEcapa, SpeechBrainEcapaConfig};
@@ -152,6 +153,30 @@ impl SpeakerModel {
             Self::CamPlusPlus(model) => model.forward(features),
             Self::WespeakerEcapaTdnn(model) => model.forward(features),
             Self::SpeechBrainEcapaTdnn(model) => model.forward(features),
+        }
+    }
+
+    /// Embeddings of utterances of different lengths in one batch, each as [`forward`](Self::forward) of it alone would give
+    /// it, to rounding. In evaluation only: features on a plain device. None where the network has no such pass
+    /// (attention, squeeze and excitation); then only utterances of the same length can go together.
+    ///
+    /// # Shapes
+    /// - features: `[batch, mel, frames]`, zeros behind the end of each utterance
+    /// - frames: the length of each, at least [`min_frames`](Self::min_frames)
+    /// - output: `[batch, embedding]`
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward); also if an utterance is longer than the batch.
+    pub fn forward_padded(&self, features: Tensor<3>, frames: &[usize]) -> Option<Tensor<2>> {
+        let [_, _, longest] = features.dims();
+        let padding = Padding::new(frames.to_vec(), longest, &features.device());
+        match self {
+            Self::Resnet(model) => model.forward_padded(features, padding),
+            Self::Tdnn(model) => Some(model.forward_padded(features, &padding)),
+            Self::EcapaTdnn(_)
+            | Self::CamPlusPlus(_)
+            | Self::WespeakerEcapaTdnn(_)
+            | Self::SpeechBrainEcapaTdnn(_) => None,
         }
     }
 

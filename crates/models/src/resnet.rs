@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch_norm::BatchNorm;
 use crate::conv2d::conv2d;
 use crate::error::{Result, require, require_size};
+use crate::padding::{Padding, clear};
 use crate::pooling::{Pooling, PoolingConfig};
 
 /// Channels that leave a bottleneck block, in its inner channels.
@@ -144,10 +145,11 @@ impl BasicBlock {
         }
     }
 
-    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    /// `padding` is that of the output.
+    fn forward(&self, input: Tensor<4>, padding: Option<&Padding>) -> Tensor<4> {
         let hidden = self.bn1.forward_relu(conv2d(&self.conv1, input.clone()));
-        let hidden = conv2d(&self.conv2, hidden);
-        self.bn2.forward_add_relu(hidden, shortcut(self.downsample.as_ref(), input))
+        let hidden = conv2d(&self.conv2, clear(padding, hidden));
+        clear(padding, self.bn2.forward_add_relu(hidden, shortcut(self.downsample.as_ref(), input)))
     }
 }
 
@@ -177,11 +179,12 @@ impl Bottleneck {
         }
     }
 
-    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    /// `before` is the padding of the input, `after` that of the output.
+    fn forward(&self, input: Tensor<4>, before: Option<&Padding>, after: Option<&Padding>) -> Tensor<4> {
         let hidden = self.bn1.forward_relu(conv2d(&self.conv1, input.clone()));
-        let hidden = self.bn2.forward_relu(conv2d(&self.conv2, hidden));
+        let hidden = self.bn2.forward_relu(conv2d(&self.conv2, clear(before, hidden)));
         let hidden = conv2d(&self.conv3, hidden);
-        self.bn3.forward_add_relu(hidden, shortcut(self.downsample.as_ref(), input))
+        clear(after, self.bn3.forward_add_relu(hidden, shortcut(self.downsample.as_ref(), input)))
     }
 }
 
@@ -196,11 +199,18 @@ pub(crate) enum Block {
 }
 
 impl Block {
-    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        match self {
-            Self::Basic(block) => block.forward(input),
-            Self::Bottleneck(block) => block.forward(input),
-        }
+    /// The output, and its padding.
+    fn forward(&self, input: Tensor<4>, padding: Option<Padding>) -> (Tensor<4>, Option<Padding>) {
+        let stride = match self {
+            Self::Basic(block) => block.conv1.stride[1],
+            Self::Bottleneck(block) => block.conv2.stride[1],
+        };
+        let after = padding.as_ref().map(|padding| padding.strided(stride));
+        let output = match self {
+            Self::Basic(block) => block.forward(input, after.as_ref()),
+            Self::Bottleneck(block) => block.forward(input, padding.as_ref(), after.as_ref()),
+        };
+        (output, after)
     }
 }
 
@@ -242,12 +252,13 @@ impl FrontBlocks {
         }
     }
 
-    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let stem = self.bn1.forward_relu(conv2d(&self.conv1, input));
+    /// The feature map, and its padding.
+    fn forward(&self, input: Tensor<4>, padding: Option<Padding>) -> (Tensor<4>, Option<Padding>) {
+        let stem = clear(padding.as_ref(), self.bn1.forward_relu(conv2d(&self.conv1, input)));
         [&self.layer1, &self.layer2, &self.layer3, &self.layer4]
             .into_iter()
             .flatten()
-            .fold(stem, |hidden, block| block.forward(hidden))
+            .fold((stem, padding), |(hidden, padding), block| block.forward(hidden, padding))
     }
 }
 
@@ -268,7 +279,17 @@ impl ResNet {
     /// - features: `[batch, mel, frames]`
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
-        let maps = self.front.forward(features.unsqueeze_dim(1));
-        self.dropout.forward(self.bottleneck.forward(self.pool.forward(maps)))
+        let (map, _) = self.front.forward(features.unsqueeze_dim(1), None);
+        self.dropout.forward(self.bottleneck.forward(self.pool.forward(map)))
+    }
+
+    /// As `forward`, in evaluation, of utterances of different lengths; none where the pooling cannot leave padding out.
+    pub(crate) fn forward_padded(&self, features: Tensor<3>, padding: Padding) -> Option<Tensor<2>> {
+        if !self.pool.leaves_padding_out() {
+            return None;
+        }
+        let (map, padding) = self.front.forward(features.unsqueeze_dim(1), Some(padding));
+        let pooled = self.pool.forward_padded(map, &padding?)?;
+        Some(self.bottleneck.forward(pooled))
     }
 }

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
 use crate::error::{Result, require_size};
+use crate::padding::Padding;
 use crate::pooling::temporal_statistics;
+use crate::pooling::tstp::with_std;
 
 /// Options of a [`Tdnn`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -96,9 +98,19 @@ impl Tdnn {
     /// - features: `[batch, mel, frames]`
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
-        let frames = [&self.frame_1, &self.frame_2, &self.frame_3, &self.frame_4, &self.frame_5]
+        self.seg_1.forward(temporal_statistics(self.frame_level(features)))
+    }
+
+    /// As `forward`, in evaluation, of utterances of different lengths: the layers have no padding of their own, so no frame of
+    /// speech sees what lies behind the end.
+    pub(crate) fn forward_padded(&self, features: Tensor<3>, padding: &Padding) -> Tensor<2> {
+        let padding = padding.shortened(Self::MIN_FRAMES - 1);
+        self.seg_1.forward(with_std(padding.mean_and_variance(self.frame_level(features), 1)))
+    }
+
+    fn frame_level(&self, features: Tensor<3>) -> Tensor<3> {
+        [&self.frame_1, &self.frame_2, &self.frame_3, &self.frame_4, &self.frame_5]
             .into_iter()
-            .fold(features, |hidden, layer| layer.forward(hidden));
-        self.seg_1.forward(temporal_statistics(frames))
+            .fold(features, |hidden, layer| layer.forward(hidden))
     }
 }

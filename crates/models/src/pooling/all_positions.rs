@@ -11,6 +11,9 @@ use super::{VARIANCE_FLOOR, concatenate, mean_and_variance};
 /// - output: `[batch, 2 * channels]`
 pub fn statistics_over_all_positions(input: Tensor<4>) -> Tensor<2> {
     let [batch, channels, frequencies, frames] = input.dims();
-    let (mean, variance) = mean_and_variance(input.reshape([batch, channels, frequencies * frames]));
+    with_std(mean_and_variance(input.reshape([batch, channels, frequencies * frames])))
+}
+
+pub(super) fn with_std((mean, variance): (Tensor<3>, Tensor<3>)) -> Tensor<2> {
     concatenate(mean, variance.clamp_min(VARIANCE_FLOOR).sqrt())
 }

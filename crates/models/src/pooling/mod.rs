@@ -6,7 +6,7 @@
 mod all_positions;
 mod attentive;
 mod baseline_attentive;
-mod tstp;
+pub(crate) mod tstp;
 
 pub use all_positions::statistics_over_all_positions;
 pub use attentive::AttentiveStatistics;
@@ -16,6 +16,8 @@ pub use tstp::{temporal_statistics, unsmoothed_temporal_statistics};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+
+use crate::padding::Padding;
 
 /// Below any variance that a feature map has in practice: it only keeps the gradient of the square root finite.
 const VARIANCE_FLOOR: f64 = 1e-14;
@@ -75,6 +77,27 @@ impl Pooling {
             Self::StatsAll(_) => statistics_over_all_positions(input),
             Self::Tstp(_) => temporal_statistics(input.reshape(per_frequency)),
             Self::Attentive(attentive) => attentive.forward(input.reshape(per_frequency)),
+        }
+    }
+
+    /// Whether [`forward_padded`](Self::forward_padded) gives something.
+    pub(crate) fn leaves_padding_out(&self) -> bool {
+        !matches!(self, Self::Attentive(_))
+    }
+
+    /// As [`forward`](Self::forward), over the speech alone.
+    pub(crate) fn forward_padded(&self, input: Tensor<4>, padding: &Padding) -> Option<Tensor<2>> {
+        let [batch, channels, frequencies, frames] = input.dims();
+        match self {
+            Self::StatsAll(_) => {
+                let rows = input.reshape([batch, channels, frequencies * frames]);
+                Some(all_positions::with_std(padding.mean_and_variance(rows, frequencies)))
+            }
+            Self::Tstp(_) => {
+                let rows = input.reshape([batch, channels * frequencies, frames]);
+                Some(tstp::with_std(padding.mean_and_variance(rows, 1)))
+            }
+            Self::Attentive(_) => None,
         }
     }
 }

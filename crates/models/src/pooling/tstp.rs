@@ -13,7 +13,10 @@ const EPSILON: f64 = 1e-7;
 /// - input: `[batch, rows, frames]`
 /// - output: `[batch, 2 * rows]`
 pub fn temporal_statistics(input: Tensor<3>) -> Tensor<2> {
-    let (mean, variance) = mean_and_variance(input);
+    with_std(mean_and_variance(input))
+}
+
+pub(crate) fn with_std((mean, variance): (Tensor<3>, Tensor<3>)) -> Tensor<2> {
     concatenate(mean, (variance + EPSILON).sqrt())
 }
 

@@ -9,6 +9,7 @@ mod freezing;
 mod goldens;
 mod gradients;
 mod heads;
+mod padding;
 mod pooling;
 mod toolkits;
 mod training;
