@@ -116,12 +116,10 @@ fn the_baselines_head_needs_names_and_comes_back_with_them() {
 fn what_does_not_fit_is_a_table() {
     let folder = workplace();
     // The file of another network of the same toolkit, in which one tensor is missing.
-    let bytes = std::fs::read(CAM_PLUS_PLUS).unwrap();
-    let renamed = String::from_utf8_lossy(&bytes[..200_000])
-        .find("model.xvector.transit2.linear.weight")
-        .expect("the header has the name");
-    let mut bytes = bytes;
-    bytes[renamed + 6..renamed + 13].copy_from_slice(b"xvectoR");
+    let mut bytes = std::fs::read(CAM_PLUS_PLUS).unwrap();
+    let name = b"xvector.transit2.linear.weight";
+    let place = bytes.windows(name.len()).position(|window| window == name).expect("the header has it");
+    bytes[place..place + 7].copy_from_slice(b"xvectoR");
     std::fs::write(folder.path().join("bent.safetensors"), bytes).unwrap();
     model(
         &folder,
