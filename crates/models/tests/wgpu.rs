@@ -5,6 +5,7 @@
 #[allow(dead_code)]
 #[path = "models/goldens.rs"]
 mod goldens;
+#[allow(dead_code)]
 #[path = "models/gradients.rs"]
 mod gradients;
 
