@@ -3,6 +3,7 @@
 mod augment;
 mod bench_loader;
 mod check;
+mod ffsvc_tables;
 mod reshape;
 mod speakers;
 mod synth;
@@ -50,6 +51,7 @@ enum Command {
     Synth(synth::Synth),
     Augment(augment::Augment),
     BenchLoader(bench_loader::BenchLoader),
+    FfsvcTables(ffsvc_tables::FfsvcTables),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
             Command::Synth(args) => args.run(json),
             Command::Augment(args) => args.run(json),
             Command::BenchLoader(args) => args.run(json),
+            Command::FfsvcTables(args) => args.run(json),
         }
     })
 }

@@ -4,6 +4,7 @@ pub mod archive;
 mod data_dir;
 pub mod embeddings;
 mod error;
+mod ffsvc_names;
 mod names;
 mod problem;
 mod table;
@@ -18,8 +19,9 @@ pub use data_dir::{
 };
 pub use embeddings::Embeddings;
 pub use error::{Cause, Error, Result};
+pub use ffsvc_names::{FfsvcMeta, FfsvcName};
 pub use names::read_name_list;
 pub use problem::{Problem, ProblemKind};
 pub use table::{Table, write_table};
-pub use trials::{Resolved, TrialColumns, Trials};
+pub use trials::{Resolved, Trial, TrialBlock, TrialColumns, TrialLayout, TrialReader, Trials};
 pub use wav::{WavSource, read_wav_list};

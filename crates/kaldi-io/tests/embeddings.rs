@@ -315,3 +315,38 @@ proptest! {
         prop_assert!(peak < 1 << 21);
     }
 }
+
+#[test]
+fn mapped_stores_are_the_read_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("e.safetensors");
+    let mut store = Embeddings::new(0);
+    // Keys of any length: where the floats begin is rounded up.
+    for n in 0..50 {
+        store.push("x".repeat(n + 1), &[n as f32, 0.5, -1e-30]).unwrap();
+    }
+    store.write(&path).unwrap();
+    let mut mapped = Embeddings::map(&path).unwrap();
+    assert!(mapped.is_mapped() && !Embeddings::read(&path).unwrap().is_mapped());
+    assert!(mapped == store && mapped.get("xxx") == Some(&[2.0, 0.5, -1e-30]));
+    // The file that was mapped is there until nobody looks at it any more.
+    let other = Embeddings::from_parts(vec!["y".into()], 1, vec![1.0]).unwrap();
+    other.write(&path).unwrap();
+    assert!(mapped == store.clone());
+    store.push("y", &[1.0, 2.0, 3.0]).unwrap();
+    mapped.push("y", &[1.0, 2.0, 3.0]).unwrap();
+    assert!(mapped == store && !mapped.is_mapped());
+
+    let doubles = r#"{"embeddings":{"dtype":"F64","shape":[1,2],"data_offsets":[0,16]},"__metadata__":{"keys":"[\"a\"]"}}"#;
+    let numbers: Vec<u8> = [0.5_f64, 2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    std::fs::write(&path, safetensors(doubles, &numbers)).unwrap();
+    let read = Embeddings::map(&path).unwrap();
+    assert!(!read.is_mapped() && read.get("a") == Some(&[0.5, 2.0]));
+
+    let infinite = r#"{"embeddings":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"__metadata__":{"keys":"[\"a\"]"}}"#;
+    std::fs::write(&path, safetensors(infinite, &[0, 0, 128, 127, 0, 0, 0, 0])).unwrap();
+    assert!(Embeddings::map(&path).unwrap_err().to_string().contains("utterance `a` has inf"));
+    std::fs::write(&path, "").unwrap();
+    assert!(Embeddings::map(&path).is_err());
+    assert!(Embeddings::map(folder.path().join("nowhere.safetensors")).is_err());
+}

@@ -108,6 +108,8 @@ fn refusals_name_the_line() {
         ("1 a b\ntarget a b\n", TrialColumns::LabelFirst, Some(2)),
         ("a b 1\n", TrialColumns::NoLabel, Some(1)),
         ("a b\n", TrialColumns::LabelLast, Some(1)),
+        ("a b\na\n", TrialColumns::Auto, Some(2)),
+        ("a\n", TrialColumns::NoLabel, Some(1)),
         ("", TrialColumns::Auto, None),
     ] {
         assert_eq!(parse(text, columns).unwrap_err().line(), line, "{text:?}");

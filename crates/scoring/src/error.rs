@@ -48,6 +48,17 @@ pub enum Error {
         expected: &'static str,
     },
 
+    /// Another option out of range.
+    #[error("{name} is {value}, expected {expected}")]
+    Option {
+        /// The option.
+        name: &'static str,
+        /// What was given.
+        value: f64,
+        /// What is possible.
+        expected: &'static str,
+    },
+
     /// Two sets of embeddings, or a set and a vector, that do not belong together.
     #[error("{what} have {found} dimensions, expected {expected}: they come from different models")]
     Dimension {
@@ -63,6 +74,40 @@ pub enum Error {
     #[error("the store whose mean is to be subtracted holds no embedding")]
     EmptyMean,
 
+    /// A cohort that is too small for what is asked of it.
+    #[error(
+        "the cohort has {size} members and the highest {top} scores are to count, expected at least two of each, and no more \
+         scores than members: use a larger cohort, or a smaller number (--top)"
+    )]
+    Cohort {
+        /// Members of the cohort.
+        size: usize,
+        /// How many scores should count.
+        top: usize,
+    },
+
+    /// Utterances of a cohort whose speaker is not known.
+    #[error("{} of {of} cohort utterances have no speaker in {utt2spk}: {utterances}", utterances.total())]
+    CohortSpeakers {
+        /// The table of speakers.
+        utt2spk: String,
+        /// Utterances in the cohort.
+        of: usize,
+        /// Those without speaker.
+        utterances: NameList,
+    },
+
+    /// An utterance whose scores with a cohort are all the same, so no other score can be measured by their spread.
+    #[error(
+        "the scores of {utterance} with the cohort are all {score}: its embedding is zero, or the cohort's are copies of one"
+    )]
+    NoSpread {
+        /// The utterance.
+        utterance: String,
+        /// The score.
+        score: f64,
+    },
+
     /// Trials whose utterances have no embedding.
     #[error(
         "{trials} of {of} trials cannot be scored: no embedding for {utterances}; \
@@ -74,6 +119,145 @@ pub enum Error {
         /// Number of trials in the list.
         of: usize,
         /// The utterances without embedding.
+        utterances: NameList,
+    },
+
+    /// Embeddings whose domain, or its mean, is not known.
+    #[error(
+        "{} utterances have no domain in {utt2domain}, or one (in brackets) of which there is no embedding to make a \
+         mean of: {utterances}; add them, or subtract one mean for all", utterances.total()
+    )]
+    NoDomain {
+        /// The table of domains.
+        utt2domain: String,
+        /// The utterances concerned.
+        utterances: NameList,
+    },
+
+    /// Enrolled speakers of whom an utterance has no embedding.
+    #[error(
+        "{models} of {of} models of {list} are incomplete: no embedding for {utterances}; \
+         extract them, or skip these models (--skip-missing)"
+    )]
+    IncompleteModels {
+        /// The enrolment list.
+        list: String,
+        /// Number of models concerned.
+        models: usize,
+        /// Number of models in the list.
+        of: usize,
+        /// The utterances without embedding.
+        utterances: NameList,
+    },
+
+    /// Trials whose enrolment side is no model of the enrolment list.
+    #[error(
+        "{} names on the enrolment side of the trials are no models of {list}: {models}", models.total()
+    )]
+    UnknownModels {
+        /// The enrolment list.
+        list: String,
+        /// The names.
+        models: NameList,
+    },
+
+    /// Nothing can be learnt from a training set.
+    #[error(
+        "found embeddings of {utterances} utterances of {speakers} speakers of {utt2spk}, expected at least two \
+         speakers and a speaker with two utterances"
+    )]
+    TrainingSet {
+        /// Utterances with embedding and speaker.
+        utterances: usize,
+        /// Their speakers.
+        speakers: usize,
+        /// The table of speakers.
+        utt2spk: String,
+    },
+
+    /// A covariance that cannot be inverted.
+    #[error(
+        "{what} cannot be inverted: the training set has too few utterances for its dimensions; \
+         use more, or reduce the dimensions (LDA)"
+    )]
+    Singular {
+        /// Which.
+        what: &'static str,
+    },
+
+    /// CORAL needs the covariance of the new domain to have full rank.
+    #[error(
+        "the covariance of {utterances} embeddings in {dim} dimensions is singular, which CORAL cannot use: \
+         use more embeddings, or coral-plus or kaldi"
+    )]
+    TooFewToAdapt {
+        /// Number of embeddings.
+        utterances: usize,
+        /// Their dimension.
+        dim: usize,
+    },
+
+    /// PLDA was asked of a back end that compares by the cosine.
+    #[error("the back end has no PLDA: it compares by the cosine")]
+    NoPlda,
+
+    /// Scores or quality measures from which no calibration can be learnt.
+    #[error("{0}")]
+    Uncalibratable(String),
+
+    /// A quality measure without a value for an utterance or model.
+    #[error("{} names of the trials have no value in {table}: {names}", names.total())]
+    NoQuality {
+        /// The table.
+        table: String,
+        /// The names.
+        names: NameList,
+    },
+
+    /// Utterances or models of the trials without a speaker.
+    #[error("{} names of the trials have no speaker in {utt2spk}: {names}", names.total())]
+    NoSpeaker {
+        /// The table of speakers.
+        utt2spk: String,
+        /// The names.
+        names: NameList,
+    },
+
+    /// A calibration given other scores or quality measures than it was trained on.
+    #[error("found {found} {what}, expected {expected} as the calibration was trained on")]
+    CalibrationInput {
+        /// Score files or quality measures.
+        what: &'static str,
+        /// What was given.
+        found: String,
+        /// What the calibration takes.
+        expected: String,
+    },
+
+    /// Trials whose utterances a table says nothing about.
+    #[error(
+        "{trials} of {of} trials belong nowhere: no value in {table} for {utterances}; \
+         complete the table, or leave these trials out (--skip-missing)"
+    )]
+    MissingValues {
+        /// The table.
+        table: String,
+        /// Number of trials concerned.
+        trials: usize,
+        /// Number of trials in the list.
+        of: usize,
+        /// The utterances without a value.
+        utterances: NameList,
+    },
+
+    /// Utterances whose speaker is not known.
+    #[error(
+        "no speaker in {table} for {utterances}: the intervals are over speakers, expected one for each utterance"
+    )]
+    MissingSpeakers {
+        /// The table.
+        table: String,
+        /// The utterances without a speaker.
         utterances: NameList,
     },
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ffsvc_atomic_file::AtomicFile;
 use ffsvc_kaldi_io::{Error as FileError, Trials};
@@ -65,6 +65,58 @@ pub fn write_ffsvc(path: impl AsRef<Path>, scores: &TrialScores) -> Result<()> {
 fn write_lines(path: &Path, lines: impl FnOnce(&mut AtomicFile) -> std::io::Result<()>) -> Result<()> {
     let mut file = AtomicFile::create(path).map_err(|error| FileError::io(path, "create", error))?;
     lines(&mut file).and_then(|()| file.commit()).map_err(|error| FileError::io(path, "write", error).into())
+}
+
+/// A score file that grows block by block and appears when it is complete.
+#[derive(Debug)]
+pub struct ScoreWriter {
+    path: PathBuf,
+    file: AtomicFile,
+    has_names: bool,
+}
+
+impl ScoreWriter {
+    /// A file of lines `enrolment test score`, for the scored trials.
+    ///
+    /// # Errors
+    /// The file cannot be created.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        Self::with_names(path.as_ref(), true)
+    }
+
+    /// A file of scores alone, one for each trial: the FFSVC submission's `scores.txt`.
+    ///
+    /// # Errors
+    /// The file cannot be created.
+    pub fn create_ffsvc(path: impl AsRef<Path>) -> Result<Self> {
+        Self::with_names(path.as_ref(), false)
+    }
+
+    fn with_names(path: &Path, has_names: bool) -> Result<Self> {
+        let file = AtomicFile::create(path).map_err(|error| FileError::io(path, "create", error))?;
+        Ok(Self { path: path.to_path_buf(), file, has_names })
+    }
+
+    /// Where the file will be.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn has_names(&self) -> bool {
+        self.has_names
+    }
+
+    pub(crate) fn write(&mut self, lines: &[u8]) -> Result<()> {
+        self.file.write_all(lines).map_err(|error| FileError::io(&self.path, "write", error).into())
+    }
+
+    /// Puts the file into its place.
+    ///
+    /// # Errors
+    /// The disk is full, or the file cannot be replaced.
+    pub fn commit(self) -> Result<()> {
+        self.file.commit().map_err(|error| FileError::io(&self.path, "write", error).into())
+    }
 }
 
 /// Reads the scores of `trials` from a score file of either kind.

@@ -50,7 +50,7 @@ impl TrialScores {
     }
 
     /// Place in the list and score of every scored trial.
-    pub fn iter(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = (usize, f64)> + Clone {
         self.values.iter().copied().enumerate().filter(|(_, value)| !value.is_nan())
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ffsvc_scoring::metrics::{CompatCurve, DcfParameters, Definition, evaluate};
+use ffsvc_scoring::metrics::{CompatCurve, DcfParameters, Definition, Measures, evaluate};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
@@ -63,7 +63,7 @@ fn eer_and_min_dcf_are_the_baselines() {
         for (key, p_target) in [("p0.01", 0.01), ("p0.05", 0.05), ("p0.001", 0.001), ("p0.5", 0.5)] {
             let expected = &info[case][key];
             let cost = DcfParameters::new(p_target, 1.0, 1.0).unwrap();
-            let found = evaluate(&target, &nontarget, Definition::Compat, &[cost]).unwrap();
+            let found = evaluate(&target, &nontarget, Definition::Compat, &Measures::new(&[cost])).unwrap();
             let what = |name: &str| format!("{case} {key} {name}");
             assert_same(found.eer, number(&expected["eer"]), 1e-12, &what("eer"));
             assert_same(found.eer_threshold, number(&expected["thr"]), 1e-12, &what("thr"));

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use ffsvc_kaldi_io::{Embeddings, TrialColumns, Trials};
-use ffsvc_scoring::metrics::{Definition, evaluate};
-use ffsvc_scoring::{Error, Side, cosine, mean_embedding, score_trials};
+use ffsvc_kaldi_io::{Embeddings, TrialColumns, TrialReader, Trials};
+use ffsvc_scoring::metrics::{Definition, Measures, evaluate};
+use ffsvc_scoring::report::SourceFile;
+use ffsvc_scoring::{Error, Scorer, Side, cosine, mean_embedding, score_trials};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
@@ -58,7 +59,8 @@ fn twenty_thousand_trials_score_as_the_baseline_scores_them() {
 
         let (target, nontarget) = scores.split(trials.labels.as_deref().unwrap()).unwrap();
         assert_eq!((target.len(), nontarget.len()), (5304, 14696));
-        let metrics = evaluate(&target, &nontarget, Definition::Compat, &[Default::default()]).unwrap();
+        let metrics =
+            evaluate(&target, &nontarget, Definition::Compat, &Measures::new(&[Default::default()])).unwrap();
         assert!((metrics.eer - 0.1372515663859447).abs() < 1e-12, "{}", metrics.eer);
         assert!((metrics.min_dcf[0].cost - 0.8116730340224528).abs() < 1e-12);
         assert!((metrics.eer_threshold - 0.16501498222351074).abs() < 2e-7);
@@ -91,7 +93,14 @@ fn real_trial_lists() {
         assert_eq!(found.matched_by_suffix, if strip { trials.names.len() } else { 0 });
         let (target, nontarget) = found.scores.split(trials.labels.as_deref().unwrap()).unwrap();
         assert_eq!((target.len(), nontarget.len()), counts);
-        let metrics = evaluate(&target, &nontarget, Definition::Tied, &[Default::default()]).unwrap();
+        let reader = TrialReader::open(lists.join(list), TrialColumns::Auto).unwrap();
+        let streamed = Scorer::new(side, side, None).unwrap().score_stream(reader, false, &mut []).unwrap();
+        assert!(streamed.target.iter().map(|&score| f64::from(score)).eq(target.iter().copied()));
+        assert!(streamed.nontarget.iter().map(|&score| f64::from(score)).eq(nontarget.iter().copied()));
+        assert_eq!(streamed.counts.matched_by_suffix, found.matched_by_suffix);
+        assert_eq!(streamed.trials, SourceFile::identify(lists.join(list)).unwrap());
+        let metrics =
+            evaluate(&target, &nontarget, Definition::Tied, &Measures::new(&[Default::default()])).unwrap();
         // Random embeddings know nothing about speakers.
         assert!((metrics.eer - 0.5).abs() < 0.02, "{list}: {}", metrics.eer);
         assert!(metrics.min_dcf[0].cost > 0.98);

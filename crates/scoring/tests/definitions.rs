@@ -1,6 +1,7 @@
 //! Error rates against their definitions, written out the slow way.
 
-use ffsvc_scoring::metrics::{DcfParameters, DetCurve, OperatingPoint};
+use ffsvc_scoring::Pav;
+use ffsvc_scoring::metrics::{DcfParameters, Definition, DetCurve, Measures, OperatingPoint, evaluate};
 use proptest::prelude::*;
 
 /// Rates at every possible threshold, counted anew for each: O(N^2).
@@ -42,6 +43,14 @@ fn rocch_eer(points: &[(f64, f64, f64)]) -> f64 {
         }
     }
     least
+}
+
+/// Cllr of mapped scores, written out.
+fn cllr(target: &[f64], nontarget: &[f64], map: &dyn Fn(f64) -> f64) -> f64 {
+    let mean = |scores: &[f64], sign: f64| {
+        scores.iter().map(|&s| (1.0 + (sign * map(s)).exp()).log2()).sum::<f64>() / scores.len() as f64
+    };
+    (mean(target, -1.0) + mean(nontarget, 1.0)) / 2.0
 }
 
 /// Few distinct values, so that ties are the rule; both zeros among them.
@@ -120,6 +129,69 @@ proptest! {
         prop_assert!(found.cost <= 1.0 + 1e-12);
         let at = curve.rates_at(found.threshold);
         prop_assert_eq!((at.p_miss, at.p_fa), (found.p_miss, found.p_fa));
+    }
+
+    #[test]
+    fn actual_costs_are_counted_at_the_bayes_threshold((target, nontarget) in both_classes(), costs in costs()) {
+        let metrics =
+            evaluate(&target, &nontarget, Definition::Tied, &Measures::new(&[costs])).unwrap();
+        let (found, least) = (metrics.act_dcf[0], metrics.min_dcf[0]);
+        let odds = costs.c_miss() * costs.p_target() / (costs.c_fa() * (1.0 - costs.p_target()));
+        let missed = target.iter().filter(|s| s.exp() * odds < 1.0).count() as f64 / target.len() as f64;
+        let accepted = nontarget.iter().filter(|s| s.exp() * odds >= 1.0).count() as f64 / nontarget.len() as f64;
+        // A score that is the threshold to the last digits may fall to either side.
+        if !target.iter().chain(&nontarget).any(|s| (s + odds.ln()).abs() < 1e-12) {
+            prop_assert_eq!((found.p_miss, found.p_fa), (missed, accepted));
+        }
+        prop_assert!(found.cost >= least.cost - 1e-12);
+    }
+
+    #[test]
+    fn miss_rates_keep_to_their_false_alarm_rates((target, nontarget) in both_classes(), rate in 0.0f64..=1.0) {
+        let measures = Measures::new(&[]).with_miss_at_fa(&[rate]).unwrap();
+        let found = evaluate(&target, &nontarget, Definition::Tied, &measures).unwrap().miss_at_fa[0];
+        let least = points(&target, &nontarget)
+            .iter()
+            .filter(|(_, _, p_fa)| *p_fa <= rate)
+            .map(|(_, p_miss, _)| *p_miss)
+            .fold(f64::INFINITY, f64::min);
+        prop_assert_eq!(found.p_miss, least);
+        let at = DetCurve::new(&target, &nontarget).unwrap().rates_at(found.threshold);
+        prop_assert_eq!((at.p_miss, at.p_fa), (found.p_miss, found.p_fa));
+    }
+
+    #[test]
+    fn pools_rise_and_no_monotone_map_costs_less((target, nontarget) in both_classes(), steps in prop::collection::vec(-3.0f64..3.0, 100)) {
+        let pav = Pav::fit(&target, &nontarget).unwrap();
+        let ratios: Vec<f64> = pav.pools().iter().map(|pool| pav.log_likelihood_ratio(pool)).collect();
+        prop_assert!(ratios.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", ratios);
+        prop_assert!(pav.pools().windows(2).all(|pair| pair[0].high < pair[1].low));
+        let counts = pav.pools().iter().fold((0, 0), |sum, p| (sum.0 + p.target, sum.1 + p.nontarget));
+        prop_assert_eq!(counts, (target.len() as u64, nontarget.len() as u64));
+        // What the pools cost is what their ratios cost, score by score.
+        let calibrated = |score: f64| {
+            let pool = pav.pools().iter().position(|pool| score <= pool.high).unwrap();
+            ratios[pool]
+        };
+        let cost = |map: &dyn Fn(f64) -> f64| cllr(&target, &nontarget, map);
+        prop_assert!((cost(&calibrated) - pav.min_cllr()).abs() < 1e-12);
+        // Any other map that never falls: a step for each distinct score, from -3 upwards.
+        let mut distinct: Vec<f64> = target.iter().chain(&nontarget).map(|s| s + 0.0).collect();
+        distinct.sort_by(f64::total_cmp);
+        distinct.dedup();
+        let mut values: Vec<f64> = steps[..distinct.len()].to_vec();
+        values.sort_by(f64::total_cmp);
+        let other = |score: f64| values[distinct.iter().position(|&d| d == score).unwrap()];
+        prop_assert!(cost(&other) >= pav.min_cllr() - 1e-12);
+        prop_assert!((0.0..=1.0 + 1e-12).contains(&pav.min_cllr()));
+    }
+
+    #[test]
+    fn cllr_is_the_mean_cost_in_bits((target, nontarget) in both_classes()) {
+        let found = evaluate(&target, &nontarget, Definition::Tied, &Measures::default()).unwrap().cllr.unwrap();
+        prop_assert!((found.actual - cllr(&target, &nontarget, &|s| s)).abs() < 1e-12);
+        prop_assert_eq!(found.minimum, Pav::fit(&target, &nontarget).unwrap().min_cllr());
+        prop_assert!(found.minimum <= found.actual + 1e-12);
     }
 
     #[test]

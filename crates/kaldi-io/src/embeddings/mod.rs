@@ -3,6 +3,7 @@
 mod archive;
 mod dict;
 mod dtype;
+mod mapped;
 mod npy;
 mod npz;
 mod pickle;
@@ -38,6 +39,10 @@ impl Form {
             "npy" => Self::Npy,
             _ => return None,
         })
+    }
+
+    fn of(path: &Path) -> Result<Self> {
+        Self::from_extension(path).map_or_else(|| Self::from_content(path), Ok)
     }
 
     /// Looks at the first bytes of a file whose name does not say what it is.
@@ -87,16 +92,29 @@ impl Embeddings {
     /// finite; an utterance is there twice. The message names the utterance.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let form = match Form::from_extension(path) {
-            Some(form) => form,
-            None => Form::from_content(path)?,
-        };
-        match form {
+        match Form::of(path)? {
             Form::Ark => archive::read_ark(path),
             Form::Scp => archive::read_scp(path),
             Form::Npz => npz::read(path),
             Form::Safetensors => safetensors::read(path),
             Form::Npy => dict::read(path),
+        }
+    }
+
+    /// As [`read`](Self::read), but where the form allows it the vectors stay in the file: `.safetensors` with one tensor
+    /// `embeddings` of float32, as [`write`](Self::write) makes it. The operating system brings them into memory as they are looked
+    /// at. Any other store is read.
+    ///
+    /// Nobody may change the file in place as long as the store lives: what then happens is undefined, and if the file becomes
+    /// shorter, the process is ended. Replacing it by another file, as every writer of this crate does, changes nothing.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn map(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        match Form::of(path)? {
+            Form::Safetensors => safetensors::map(path),
+            _ => Self::read(path),
         }
     }
 

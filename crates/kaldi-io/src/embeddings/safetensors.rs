@@ -5,6 +5,7 @@ use ::safetensors::tensor::{Dtype as TensorType, Metadata, TensorView};
 use ::safetensors::{SafeTensors, serialize};
 
 use super::dtype::{Dtype, Kind};
+use super::mapped::MappedFile;
 use super::{npy, read_file};
 use crate::{Embeddings, Error, Result};
 
@@ -13,10 +14,18 @@ const KEYS: &str = "keys";
 
 pub(super) fn read(path: &Path) -> Result<Embeddings> {
     let bytes = read_file(path)?;
-    parse(&bytes).map_err(|message| Error::invalid(path, message))
+    parse(&bytes, None).map_err(|message| Error::invalid(path, message))
 }
 
-fn parse(bytes: &[u8]) -> std::result::Result<Embeddings, String> {
+/// As [`read`], but floats in one tensor stay in the file.
+pub(super) fn map(path: &Path) -> Result<Embeddings> {
+    match MappedFile::open(path)? {
+        Some(file) => parse(file.bytes(), Some(&file)).map_err(|message| Error::invalid(path, message)),
+        None => read(path),
+    }
+}
+
+fn parse(bytes: &[u8], file: Option<&MappedFile>) -> std::result::Result<Embeddings, String> {
     let damaged = |e| format!("not a readable safetensors file: {e}");
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
@@ -27,6 +36,10 @@ fn parse(bytes: &[u8]) -> std::result::Result<Embeddings, String> {
         && let &[rows, dim] = tensor.shape()
     {
         let keys = keys(&metadata, rows)?;
+        let in_place = file.filter(|_| tensor.dtype() == TensorType::F32);
+        if let Some(rows) = in_place.and_then(|file| file.rows(tensor.data())) {
+            return Embeddings::mapped(keys, dim, rows);
+        }
         return Embeddings::checked(keys, dim, floats(&tensor, name)?);
     }
     let mut store = Embeddings::new(0);

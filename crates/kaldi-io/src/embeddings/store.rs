@@ -3,6 +3,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::mapped::MappedRows;
 use crate::{Error, Result};
 
 /// What errors of a store in memory name in place of a file.
@@ -15,9 +16,39 @@ const IN_MEMORY: &str = "embeddings";
 pub struct Embeddings {
     keys: Vec<String>,
     dim: usize,
-    data: Vec<f32>,
+    data: Rows,
     index: HashTable<usize>,
     hasher: DefaultHashBuilder,
+}
+
+/// Where the numbers are.
+#[derive(Clone)]
+enum Rows {
+    InMemory(Vec<f32>),
+    Mapped(MappedRows),
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self::InMemory(Vec::new())
+    }
+}
+
+impl Rows {
+    fn as_slice(&self) -> &[f32] {
+        match self {
+            Self::InMemory(data) => data,
+            Self::Mapped(rows) => rows.as_slice(),
+        }
+    }
+
+    /// Mapped rows are read into memory to be added to.
+    fn push(&mut self, vector: &[f32]) {
+        match self {
+            Self::InMemory(data) => data.extend_from_slice(vector),
+            Self::Mapped(rows) => *self = Self::InMemory([rows.as_slice(), vector].concat()),
+        }
+    }
 }
 
 impl Embeddings {
@@ -39,6 +70,20 @@ impl Embeddings {
         dim: usize,
         data: Vec<f32>,
     ) -> std::result::Result<Self, String> {
+        Self::checked_rows(keys, dim, Rows::InMemory(data))
+    }
+
+    /// A store whose vectors stay in their file.
+    pub(super) fn mapped(
+        keys: Vec<String>,
+        dim: usize,
+        rows: MappedRows,
+    ) -> std::result::Result<Self, String> {
+        Self::checked_rows(keys, dim, Rows::Mapped(rows))
+    }
+
+    fn checked_rows(keys: Vec<String>, dim: usize, rows: Rows) -> std::result::Result<Self, String> {
+        let data = rows.as_slice();
         if keys.len().checked_mul(dim) != Some(data.len()) || (dim == 0 && !keys.is_empty()) {
             return Err(format!("{} numbers are not {} vectors of {dim}", data.len(), keys.len()));
         }
@@ -47,7 +92,7 @@ impl Embeddings {
             check(&key, vector)?;
             store.add_key(key)?;
         }
-        store.data = data;
+        store.data = rows;
         Ok(store)
     }
 
@@ -69,7 +114,7 @@ impl Embeddings {
         }
         self.add_key(key)?;
         self.dim = dim;
-        self.data.extend_from_slice(vector);
+        self.data.push(vector);
         Ok(())
     }
 
@@ -96,7 +141,12 @@ impl Embeddings {
 
     /// All vectors, `[utterances, dim]`, row-major.
     pub fn data(&self) -> &[f32] {
-        &self.data
+        self.data.as_slice()
+    }
+
+    /// Whether the vectors are in their file rather than in memory; see [`map`](Self::map).
+    pub fn is_mapped(&self) -> bool {
+        matches!(self.data, Rows::Mapped(_))
     }
 
     /// The keys and all vectors, without a copy.
@@ -121,12 +171,12 @@ impl Embeddings {
 
     /// The vector of an utterance.
     pub fn get(&self, key: &str) -> Option<&[f32]> {
-        self.data.get(self.index_of(key)? * self.dim..)?.get(..self.dim)
+        self.data().get(self.index_of(key)? * self.dim..)?.get(..self.dim)
     }
 
     /// Utterances and their vectors, in the order of the rows.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[f32])> {
-        self.keys.iter().map(String::as_str).zip(self.data.chunks_exact(self.dim.max(1)))
+        self.keys.iter().map(String::as_str).zip(self.data().chunks_exact(self.dim.max(1)))
     }
 }
 
@@ -139,7 +189,7 @@ impl fmt::Debug for Embeddings {
 /// Two stores are equal when they hold the same vectors for the same utterances in the same order.
 impl PartialEq for Embeddings {
     fn eq(&self, other: &Self) -> bool {
-        self.dim == other.dim && self.keys == other.keys && self.data == other.data
+        self.dim == other.dim && self.keys == other.keys && self.data() == other.data()
     }
 }
 

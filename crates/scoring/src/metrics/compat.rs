@@ -1,6 +1,6 @@
 //! The FFSVC2022 baseline's DET curve, EER and minDCF (`tools/utils.py`), odd cases included.
 
-use super::dcf::{self, DcfParameters, MinDcf};
+use super::dcf::{self, DcfParameters, DetectionCost};
 use super::det::{Eer, OperatingPoint, sorted};
 use crate::Error;
 
@@ -53,8 +53,8 @@ impl CompatCurve {
         eer
     }
 
-    /// `ComputeMinDcf`: the first point of least cost, normalised by `min(C_miss P, C_fa (1 - P))`.
-    pub fn min_dcf(&self, parameters: &DcfParameters) -> MinDcf {
+    /// `ComputeDetectionCost`: the first point of least cost, normalised by `min(C_miss P, C_fa (1 - P))`.
+    pub fn min_dcf(&self, parameters: &DcfParameters) -> DetectionCost {
         dcf::minimum(self.points(), parameters)
     }
 }

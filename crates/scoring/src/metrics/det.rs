@@ -1,10 +1,29 @@
 //! The DET curve: miss and false-alarm rates at every threshold, equal scores together.
 
-use rayon::prelude::*;
+use super::dcf::{self, DcfParameters, DetectionCost};
+use super::{rocch, sort};
+use crate::{Error, Pav};
 
-use super::dcf::{self, DcfParameters, MinDcf};
-use super::rocch;
-use crate::Error;
+/// The trials with one score.
+///
+/// Every measure is a function of the ties by rising score, whatever they were made from: trials that count one each, or
+/// trials with whole-numbered weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tie {
+    /// Their score.
+    pub score: f64,
+    /// Number (or weight) of the target trials among them.
+    pub target: u64,
+    /// Number (or weight) of the non-target trials among them.
+    pub nontarget: u64,
+}
+
+/// Numbers (or weights) of all trials of each class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Totals {
+    pub(crate) target: u64,
+    pub(crate) nontarget: u64,
+}
 
 /// Error rates at one threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,43 +70,29 @@ impl DetCurve {
         (self.target.len(), self.nontarget.len())
     }
 
+    /// The distinct scores ascending, with the trials that have them.
+    pub fn ties(&self) -> Ties<'_> {
+        Ties { target: &self.target, nontarget: &self.nontarget }
+    }
+
     /// The operating points by rising threshold: one for each distinct score (the first accepts every trial),
     /// then "reject all" with threshold `+inf`.
-    pub fn points(&self) -> OperatingPoints<'_> {
-        OperatingPoints { curve: self, misses: 0, rejected: 0, done: false }
+    pub fn points(&self) -> OperatingPoints<Ties<'_>> {
+        OperatingPoints::new(self.ties(), self.totals())
     }
 
     /// Miss and false-alarm rate when trials with `score >= threshold` are accepted.
     pub fn rates_at(&self, threshold: f64) -> OperatingPoint {
-        let misses = self.target.partition_point(|&s| s < threshold);
-        let rejected = self.nontarget.partition_point(|&s| s < threshold);
-        self.point(threshold, misses, rejected)
+        let misses = self.target.partition_point(|&s| s < threshold) as u64;
+        let rejected = self.nontarget.partition_point(|&s| s < threshold) as u64;
+        self.totals().point(threshold, misses, rejected)
     }
 
     /// The rate at which the curve, its points joined by straight lines, has equal miss and false-alarm rates.
     ///
     /// This is what `brentq(lambda x: 1 - x - interp1d(fpr, tpr)(x), 0, 1)` finds on scikit-learn's `roc_curve`.
     pub fn eer(&self) -> Eer {
-        // Counts rather than rates decide on which side a point lies, so that the answer is exact.
-        let (n_target, n_nontarget) = (self.target.len(), self.nontarget.len());
-        let excess = |misses: usize, rejected: usize| {
-            (misses as i128) * (n_nontarget as i128) - ((n_nontarget - rejected) as i128) * (n_target as i128)
-        };
-        let (mut misses, mut rejected) = (0, 0);
-        let mut before = excess(0, 0);
-        while let Some((score, next_misses, next_rejected)) = self.next_tie(misses, rejected) {
-            let after = excess(next_misses, next_rejected);
-            if after > 0 {
-                // The trials of this score carry the curve over the diagonal (or it starts on it: share 0).
-                let share = -(before as f64) / ((after - before) as f64);
-                let gained = (next_misses - misses) as f64;
-                let rate = (misses as f64 + share * gained) / n_target as f64;
-                return Eer { rate, threshold: score };
-            }
-            (misses, rejected, before) = (next_misses, next_rejected, after);
-        }
-        // The last tie rejects all: its excess is n_target * n_nontarget > 0, so the loop has returned.
-        Eer { rate: 1.0, threshold: f64::INFINITY }
+        eer(self.ties(), self.totals())
     }
 
     /// The equal error rate on the convex hull of the ROC (ROCCH-EER), at most 0.5 and at most [`eer`](Self::eer).
@@ -95,72 +100,119 @@ impl DetCurve {
     /// It is the largest cost that an optimally thresholded system can have over all priors (N. Brümmer,
     /// *Measuring, refining and calibrating speaker and language information extracted from speech*, 2010).
     pub fn rocch_eer(&self) -> f64 {
-        rocch::eer(&rocch::hull(self.points()))
+        rocch::eer(&Pav::of_ties(self.ties()))
     }
 
     /// The vertices of the ROC's convex hull, by rising threshold, "accept all" and "reject all" included.
     pub fn rocch(&self) -> Vec<OperatingPoint> {
-        rocch::hull(self.points())
+        rocch::vertices(&Pav::of_ties(self.ties())).collect()
     }
 
     /// The least detection cost over all operating points, normalised by the better of accepting and rejecting all.
-    pub fn min_dcf(&self, parameters: &DcfParameters) -> MinDcf {
+    pub fn min_dcf(&self, parameters: &DcfParameters) -> DetectionCost {
         dcf::minimum(self.points(), parameters)
     }
 
-    /// The lowest score not yet rejected, and the counts once it and its equals are.
-    fn next_tie(&self, misses: usize, rejected: usize) -> Option<(f64, usize, usize)> {
-        let score = match (self.target.get(misses), self.nontarget.get(rejected)) {
+    pub(super) fn totals(&self) -> Totals {
+        Totals { target: self.target.len() as u64, nontarget: self.nontarget.len() as u64 }
+    }
+}
+
+/// Iterator over the distinct scores of a [`DetCurve`].
+#[derive(Debug, Clone)]
+pub struct Ties<'a> {
+    target: &'a [f64],
+    nontarget: &'a [f64],
+}
+
+impl Iterator for Ties<'_> {
+    type Item = Tie;
+
+    fn next(&mut self) -> Option<Tie> {
+        let score = match (self.target.first(), self.nontarget.first()) {
             (Some(&t), Some(&n)) => t.min(n),
-            (Some(&t), None) => t,
-            (None, Some(&n)) => n,
+            (Some(&one), None) | (None, Some(&one)) => one,
             (None, None) => return None,
         };
-        let run = |scores: &[f64]| scores.iter().take_while(|&&s| s == score).count();
-        Some((score, misses + run(&self.target[misses..]), rejected + run(&self.nontarget[rejected..])))
+        let take = |scores: &mut &[f64]| {
+            let equal = scores.iter().take_while(|&&s| s == score).count();
+            *scores = &scores[equal..];
+            equal as u64
+        };
+        Some(Tie { score, target: take(&mut self.target), nontarget: take(&mut self.nontarget) })
     }
+}
 
-    fn point(&self, threshold: f64, misses: usize, rejected: usize) -> OperatingPoint {
+/// See [`DetCurve::eer`].
+pub(super) fn eer(ties: impl Iterator<Item = Tie>, totals: Totals) -> Eer {
+    // Counts rather than rates decide on which side a point lies, so that the answer is exact.
+    let product = |a: u64, b: u64| i128::from(a) * i128::from(b);
+    let excess = |misses: u64, rejected: u64| {
+        product(misses, totals.nontarget) - product(totals.nontarget - rejected, totals.target)
+    };
+    let (mut misses, mut rejected) = (0, 0);
+    let mut before = excess(0, 0);
+    for tie in ties {
+        let after = excess(misses + tie.target, rejected + tie.nontarget);
+        if after > 0 {
+            // The trials of this score carry the curve over the diagonal (or it starts on it: share 0).
+            let share = -(before as f64) / ((after - before) as f64);
+            let rate = (misses as f64 + share * tie.target as f64) / totals.target as f64;
+            return Eer { rate, threshold: tie.score };
+        }
+        (misses, rejected, before) = (misses + tie.target, rejected + tie.nontarget, after);
+    }
+    // The last tie rejects all, where the excess is the product of both totals, so the loop has returned.
+    Eer { rate: 1.0, threshold: f64::INFINITY }
+}
+
+impl Totals {
+    /// The rates at a threshold below which there are so many trials of each class.
+    pub(super) fn point(self, threshold: f64, misses: u64, rejected: u64) -> OperatingPoint {
         OperatingPoint {
             threshold,
-            p_miss: misses as f64 / self.target.len() as f64,
-            p_fa: (self.nontarget.len() - rejected) as f64 / self.nontarget.len() as f64,
+            p_miss: misses as f64 / self.target as f64,
+            p_fa: (self.nontarget - rejected) as f64 / self.nontarget as f64,
         }
     }
 }
 
-/// Iterator over a [`DetCurve`]'s operating points.
+/// Iterator over operating points by rising threshold.
 #[derive(Debug, Clone)]
-pub struct OperatingPoints<'a> {
-    curve: &'a DetCurve,
-    misses: usize,
-    rejected: usize,
+pub struct OperatingPoints<I> {
+    ties: I,
+    totals: Totals,
+    misses: u64,
+    rejected: u64,
     done: bool,
 }
 
-impl Iterator for OperatingPoints<'_> {
+impl<I: Iterator<Item = Tie>> OperatingPoints<I> {
+    pub(super) fn new(ties: I, totals: Totals) -> Self {
+        Self { ties, totals, misses: 0, rejected: 0, done: false }
+    }
+}
+
+impl<I: Iterator<Item = Tie>> Iterator for OperatingPoints<I> {
     type Item = OperatingPoint;
 
     fn next(&mut self) -> Option<OperatingPoint> {
         if self.done {
             return None;
         }
-        match self.curve.next_tie(self.misses, self.rejected) {
-            Some((score, misses, rejected)) => {
-                let point = self.curve.point(score, self.misses, self.rejected);
-                (self.misses, self.rejected) = (misses, rejected);
-                Some(point)
-            }
-            None => {
-                self.done = true;
-                Some(self.curve.point(f64::INFINITY, self.misses, self.rejected))
-            }
+        let tie = self.ties.next();
+        self.done = tie.is_none();
+        let threshold = tie.map_or(f64::INFINITY, |tie| tie.score);
+        let point = self.totals.point(threshold, self.misses, self.rejected);
+        if let Some(tie) = tie {
+            self.misses += tie.target;
+            self.rejected += tie.nontarget;
         }
+        Some(point)
     }
 }
 
-/// The scores ascending, `-0.0` as `0.0`. Equal values are indistinguishable, so an unstable sort will do and
-/// the number of threads does not matter.
+/// The scores ascending, `-0.0` as `0.0`.
 pub(super) fn sorted<T: Copy + Into<f64> + Sync>(
     class: &'static str,
     scores: &[T],
@@ -168,7 +220,5 @@ pub(super) fn sorted<T: Copy + Into<f64> + Sync>(
     if let Some(index) = scores.iter().position(|&s| s.into().is_nan()) {
         return Err(Error::NanScore { trial: format!("{class} trial {}", index + 1) });
     }
-    let mut sorted: Vec<f64> = scores.iter().map(|&s| s.into() + 0.0).collect();
-    sorted.par_sort_unstable_by(f64::total_cmp);
-    Ok(sorted)
+    Ok(sort::ascending(scores))
 }

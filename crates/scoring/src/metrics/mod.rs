@@ -1,4 +1,5 @@
-//! Error rates of a verification system: EER, minDCF and the DET curve they are read from.
+//! Error rates of a verification system: EER, detection costs, Cllr, miss rates at given false-alarm rates, the DET curve
+//! that they are read from, and confidence intervals.
 //!
 //! # Conventions
 //! A trial is accepted when `score >= threshold`. The miss rate `p_miss` is the share of target trials that
@@ -16,15 +17,23 @@
 //! `ComputeMinDcf`): every score is an operating point of its own, tied targets before tied non-targets, and
 //! the EER is the mean of both rates where they differ least. Its thresholds mean `score > threshold`.
 //!
-//! | scores | `Tied` | `Compat` |
-//! | --- | --- | --- |
-//! | separable | EER 0, threshold = lowest target | EER 0, threshold = highest non-target |
-//! | every target below every non-target | EER 1, ROCCH-EER 0.5, minDCF 1 | EER 1, minDCF 1 |
-//! | all scores identical | EER 0.5, minDCF 1 | EER 1, minDCF 1 |
-//! | no target, or no non-target trial | error | EER NaN, minDCF `C_fa (1-P)` over the normaliser |
-//! | no trial | error | error |
+//! | scores | `Tied` | minimum of Cllr | FRR at a FAR below 1 | `Compat` |
+//! | --- | --- | --- | --- | --- |
+//! | separable | EER 0, threshold = lowest target | 0 | 0 | EER 0, threshold = highest non-target |
+//! | every target below every non-target | EER 1, ROCCH-EER 0.5, minDCF 1 | 1 | 1 | EER 1, minDCF 1 |
+//! | all scores identical | EER 0.5, minDCF 1 | 1 | 1, threshold `+inf` | EER 1, minDCF 1 |
+//! | no target, or no non-target trial | error | error | error | EER NaN, minDCF `C_fa (1-P)` over the normaliser |
+//! | no trial | error | error | error | error |
 //!
-//! Everything here sorts once, O(N log N), and then walks the sorted scores without further memory.
+//! # Scores as log-likelihood ratios
+//! EER, minDCF and the minimum of Cllr judge the order of the scores; their thresholds are chosen on the trials that they judge.
+//! [`actual`](Metrics::act_dcf) costs (actDCF) and Cllr take the scores for natural logarithms of likelihood ratios, as a
+//! calibration makes them: actDCF decides at the [Bayes threshold](DcfParameters::bayes_threshold). For
+//! cosines they say only how far these are from being calibrated. An actDCF is not bounded by 1.
+//!
+//! Everything here sorts once, O(N log N), and then walks the sorted scores; the convex hull keeps its pools, the rest
+//! needs no further memory. A [bootstrap](SpeakerBootstrap) sorts once, too, and weights the sorted trials anew for each
+//! replicate.
 //!
 //! ```
 //! use ffsvc_scoring::metrics::{DcfParameters, DetCurve};
@@ -37,18 +46,26 @@
 //! # Ok::<(), ffsvc_scoring::Error>(())
 //! ```
 
+mod bootstrap;
+mod cllr;
 mod compat;
 mod dcf;
 mod det;
+mod miss_at_fa;
 mod rocch;
+mod sort;
 
+pub use bootstrap::{Bootstrap, BootstrapOptions, Interval, SpeakerBootstrap, SpeakerTrial};
+pub use cllr::Cllr;
 pub use compat::{CompatCurve, CompatPoints};
-pub use dcf::{DcfParameters, MinDcf};
-pub use det::{DetCurve, Eer, OperatingPoint, OperatingPoints};
+pub use dcf::{DcfParameters, DetectionCost};
+pub use det::{DetCurve, Eer, OperatingPoint, OperatingPoints, Tie, Ties};
+pub use miss_at_fa::MissAtFa;
 
+use det::Totals;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, Pav};
 
 /// Which definition of the error rates is meant; see the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -61,7 +78,34 @@ pub enum Definition {
     Compat,
 }
 
-/// EER and minDCF of one set of scores.
+/// What is to be measured besides EER and Cllr.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Measures {
+    costs: Vec<DcfParameters>,
+    allowed_p_fa: Vec<f64>,
+}
+
+impl Measures {
+    /// Detection costs at these priors and costs.
+    pub fn new(costs: &[DcfParameters]) -> Self {
+        Self { costs: costs.to_vec(), allowed_p_fa: Vec::new() }
+    }
+
+    /// Also the miss rates at these false-alarm rates.
+    ///
+    /// # Errors
+    /// A rate outside 0 to 1.
+    pub fn with_miss_at_fa(mut self, allowed_p_fa: &[f64]) -> Result<Self, Error> {
+        if let Some(&value) = allowed_p_fa.iter().find(|rate| !(0.0..=1.0).contains(*rate)) {
+            let (name, expected) = ("a false-alarm rate to report the miss rate at", "between 0 and 1");
+            return Err(Error::Option { name, value, expected });
+        }
+        self.allowed_p_fa = allowed_p_fa.to_vec();
+        Ok(self)
+    }
+}
+
+/// The error rates of one set of scores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// The definition that the numbers follow.
@@ -72,14 +116,47 @@ pub struct Metrics {
     /// Score at which the EER is met.
     #[serde(with = "crate::non_finite")]
     pub eer_threshold: f64,
+    /// Confidence interval of the EER, if one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub eer_interval: Option<Interval>,
     /// Equal error rate on the ROC's convex hull, 0 to 0.5; only with [`Definition::Tied`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rocch_eer: Option<f64>,
     /// One minimum for each set of costs asked for, in that order.
-    pub min_dcf: Vec<MinDcf>,
+    pub min_dcf: Vec<DetectionCost>,
+    /// The costs at the Bayes threshold, in the same order; only with [`Definition::Tied`].
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub act_dcf: Vec<DetectionCost>,
+    /// Miss rates at the false-alarm rates asked for; only with [`Definition::Tied`].
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub miss_at_fa: Vec<MissAtFa>,
+    /// Cost of the log-likelihood ratios; only with [`Definition::Tied`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cllr: Option<Cllr>,
+    /// What the intervals were made from, if any were asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bootstrap: Option<Bootstrap>,
 }
 
-/// Computes EER and every minDCF asked for.
+impl Metrics {
+    /// The measures that can have an interval, in the order of [`intervals_mut`](Self::intervals_mut).
+    fn values(&self) -> Vec<f64> {
+        let costs = self.min_dcf.iter().chain(&self.act_dcf).map(|dcf| dcf.cost);
+        let misses = self.miss_at_fa.iter().map(|point| point.p_miss);
+        let cllr = self.cllr.iter().flat_map(|cllr| [cllr.actual, cllr.minimum]);
+        [self.eer].into_iter().chain(costs).chain(misses).chain(cllr).collect()
+    }
+
+    fn intervals_mut(&mut self) -> Vec<&mut Option<Interval>> {
+        let costs = self.min_dcf.iter_mut().chain(&mut self.act_dcf).map(|dcf| &mut dcf.interval);
+        let misses = self.miss_at_fa.iter_mut().map(|point| &mut point.interval);
+        let cllr =
+            self.cllr.iter_mut().flat_map(|cllr| [&mut cllr.actual_interval, &mut cllr.minimum_interval]);
+        [&mut self.eer_interval].into_iter().chain(costs).chain(misses).chain(cllr).collect()
+    }
+}
+
+/// Computes EER, Cllr and whatever else is asked for. By the baseline's definition there are EER and minDCF only.
 ///
 /// # Errors
 /// A NaN score; no trial at all; with [`Definition::Tied`] also a missing class.
@@ -87,19 +164,12 @@ pub fn evaluate<T: Copy + Into<f64> + Sync>(
     target: &[T],
     nontarget: &[T],
     definition: Definition,
-    costs: &[DcfParameters],
+    measures: &Measures,
 ) -> Result<Metrics, Error> {
     match definition {
         Definition::Tied => {
             let curve = DetCurve::new(target, nontarget)?;
-            let eer = curve.eer();
-            Ok(Metrics {
-                definition,
-                eer: eer.rate,
-                eer_threshold: eer.threshold,
-                rocch_eer: Some(curve.rocch_eer()),
-                min_dcf: costs.iter().map(|c| curve.min_dcf(c)).collect(),
-            })
+            Ok(measure(curve.ties(), curve.totals(), measures))
         }
         Definition::Compat => {
             let curve = CompatCurve::new(target, nontarget)?;
@@ -108,9 +178,40 @@ pub fn evaluate<T: Copy + Into<f64> + Sync>(
                 definition,
                 eer: eer.rate,
                 eer_threshold: eer.threshold,
+                eer_interval: None,
                 rocch_eer: None,
-                min_dcf: costs.iter().map(|c| curve.min_dcf(c)).collect(),
+                min_dcf: measures.costs.iter().map(|costs| curve.min_dcf(costs)).collect(),
+                act_dcf: Vec::new(),
+                miss_at_fa: Vec::new(),
+                cllr: None,
+                bootstrap: None,
             })
         }
+    }
+}
+
+/// All measures by [`Definition::Tied`] of ties by rising score, whose sums are `totals`, neither of them 0.
+fn measure(ties: impl Iterator<Item = Tie> + Clone, totals: Totals, measures: &Measures) -> Metrics {
+    let eer = det::eer(ties.clone(), totals);
+    let pav = Pav::of_ties(ties.clone());
+    let points = || OperatingPoints::new(ties.clone(), totals);
+    let costs = measures.costs.iter();
+    let rates = measures.allowed_p_fa.iter();
+    Metrics {
+        definition: Definition::Tied,
+        eer: eer.rate,
+        eer_threshold: eer.threshold,
+        eer_interval: None,
+        rocch_eer: Some(rocch::eer(&pav)),
+        min_dcf: costs.clone().map(|costs| dcf::minimum(points(), costs)).collect(),
+        act_dcf: costs.map(|costs| dcf::actual(ties.clone(), totals, costs)).collect(),
+        miss_at_fa: rates.map(|&rate| miss_at_fa::find(points(), rate)).collect(),
+        cllr: Some(Cllr {
+            actual: cllr::actual(ties.clone(), totals),
+            actual_interval: None,
+            minimum: pav.min_cllr(),
+            minimum_interval: None,
+        }),
+        bootstrap: None,
     }
 }

@@ -1,37 +1,35 @@
-//! The convex hull of the ROC: the operating points that are optimal for some prior.
+//! The convex hull of the ROC: the operating points that are optimal for some prior. Its edges are the pools of
+//! [`Pav`].
 
-use super::OperatingPoint;
+use super::det::{OperatingPoint, Totals};
+use crate::Pav;
 
-/// The lower-left hull of the points in the (p_fa, p_miss) plane, in their order.
-///
-/// The points must come by rising threshold, that is by falling `p_fa` and rising `p_miss` (Andrew's monotone
-/// chain without its sort).
-pub(super) fn hull(points: impl Iterator<Item = OperatingPoint>) -> Vec<OperatingPoint> {
-    let mut hull: Vec<OperatingPoint> = Vec::new();
-    for point in points {
-        while let [.., a, b] = hull.as_slice() {
-            // b stays only if it lies strictly below the line from a to the new point.
-            let cross =
-                (b.p_fa - a.p_fa) * (point.p_miss - a.p_miss) - (b.p_miss - a.p_miss) * (point.p_fa - a.p_fa);
-            if cross < 0.0 {
-                break;
-            }
-            hull.pop();
+/// The hull's vertices by rising threshold, from "accept all" to "reject all".
+pub(super) fn vertices(pav: &Pav) -> impl Iterator<Item = OperatingPoint> + '_ {
+    let (target, nontarget) = pav.counts();
+    let totals = Totals { target, nontarget };
+    let thresholds = pav.pools().iter().map(|pool| pool.low).chain([f64::INFINITY]);
+    let mut below = (0, 0);
+    let mut pools = pav.pools().iter();
+    thresholds.map(move |threshold| {
+        let point = totals.point(threshold, below.0, below.1);
+        if let Some(pool) = pools.next() {
+            below = (below.0 + pool.target, below.1 + pool.nontarget);
         }
-        hull.push(point);
-    }
-    hull
+        point
+    })
 }
 
 /// Where the hull crosses `p_miss = p_fa`.
-pub(super) fn eer(hull: &[OperatingPoint]) -> f64 {
-    for pair in hull.windows(2) {
-        let (a, b) = (pair[0], pair[1]);
-        let (before, after) = (a.p_miss - a.p_fa, b.p_miss - b.p_fa);
+pub(super) fn eer(pav: &Pav) -> f64 {
+    let mut last = OperatingPoint { threshold: f64::NEG_INFINITY, p_miss: 0.0, p_fa: 1.0 };
+    for point in vertices(pav) {
+        let (before, after) = (last.p_miss - last.p_fa, point.p_miss - point.p_fa);
         if after >= 0.0 {
             let share = -before / (after - before);
-            return a.p_miss + share * (b.p_miss - a.p_miss);
+            return last.p_miss + share * (point.p_miss - last.p_miss);
         }
+        last = point;
     }
     // Unreachable for a hull: it ends at p_miss 1, p_fa 0.
     0.5

@@ -1,0 +1,234 @@
+//! `plot`: pictures of score files and of reports.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use ffsvc_kaldi_io::{TrialColumns, Trials};
+use ffsvc_plots::{
+    Bar, CalibrationPlot, CalibrationSystem, ConditionBars, ConditionSystem, DetPlot, DetSystem,
+    HistogramPlot, Picture,
+};
+use ffsvc_scoring::metrics::{DcfParameters, Definition, DetCurve, Measures, evaluate};
+use ffsvc_scoring::report::Report;
+use ffsvc_scoring::{Pav, score_file};
+use tracing::{info, warn};
+
+/// Draw DET curves, histograms of scores, calibration, or error rates by condition
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  ffsvc-score plot det --trials data/dev/trials --scores cosine=exp/a/scores --scores AS-norm=exp/b/scores \\
+      --output det.svg --output det.png
+  ffsvc-score --trials T --scores S --by test:distance=utt2distance --report cosine.json
+  ffsvc-score plot conditions --report cosine=cosine.json --by distance --output distance.svg
+
+Pictures are SVG or PNG (150 dots per inch) by the ending of the file. Without NAME=, a system is called after its file.")]
+pub(crate) struct Plot {
+    #[command(subcommand)]
+    picture: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Miss against false-alarm rate of several systems, with EER and minDCF points
+    Det(Scores),
+    /// The distributions of target and non-target scores of one system, with the thresholds of EER and minDCF
+    Histogram(Scores),
+    /// The log-likelihood ratio that scores turn out to have, against the scores
+    Calibration(Scores),
+    /// The EER by condition, from reports that ffsvc-score --by ... --report made
+    Conditions(Conditions),
+}
+
+#[derive(Debug, Args)]
+struct Scores {
+    /// Trial list with labels
+    #[arg(long, value_name = "FILE")]
+    trials: PathBuf,
+
+    /// Columns of the trial list: auto, label-first or label-last
+    #[arg(long, value_name = "ORDER", default_value = "auto")]
+    trial_columns: TrialColumns,
+
+    /// A system's score file (may be repeated)
+    #[arg(long, value_name = "[NAME=]FILE", required = true)]
+    scores: Vec<Named>,
+
+    /// Operating points whose minDCF is marked
+    #[arg(long, value_name = "P_TARGET,C_MISS,C_FA", default_value = "0.01,1,1")]
+    dcf: Vec<DcfParameters>,
+
+    /// Leave out trials without a score (they are counted) instead of failing
+    #[arg(long)]
+    skip_missing: bool,
+
+    #[command(flatten)]
+    files: Files,
+}
+
+#[derive(Debug, Args)]
+struct Conditions {
+    /// A system's report (may be repeated)
+    #[arg(long, value_name = "[NAME=]FILE", required = true)]
+    report: Vec<Named>,
+
+    /// Which of the reports' break-downs; may be left out if there is one only
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+
+    #[command(flatten)]
+    files: Files,
+}
+
+#[derive(Debug, Args)]
+struct Files {
+    /// Heading of the picture
+    #[arg(long, value_name = "TEXT")]
+    title: Option<String>,
+
+    /// The picture, .svg or .png (may be repeated)
+    #[arg(short, long, value_name = "FILE", required = true)]
+    output: Vec<PathBuf>,
+}
+
+/// A file and what its system is called.
+#[derive(Debug, Clone)]
+struct Named {
+    name: String,
+    file: PathBuf,
+}
+
+impl From<&str> for Named {
+    fn from(text: &str) -> Self {
+        match text.split_once('=') {
+            Some((name, file)) if !name.is_empty() => Self { name: name.to_owned(), file: file.into() },
+            _ => Self { name: text.to_owned(), file: text.into() },
+        }
+    }
+}
+
+impl Plot {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self.picture {
+            What::Det(args) => args.det(),
+            What::Histogram(args) => args.histogram(),
+            What::Calibration(args) => args.calibration(),
+            What::Conditions(args) => args.run(),
+        }
+    }
+}
+
+impl Files {
+    fn write(&self, picture: &impl Picture) -> anyhow::Result<()> {
+        for path in &self.output {
+            ffsvc_plots::write(picture, path)?;
+            info!("the picture is in {}", path.display());
+        }
+        Ok(())
+    }
+}
+
+impl Scores {
+    /// The scores of each system, targets first.
+    fn read(&self) -> anyhow::Result<Vec<(String, Vec<f64>, Vec<f64>)>> {
+        let trials = Trials::read(&self.trials, self.trial_columns)?;
+        let Some(labels) = &trials.labels else {
+            bail!("{}: found no labels, expected a trial list with labels", self.trials.display());
+        };
+        let read = |Named { name, file }: &Named| {
+            let read = score_file::read(file, &trials, self.skip_missing)?;
+            if !read.scores.skipped().is_empty() {
+                let (skipped, of) = (read.scores.skipped().len(), read.scores.len());
+                warn!("{}: {skipped} of {of} trials have no score and are left out", file.display());
+            }
+            let (target, nontarget) = read.scores.split(labels)?;
+            Ok((name.clone(), target, nontarget))
+        };
+        self.scores.iter().map(read).collect()
+    }
+
+    fn det(&self) -> anyhow::Result<()> {
+        let scores = self.read()?;
+        let curve = |(_, target, nontarget): &(String, Vec<f64>, Vec<f64>)| DetCurve::new(target, nontarget);
+        let curves = scores.iter().map(curve).collect::<Result<Vec<_>, _>>()?;
+        let named = scores.iter().zip(&curves);
+        let systems = named.map(|((name, ..), curve)| DetSystem { name: name.clone(), curve }).collect();
+        self.files.write(&DetPlot { title: self.files.title.clone(), systems, costs: self.dcf.clone() })
+    }
+
+    fn histogram(&self) -> anyhow::Result<()> {
+        let scores = self.read()?;
+        let [(name, target, nontarget)] = &scores[..] else {
+            bail!("found {} score files, expected one: a histogram is of one system", scores.len());
+        };
+        let metrics = evaluate(target, nontarget, Definition::Tied, &Measures::new(&self.dcf))?;
+        let mut thresholds = vec![("EER".to_owned(), metrics.eer_threshold)];
+        for dcf in &metrics.min_dcf {
+            thresholds.push((format!("minDCF({})", dcf.parameters.p_target()), dcf.threshold));
+        }
+        let title = self.files.title.clone().or_else(|| Some(name.clone()));
+        self.files.write(&HistogramPlot { title, target, nontarget, thresholds })
+    }
+
+    fn calibration(&self) -> anyhow::Result<()> {
+        let mut systems = Vec::new();
+        for (name, target, nontarget) in self.read()? {
+            let metrics = evaluate(&target, &nontarget, Definition::Tied, &Measures::default())?;
+            let cllr = metrics.cllr.map_or_else(String::new, |cllr| {
+                format!(": Cllr {:.3}, least {:.3}", cllr.actual, cllr.minimum)
+            });
+            systems.push(CalibrationSystem { name: name + &cllr, pav: Pav::fit(&target, &nontarget)? });
+        }
+        self.files.write(&CalibrationPlot { title: self.files.title.clone(), systems })
+    }
+}
+
+impl Conditions {
+    fn run(&self) -> anyhow::Result<()> {
+        let mut read = Vec::new();
+        for Named { name, file } in &self.report {
+            let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let report: Report = serde_json::from_slice(&text).with_context(|| {
+                format!("{}: expected a report that ffsvc-score --report made", file.display())
+            })?;
+            read.push((name, self.find(file, report)?));
+        }
+        // The conditions of all reports, in the order of the first one that has them.
+        let mut seen = BTreeSet::new();
+        let all = read.iter().flat_map(|(_, by)| by.conditions.iter().map(|condition| &condition.value));
+        let conditions: Vec<String> = all.filter(|value| seen.insert(*value)).cloned().collect();
+        let bar = |by: &ffsvc_scoring::report::BreakDown, value: &String| {
+            let metrics =
+                by.conditions.iter().find(|condition| condition.value == *value)?.metrics.as_ref()?;
+            let interval = metrics.eer_interval.map(|interval| (100.0 * interval.low, 100.0 * interval.high));
+            Some(Bar { value: 100.0 * metrics.eer, interval })
+        };
+        let system = |(name, by): &(&String, _)| ConditionSystem {
+            name: (*name).clone(),
+            bars: conditions.iter().map(|value| bar(by, value)).collect(),
+        };
+        let systems = read.iter().map(system).collect();
+        let (title, measure) = (self.files.title.clone(), "EER (%)".to_owned());
+        self.files.write(&ConditionBars { title, measure, conditions, systems })
+    }
+
+    fn find(&self, file: &Path, report: Report) -> anyhow::Result<ffsvc_scoring::report::BreakDown> {
+        let names: Vec<String> = report.conditions.iter().map(|by| by.name.clone()).collect();
+        let wanted = |name: &String| self.by.as_ref().is_none_or(|by| by == name);
+        let mut found = report.conditions.into_iter().filter(|by| wanted(&by.name));
+        match (found.next(), found.next()) {
+            (Some(one), None) => Ok(one),
+            (None, _) => bail!(
+                "{}: found {}, expected a break-down{}: make one with --by and --report",
+                file.display(),
+                if names.is_empty() { "none".to_owned() } else { names.join(", ") },
+                self.by.as_ref().map_or_else(String::new, |by| format!(" by {by}")),
+            ),
+            (Some(_), Some(_)) => {
+                bail!("{}: found {}, expected --by to say which", file.display(), names.join(", "))
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! DET curves (A. Martin et al., *The DET curve in assessment of detection task performance*, 1997).
+
+use std::ops::Range;
+
+use ffsvc_scoring::metrics::{DcfParameters, DetCurve};
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use plotters::prelude::*;
+
+use crate::canvas::FONT;
+use crate::legend::{self, Corner, TEXT};
+use crate::probit::probit;
+use crate::stroke::Stroke;
+use crate::{Error, Picture, Result};
+
+/// One curve.
+#[derive(Debug)]
+pub struct DetSystem<'a> {
+    /// Its name in the legend.
+    pub name: String,
+    /// Its scores.
+    pub curve: &'a DetCurve,
+}
+
+/// Miss against false-alarm rate of several systems, axes in quantiles of the normal distribution: normally distributed scores
+/// make a straight line. A filled marker is the EER, a hollow one the point of least cost.
+#[derive(Debug)]
+pub struct DetPlot<'a> {
+    /// Heading.
+    pub title: Option<String>,
+    /// The curves.
+    pub systems: Vec<DetSystem<'a>>,
+    /// Operating points whose minimum is marked and named in the legend.
+    pub costs: Vec<DcfParameters>,
+}
+
+/// Rates that an axis may be labelled with.
+const TICKS: [f64; 21] = [
+    1e-6, 1e-5, 1e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9,
+    0.95, 0.99,
+];
+
+/// Rates between two ends, placed by the quantiles of the normal distribution.
+struct ProbitAxis {
+    low: f64,
+    high: f64,
+}
+
+impl Ranged for ProbitAxis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, rate: &f64, (from, to): (i32, i32)) -> i32 {
+        let (low, high) = (probit(self.low), probit(self.high));
+        let share = (probit(rate.clamp(self.low, self.high)) - low) / (high - low);
+        from + (share * f64::from(to - from)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        TICKS.iter().copied().filter(|tick| (self.low..=self.high).contains(tick)).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
+    }
+}
+
+impl ValueFormatter<f64> for ProbitAxis {
+    /// In per cent, without the noise of the last digits.
+    fn format_ext(&self, rate: &f64) -> String {
+        ((1e8 * rate).round() / 1e6).to_string()
+    }
+}
+
+impl Picture for DetPlot<'_> {
+    fn size(&self) -> (u32, u32) {
+        (640, 640)
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, unit: f64) -> Result<()> {
+        if self.systems.is_empty() {
+            return Err(Error::Empty("no system".to_owned()));
+        }
+        let (low, high) = (self.lowest(), self.highest());
+        let pixels = |units: f64| (units * unit).round() as u32;
+        let mut builder = ChartBuilder::on(area);
+        builder.margin(pixels(14.0)).x_label_area_size(pixels(52.0)).y_label_area_size(pixels(70.0));
+        if let Some(title) = &self.title {
+            builder.caption(title, (FONT, 1.2 * TEXT * unit));
+        }
+        let mut chart = builder.build_cartesian_2d(ProbitAxis { low, high }, ProbitAxis { low, high })?;
+        let font = (FONT, TEXT * unit).into_font();
+        chart
+            .configure_mesh()
+            .x_labels(TICKS.len())
+            .y_labels(TICKS.len())
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(BLACK.mix(0.2).stroke_width(pixels(0.8).max(1)))
+            .axis_style(BLACK.stroke_width(pixels(1.2)))
+            .x_desc("False-alarm rate (%)")
+            .y_desc("Miss rate (%)")
+            .label_style(font.clone())
+            .axis_desc_style(font)
+            .draw()?;
+        let plane = chart.plotting_area();
+        let (x_pixels, y_pixels) = plane.get_pixel_range();
+        // From rates to pixels of the plotting area itself.
+        let place = |p_fa: f64, p_miss: f64| {
+            let (x, y) = plane.map_coordinate(&(p_fa, p_miss));
+            (x - x_pixels.start, y - y_pixels.start)
+        };
+        let inner = plane.strip_coord_spec();
+        let diagonal = BLACK.mix(0.35).stroke_width(pixels(0.8).max(1));
+        inner.draw(&PathElement::new(vec![place(low, low), place(high, high)], diagonal))?;
+        let mut rows = Vec::new();
+        for (number, system) in self.systems.iter().enumerate() {
+            let stroke = Stroke::new(number, unit);
+            let inside = |p_miss: f64, p_fa: f64| p_miss <= high && p_fa <= high;
+            let mut line: Vec<(i32, i32)> = Vec::new();
+            for point in system.curve.points().filter(|point| inside(point.p_miss, point.p_fa)) {
+                let pixel = place(point.p_fa, point.p_miss);
+                // Equal pixels, and all but the ends of a run along one row or column, change nothing.
+                if line.last() == Some(&pixel) {
+                    continue;
+                }
+                if let [.., a, b] = line[..]
+                    && ((a.0, b.0) == (b.0, pixel.0) || (a.1, b.1) == (b.1, pixel.1))
+                {
+                    line.pop();
+                }
+                line.push(pixel);
+            }
+            stroke.line(&inner, line)?;
+            let eer = system.curve.eer().rate;
+            let mut text = format!("{}: EER {:.2} %", system.name, 100.0 * eer);
+            if inside(eer, eer) {
+                inner.draw(&stroke.marker(place(eer, eer), true))?;
+            }
+            for costs in &self.costs {
+                let least = system.curve.min_dcf(costs);
+                text += &format!(", minDCF({}) {:.3}", costs.p_target(), least.cost);
+                if inside(least.p_miss, least.p_fa) {
+                    inner.draw(&stroke.marker(place(least.p_fa, least.p_miss), false))?;
+                }
+            }
+            rows.push((Some(stroke), text));
+        }
+        legend::draw(&inner, Corner::TopRight, &rows, unit)
+    }
+}
+
+impl DetPlot<'_> {
+    /// Where the axes begin: at the tick below the finest rate that any system's trials can tell from 0.
+    fn lowest(&self) -> f64 {
+        let finest = |system: &DetSystem<'_>| {
+            let (target, nontarget) = system.curve.counts();
+            1.0 / target.max(nontarget) as f64
+        };
+        let finest = self.systems.iter().map(finest).fold(0.01, f64::min);
+        TICKS.iter().copied().filter(|&tick| tick <= finest).fold(TICKS[0], f64::max)
+    }
+
+    /// Where the axes end: at 50 %, unless some system is worse than that allows to see.
+    fn highest(&self) -> f64 {
+        let worst = self.systems.iter().map(|system| system.curve.eer().rate).fold(0.0, f64::max);
+        if worst > 0.4 { 0.99 } else { 0.6 }
+    }
+}

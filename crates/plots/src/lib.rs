@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+mod calibration;
+mod canvas;
+mod condition_bars;
+mod det;
+mod histogram;
+mod legend;
+mod probit;
+mod stroke;
+
+pub use calibration::{CalibrationPlot, CalibrationSystem};
+pub use canvas::{Error, Picture, Result, write};
+pub use condition_bars::{Bar, ConditionBars, ConditionSystem};
+pub use det::{DetPlot, DetSystem};
+pub use histogram::HistogramPlot;

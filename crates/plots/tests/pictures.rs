@@ -1,0 +1,135 @@
+//! Every picture in both formats: well-formed, with its labels, the same each time.
+
+use ffsvc_plots::{
+    Bar, CalibrationPlot, CalibrationSystem, ConditionBars, ConditionSystem, DetPlot, DetSystem, Error,
+    HistogramPlot, Picture, write,
+};
+use ffsvc_scoring::Pav;
+use ffsvc_scoring::metrics::{DcfParameters, DetCurve};
+
+/// Quantiles of a triangular distribution around a centre.
+fn scores(n: usize, centre: f64, width: f64) -> Vec<f64> {
+    let quantile = |p: f64| if p < 0.5 { (2.0 * p).sqrt() - 1.0 } else { 1.0 - (2.0 - 2.0 * p).sqrt() };
+    (0..n).map(|i| centre + width * quantile((i as f64 + 0.5) / n as f64)).collect()
+}
+
+/// The text of the SVG; the PNG beside it is checked for its size and for being drawn on, and both for being repeatable.
+fn drawn(picture: &impl Picture) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let read = |name: &str| {
+        let path = dir.path().join(name);
+        write(picture, &path).unwrap();
+        std::fs::read(path).unwrap()
+    };
+    let (svg, png) = (read("a.svg"), read("a.PNG"));
+    assert_eq!((&svg, &png), (&read("b.svg"), &read("b.png")));
+    let decoder = png::Decoder::new(std::io::Cursor::new(&png));
+    let mut reader = decoder.read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    let (width, height) = picture.size();
+    assert_eq!((info.width, info.height), (width * 5 / 2, (f64::from(height) * 2.5).round() as u32));
+    let dark = pixels.chunks_exact(3).filter(|rgb| rgb.iter().all(|&c| c < 100)).count();
+    assert!(dark > 2000, "{dark} dark pixels are no text, axes and lines");
+    let svg = String::from_utf8(svg).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"));
+    svg
+}
+
+/// Whether text stands somewhere, as the SVG back end writes it, on a line of its own.
+fn says(svg: &str, text: &str) -> bool {
+    svg.lines().any(|line| line == text)
+}
+
+#[test]
+fn det_curves_with_their_points() {
+    let good = DetCurve::new(&scores(2000, 2.0, 1.5), &scores(20_000, 0.0, 1.5)).unwrap();
+    let poor = DetCurve::new(&scores(2000, 1.0, 1.5), &scores(20_000, 0.0, 1.5)).unwrap();
+    let system = |name: &str, curve| DetSystem { name: name.to_owned(), curve };
+    let plot = DetPlot {
+        title: Some("Two systems".to_owned()),
+        systems: vec![system("good", &good), system("poor", &poor)],
+        costs: vec![DcfParameters::default()],
+    };
+    let svg = drawn(&plot);
+    let text = |name, curve: &DetCurve| {
+        let least = curve.min_dcf(&DcfParameters::default()).cost;
+        format!("{name}: EER {:.2} %, minDCF(0.01) {least:.3}", 100.0 * curve.eer().rate)
+    };
+    for expected in ["Two systems", "Miss rate (%)", "0.1", &text("good", &good), &text("poor", &poor)] {
+        assert!(says(&svg, expected), "{expected}");
+    }
+    // Curves are thinned to what can be seen.
+    assert!(svg.len() < 400_000, "{}", svg.len());
+}
+
+#[test]
+fn odd_curves_are_drawn_too() {
+    for (target, nontarget) in [([1.0, 2.0], [-1.0, 0.0]), ([0.0, 0.0], [0.0, 0.0]), ([0.0, 1.0], [2.0, 3.0])]
+    {
+        let curve = DetCurve::new(&target, &nontarget).unwrap();
+        let systems = vec![DetSystem { name: "odd".to_owned(), curve: &curve }];
+        let svg = drawn(&DetPlot { title: None, systems, costs: vec![DcfParameters::default()] });
+        assert!(svg.contains("odd: EER"));
+        let plot =
+            HistogramPlot { title: None, target: &target, nontarget: &nontarget, thresholds: Vec::new() };
+        assert!(says(&drawn(&plot), "2 target trials"));
+    }
+}
+
+#[test]
+fn histograms_with_thresholds() {
+    let (target, nontarget) = (scores(500, 2.0, 1.5), scores(3000, 0.0, 1.5));
+    let thresholds = vec![("EER".to_owned(), 1.0), ("reject all".to_owned(), f64::INFINITY)];
+    let svg = drawn(&HistogramPlot { title: None, target: &target, nontarget: &nontarget, thresholds });
+    for expected in ["500 target trials", "3000 non-target trials", "EER", "Density"] {
+        assert!(says(&svg, expected), "{expected}");
+    }
+    assert!(!says(&svg, "reject all"));
+}
+
+#[test]
+fn calibration_of_two_systems() {
+    let pav = Pav::fit(&scores(500, 2.0, 3.0), &scores(3000, -2.0, 3.0)).unwrap();
+    let half = Pav::fit(&scores(500, 1.0, 1.5), &scores(3000, -1.0, 1.5)).unwrap();
+    let system = |name: &str, pav| CalibrationSystem { name: name.to_owned(), pav };
+    let systems = vec![system("as it is", pav), system("too timid", half)];
+    let svg = drawn(&CalibrationPlot { title: None, systems });
+    assert!(says(&svg, "as it is") && says(&svg, "too timid"));
+
+    let separable = Pav::fit(&[1.0], &[0.0]).unwrap();
+    let systems = vec![system("perfect", separable)];
+    let dir = tempfile::tempdir().unwrap();
+    let error = write(&CalibrationPlot { title: None, systems }, dir.path().join("a.svg")).unwrap_err();
+    assert!(matches!(error, Error::Empty(_)), "{error}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn bars_with_intervals_and_without_enough_trials() {
+    let bar = |value, interval| Some(Bar { value, interval });
+    let bars = ConditionBars {
+        title: Some("By distance".to_owned()),
+        measure: "EER (%)".to_owned(),
+        conditions: ["0.25M", "-1.5M", "5M"].map(str::to_owned).to_vec(),
+        systems: vec![
+            ConditionSystem {
+                name: "cosine".to_owned(),
+                bars: vec![bar(2.5, Some((2.0, 3.1))), bar(8.25, None), None],
+            },
+            ConditionSystem { name: "AS-norm".to_owned(), bars: vec![bar(2.25, None), bar(7.0, None), None] },
+        ],
+    };
+    let svg = drawn(&bars);
+    for expected in ["By distance", "EER (%)", "cosine", "AS-norm", "-1.5M", "8.25", "too few trials"] {
+        assert!(says(&svg, expected), "{expected}");
+    }
+}
+
+#[test]
+fn other_endings_are_refused() {
+    let plot = HistogramPlot { title: None, target: &[1.0], nontarget: &[0.0], thresholds: Vec::new() };
+    let dir = tempfile::tempdir().unwrap();
+    let error = write(&plot, dir.path().join("a.pdf")).unwrap_err().to_string();
+    assert!(error.contains("a.pdf") && error.contains(".svg or .png"), "{error}");
+}
