@@ -4,6 +4,7 @@ mod augment;
 mod bench_loader;
 mod check;
 mod ffsvc_tables;
+mod quality;
 mod reshape;
 mod speakers;
 mod synth;
@@ -50,6 +51,7 @@ enum Command {
     Spk2uttToUtt2spk(speakers::Spk2uttToUtt2spk),
     Synth(synth::Synth),
     Augment(augment::Augment),
+    Quality(quality::Quality),
     BenchLoader(bench_loader::BenchLoader),
     FfsvcTables(ffsvc_tables::FfsvcTables),
 }
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
             Command::Spk2uttToUtt2spk(args) => args.run(json),
             Command::Synth(args) => args.run(json),
             Command::Augment(args) => args.run(json),
+            Command::Quality(args) => args.run(json),
             Command::BenchLoader(args) => args.run(json),
             Command::FfsvcTables(args) => args.run(json),
         }

@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod cohort;
+mod pair;
 mod plot;
 mod preparation;
 mod quality;
@@ -12,7 +13,7 @@ mod whole_list;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use ffsvc_cli::Logging;
 
 #[global_allocator]
@@ -44,6 +45,8 @@ Examples:
     ffsvc-score plot det --trials data/dev/trials --scores a=exp/a/scores --scores b=exp/b/scores --output det.svg
   Make an FFSVC submission from a list without labels:
     ffsvc-score --trials trials_eval --embeddings exp/eval/embeddings.scp --ffsvc-scores scores.txt
+  Compare two recordings (see `ffsvc-score pair --help`):
+    ffsvc-score --model exp/best.safetensors a.wav b.wav --threshold-from exp/dev/result.json
 
 Files:
   A trial list has lines 'label enrolment test', 'enrolment test label' (labels 1/0 or target/nontarget) or
@@ -122,11 +125,15 @@ enum Command {
     Apply(calibrate::Apply),
     Quality(quality::Quality),
     Plot(plot::Plot),
+    Pair(pair::Pair),
 }
 
 fn main() -> ExitCode {
     ffsvc_cli::run("ffsvc-score", || {
-        let Args { command, score, preparation, cohort, logging } = Args::parse();
+        let words = ffsvc_cli::expand_options(std::env::args_os())?;
+        let is_subcommand = |word: &std::ffi::OsString| Args::command().find_subcommand(word).is_some();
+        let words = pair::spelled_out(words, is_subcommand);
+        let Args { command, score, preparation, cohort, logging } = Args::parse_from(words);
         logging.init();
         match (command, score) {
             (Some(command), _) => match command {
@@ -137,6 +144,7 @@ fn main() -> ExitCode {
                 Command::Apply(command) => command.run(),
                 Command::Quality(command) => command.run(),
                 Command::Plot(command) => command.run(),
+                Command::Pair(command) => command.run(),
             },
             (None, Some(score)) => score.run(&preparation, &cohort),
             (None, None) => Err(ffsvc_cli::UsageError::new("give --trials, or a subcommand").into()),

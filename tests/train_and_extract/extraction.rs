@@ -1,21 +1,10 @@
 //! `ffsvc-extract`: the same embeddings in any batch, shard or attempt.
 
-use crate::programs::{program, workplace};
+use crate::programs::{program, trained};
 use ffsvc_kaldi_io::Embeddings;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use tempfile::TempDir;
-
-/// A workplace with a network that has learnt one epoch.
-fn trained() -> TempDir {
-    let folder = workplace();
-    program("ffsvc-train")
-        .current_dir(&folder)
-        .args(["tiny.toml", "exp", "--set", "train.epochs=1", "-q"])
-        .assert()
-        .success();
-    folder
-}
 
 fn extract(folder: &TempDir, arguments: &[&str]) -> assert_cmd::assert::Assert {
     let model = ["--model", "exp/final.safetensors"];

@@ -6,6 +6,7 @@ mod data_path;
 mod devices;
 mod extraction;
 mod programs;
+mod recordings;
 mod rehearsal;
 mod resume;
 mod training;

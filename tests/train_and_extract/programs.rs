@@ -26,6 +26,17 @@ pub(crate) fn workplace() -> TempDir {
     folder
 }
 
+/// A workplace with a network that has learnt one epoch.
+pub(crate) fn trained() -> TempDir {
+    let folder = workplace();
+    program("ffsvc-train")
+        .current_dir(&folder)
+        .args(["tiny.toml", "exp", "--set", "train.epochs=1", "-q"])
+        .assert()
+        .success();
+    folder
+}
+
 pub(crate) const TINY: &str = r#"
 [data]
 train = "data/train"

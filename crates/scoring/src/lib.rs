@@ -17,6 +17,7 @@ pub mod report;
 pub mod score_file;
 mod scorer;
 mod stream;
+pub mod threshold;
 mod trial_scores;
 
 pub use cosine::{CosineScores, Side, cosine, score_trials};

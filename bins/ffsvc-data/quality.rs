@@ -1,0 +1,183 @@
+//! `ffsvc-data quality`: how much speech, clipping and level is in each recording.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use ffsvc_audio::Channel;
+use ffsvc_cli::{Failed, Interrupted, Progress, print_json};
+use ffsvc_extraction::{Recording, block_quality};
+use ffsvc_features::{EnergyVad, NoiseFloorVad, Quality as Measured, QualityLimits, Vad};
+use ffsvc_kaldi_io::{DataDir, OpenOptions, WavSource, write_table};
+use serde::Serialize;
+
+/// Recordings that are in memory at once.
+const WINDOW: usize = 64;
+
+/// Measure the quality of recordings: duration, speech, clipping, level
+///
+/// Writes the tables utt2dur and utt2speech (seconds; speech without its pauses), utt2clipping (share of samples, 0 to
+/// 1) and utt2level (RMS, dB below full scale) to OUT, in the form that calibration with quality measures reads, and
+/// utt2warning for recordings that are silent, clipped, off centre or have too little speech. OUT may be the data directory
+/// itself. The recordings are measured at their own sample rate.
+///
+/// Recordings that cannot be read are left out of the tables and listed on stderr; the exit status is then 1, unless
+/// --allow-failures is given.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  ffsvc-data quality data/dev data/dev
+  dev00001-00002: too little speech: 1.34 s of at least 2 s
+  data/dev: 480 recordings, 0.53 h, 0.38 h of speech; 1 with a warning, 0 unreadable")]
+pub(crate) struct Quality {
+    /// The data directory
+    dir: PathBuf,
+
+    /// Folder for the tables; created if need be
+    out: PathBuf,
+
+    /// How speech is told from pauses
+    #[arg(long, value_enum, default_value_t = Rule::NoiseFloor)]
+    vad: Rule,
+
+    /// Warn of less speech than this, s
+    #[arg(long, value_name = "SECONDS", default_value_t = QualityLimits::default().min_speech_s)]
+    min_speech: f64,
+
+    /// Channel of recordings with several: first, mix, or an index from 0
+    #[arg(long, default_value = "first")]
+    channel: Channel,
+
+    /// Print at most so many warnings (all are in utt2warning)
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    show: usize,
+
+    /// Run `command |` entries of wav.scp; whoever wrote the list decides what they do
+    #[arg(long)]
+    allow_pipes: bool,
+
+    /// End with status 0 although some recordings could not be read
+    #[arg(long)]
+    allow_failures: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Rule {
+    /// Above the noise floor of the recording
+    NoiseFloor,
+    /// Kaldi's compute-vad with the options of its speaker recipes: for clean recordings
+    Kaldi,
+}
+
+impl Rule {
+    fn vad(self) -> Vad {
+        match self {
+            Self::NoiseFloor => Vad::NoiseFloor(NoiseFloorVad::default()),
+            Self::Kaldi => Vad::Energy(EnergyVad { energy_threshold: 5.5, ..EnergyVad::default() }),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Summary {
+    recordings: usize,
+    duration_s: f64,
+    speech_s: f64,
+    warnings: BTreeMap<String, String>,
+    /// Recordings that could not be read, and why.
+    failed: BTreeMap<String, String>,
+}
+
+impl Quality {
+    pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        let dir = DataDir::open_with(&self.dir, OpenOptions { allow_pipes: self.allow_pipes })?;
+        let recordings: Vec<Recording> = dir
+            .utterances()
+            .map(|utterance| Recording { id: utterance.id.into(), source: WavSource::parse(utterance.wav) })
+            .collect();
+        let limits = QualityLimits { min_speech_s: self.min_speech, ..QualityLimits::default() };
+        let (stop, vad) = (ffsvc_cli::interrupt::flag(), self.vad.vad());
+        let progress = Progress::begin(recordings.len() as u64, "recordings");
+        let mut measured: Vec<(&str, Measured)> = Vec::with_capacity(recordings.len());
+        let mut failed = BTreeMap::new();
+        for window in recordings.chunks(WINDOW) {
+            if stop.load(Ordering::SeqCst) {
+                return Err(Interrupted.into());
+            }
+            for (recording, quality) in window.iter().zip(block_quality(window, self.channel, &vad)) {
+                match quality {
+                    Ok(quality) => measured.push((&recording.id, quality)),
+                    Err(error) => {
+                        failed.insert(recording.id.clone(), error.to_string());
+                    }
+                }
+            }
+            progress.inc(window.len() as u64);
+        }
+        progress.finish();
+        for (id, reason) in &failed {
+            eprintln!("failed: {id}: {reason}");
+        }
+        // The tables of a data directory are in byte order.
+        measured.sort_unstable_by_key(|&(id, _)| id);
+        let warnings = self.write_tables(&measured, &limits)?;
+        let total =
+            |seconds: fn(&Measured) -> f64| measured.iter().map(|(_, quality)| seconds(quality)).sum();
+        let summary = Summary {
+            recordings: recordings.len(),
+            duration_s: total(|quality| quality.duration_s),
+            speech_s: total(|quality| quality.speech_s),
+            warnings,
+            failed,
+        };
+        if json {
+            print_json(&summary)?;
+        } else {
+            for (id, warning) in summary.warnings.iter().take(self.show) {
+                println!("{id}: {warning}");
+            }
+            println!(
+                "{}: {} recordings, {:.2} h, {:.2} h of speech; {} with a warning, {} unreadable",
+                self.dir.display(),
+                summary.recordings,
+                summary.duration_s / 3600.0,
+                summary.speech_s / 3600.0,
+                summary.warnings.len(),
+                summary.failed.len()
+            );
+        }
+        if summary.failed.is_empty() || self.allow_failures { Ok(()) } else { Err(Failed.into()) }
+    }
+
+    /// Writes the tables; returns the warnings by utterance.
+    fn write_tables(
+        &self,
+        measured: &[(&str, Measured)],
+        limits: &QualityLimits,
+    ) -> anyhow::Result<BTreeMap<String, String>> {
+        std::fs::create_dir_all(&self.out)
+            .with_context(|| format!("cannot create {}", self.out.display()))?;
+        let table = |name: &str, value: &dyn Fn(&Measured) -> String| {
+            let rows = measured.iter().map(|(id, quality)| (*id, value(quality)));
+            write_table(self.out.join(name), rows)
+        };
+        table("utt2dur", &|quality| format!("{:.6}", quality.duration_s))?;
+        table("utt2speech", &|quality| format!("{:.2}", quality.speech_s))?;
+        table("utt2clipping", &|quality| format!("{:.6}", quality.levels.clipped_share))?;
+        // Digital silence has no level in dB: the least of a 24-bit sample stands for it.
+        table("utt2level", &|quality| format!("{:.2}", quality.levels.rms_dbfs().max(-144.5)))?;
+        let warnings: BTreeMap<String, String> = measured
+            .iter()
+            .map(|(id, quality)| {
+                let warnings: Vec<String> =
+                    quality.warnings(limits).iter().map(ToString::to_string).collect();
+                ((*id).to_owned(), warnings.join("; "))
+            })
+            .filter(|(_, warnings)| !warnings.is_empty())
+            .collect();
+        write_table(self.out.join("utt2warning"), &warnings)?;
+        Ok(warnings)
+    }
+}

@@ -1,0 +1,312 @@
+//! A threshold for decisions, and where it came from.
+//!
+//! A score becomes a decision by a threshold, and a threshold is only as good as the trials that it was found on.
+//! [`Threshold::from_report`] takes one from the report of a scoring run and keeps which run that was.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::metrics::Definition;
+use crate::report::{Counts, SourceFile};
+
+/// A trial is accepted from this score on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Threshold {
+    /// The score; infinite where rejecting (or accepting) everything was best.
+    #[serde(with = "crate::non_finite")]
+    pub value: f64,
+    /// Whether a score equal to it is accepted: so, except with the baseline's definition ([`Definition::Compat`]).
+    pub accepts_equal: bool,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Where a [`Threshold`] came from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+#[non_exhaustive]
+pub enum Origin {
+    /// The user named the number.
+    CommandLine,
+    /// An operating point of a scoring run.
+    Report {
+        /// The report.
+        report: SourceFile,
+        /// The operating point, as `eer` or `min-dcf:0.01`.
+        point: String,
+        /// The value of the measure there: an error rate, 0 to 1, or a normalised cost.
+        measure: f64,
+        /// The trial list of the run.
+        trials: SourceFile,
+        /// Its scored target trials.
+        target: Option<usize>,
+        /// Its scored non-target trials.
+        nontarget: Option<usize>,
+        /// Store whose mean embedding was subtracted from all in that run.
+        mean_subtracted: Option<String>,
+    },
+}
+
+/// Which operating point of a report. Written `eer` or `min-dcf:P`, P being the prior of a target trial.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Point {
+    /// Where both error rates are equal.
+    Eer,
+    /// Where the detection cost at this prior is least.
+    MinDcf(f64),
+}
+
+impl FromStr for Point {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if text == "eer" {
+            return Ok(Self::Eer);
+        }
+        text.strip_prefix("min-dcf:")
+            .and_then(|prior| prior.parse().ok())
+            .filter(|&prior: &f64| prior > 0.0 && prior < 1.0)
+            .map(Self::MinDcf)
+            .ok_or_else(|| format!("found {text:?}, expected eer or min-dcf:P with P between 0 and 1"))
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Eer => f.write_str("eer"),
+            Self::MinDcf(prior) => write!(f, "min-dcf:{prior}"),
+        }
+    }
+}
+
+/// The parts of a [`Report`](crate::report::Report) that a threshold needs. Reports of other versions may have more.
+#[derive(Deserialize)]
+struct Run {
+    trials: SourceFile,
+    scores: serde_json::Map<String, serde_json::Value>,
+    /// Of the scores, by cohorts.
+    #[serde(default)]
+    normalisation: serde_json::Value,
+    counts: Counts,
+    metrics: Option<Rates>,
+}
+
+#[derive(Deserialize)]
+struct Rates {
+    definition: Definition,
+    #[serde(with = "crate::non_finite")]
+    eer: f64,
+    #[serde(with = "crate::non_finite")]
+    eer_threshold: f64,
+    min_dcf: Vec<Minimum>,
+}
+
+#[derive(Deserialize)]
+struct Minimum {
+    p_target: f64,
+    cost: f64,
+    #[serde(with = "crate::non_finite")]
+    threshold: f64,
+}
+
+/// What the scores of a report may be made from for its thresholds to hold for plain cosines.
+const COSINE_KEYS: [&str; 4] = ["kind", "embeddings", "enrol_embeddings", "mean_subtracted"];
+
+impl Threshold {
+    /// A threshold that the user named.
+    pub fn given(value: f64) -> Self {
+        Self { value, accepts_equal: true, origin: Origin::CommandLine }
+    }
+
+    /// The threshold at an operating point of the report (`ffsvc-score --report`) in `path`, for cosines of embeddings.
+    ///
+    /// # Errors
+    /// The file cannot be read or is no report; its trials had no labels; its scores are not plain cosines of embeddings (those
+    /// of a score file may be anything); it has no such operating point.
+    pub fn from_report(path: impl AsRef<Path>, point: Point) -> Result<Self> {
+        let path = path.as_ref();
+        let invalid = |message: String| ffsvc_kaldi_io::Error::invalid(path, message);
+        let bytes = std::fs::read(path).map_err(|error| ffsvc_kaldi_io::Error::io(path, "read", error))?;
+        let run: Run = serde_json::from_slice(&bytes)
+            .map_err(|error| invalid(format!("not a report of ffsvc-score: {error}")))?;
+        let kind = run.scores.get("kind").and_then(|kind| kind.as_str()).unwrap_or("unknown");
+        if kind != "cosine" {
+            let message = format!(
+                "its scores are of the kind `{kind}`, expected `cosine`: its thresholds hold for scores of that kind only"
+            );
+            return Err(invalid(message).into());
+        }
+        let done = |value: &serde_json::Value| !(value.is_null() || value.as_bool() == Some(false));
+        let more = run.scores.iter().filter(|(name, _)| !COSINE_KEYS.contains(&name.as_str()));
+        let more = more.map(|(name, value)| (name.as_str(), value));
+        if let Some((name, _)) =
+            more.chain([("normalisation", &run.normalisation)]).find(|(_, value)| done(value))
+        {
+            let message =
+                format!("its scores are not cosines alone (`{name}`): its thresholds do not hold for these");
+            return Err(invalid(message).into());
+        }
+        let Some(rates) = run.metrics else {
+            return Err(invalid("its trials have no labels, so it has no thresholds".into()).into());
+        };
+        let (value, measure) = match point {
+            Point::Eer => (rates.eer_threshold, rates.eer),
+            Point::MinDcf(prior) => {
+                let found = rates.min_dcf.iter().find(|minimum| minimum.p_target == prior);
+                let Some(minimum) = found else {
+                    let priors: Vec<String> =
+                        rates.min_dcf.iter().map(|minimum| minimum.p_target.to_string()).collect();
+                    let message = format!("no minDCF at P_target {prior}; it has {}", priors.join(", "));
+                    return Err(invalid(message).into());
+                };
+                (minimum.threshold, minimum.cost)
+            }
+        };
+        if value.is_nan() {
+            return Err(invalid(format!("its threshold at {point} is not a number")).into());
+        }
+        let mean = run.scores.get("mean_subtracted").and_then(|mean| mean.as_str());
+        Ok(Self {
+            value,
+            accepts_equal: rates.definition == Definition::Tied,
+            origin: Origin::Report {
+                report: SourceFile::identify(path)?,
+                point: point.to_string(),
+                measure,
+                trials: run.trials,
+                target: run.counts.target,
+                nontarget: run.counts.nontarget,
+                mean_subtracted: mean.map(str::to_owned),
+            },
+        })
+    }
+
+    /// Whether a trial with this score is accepted.
+    pub fn accepts(&self, score: f64) -> bool {
+        score > self.value || (self.accepts_equal && score == self.value)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CommandLine => f.write_str("given on the command line"),
+            Self::Report { report, point, measure, trials, target, nontarget, .. } => {
+                match point.strip_prefix("min-dcf:") {
+                    Some(prior) => write!(f, "minDCF {measure:.5} at P_target {prior}")?,
+                    None => write!(f, "EER {:.3} %", 100.0 * measure)?,
+                }
+                if let (Some(target), Some(nontarget)) = (target, nontarget) {
+                    write!(f, " of {target} target and {nontarget} non-target trials")?;
+                }
+                write!(f, " in {}, from {}", trials.path, report.path)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{DcfParameters, evaluate};
+    use crate::report::{Report, ScoreSource};
+
+    const TARGET: [f64; 4] = [0.9, 0.8, 0.7, 0.2];
+    const NONTARGET: [f64; 5] = [0.5, 0.3, 0.1, 0.0, -0.2];
+
+    /// A report as `ffsvc-score` writes it, and its file.
+    fn report(
+        definition: Definition,
+        change: impl FnOnce(&mut serde_json::Value),
+    ) -> tempfile::NamedTempFile {
+        let costs = [DcfParameters::default(), DcfParameters::new(0.5, 1.0, 1.0).unwrap()];
+        let source = SourceFile { path: "dev/trials".to_owned(), sha256: "ab".repeat(32) };
+        let report = Report {
+            program: "test".to_owned(),
+            trials: source.clone(),
+            scores: ScoreSource::File(source),
+            skip_missing: false,
+            counts: Counts { trials: 9, target: Some(4), nontarget: Some(5), ..Counts::default() },
+            metrics: Some(evaluate(&TARGET, &NONTARGET, definition, &costs).unwrap()),
+        };
+        let mut json = serde_json::to_value(report).unwrap();
+        json["scores"] =
+            serde_json::json!({"kind": "cosine", "embeddings": "e.scp", "mean_subtracted": "m.scp"});
+        change(&mut json);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), json.to_string()).unwrap();
+        file
+    }
+
+    #[test]
+    fn error_rates_at_the_threshold_are_those_of_the_report() {
+        let file = report(Definition::Tied, |_| ());
+        let rates = |threshold: &Threshold| {
+            let misses = TARGET.iter().filter(|&&score| !threshold.accepts(score)).count();
+            let false_alarms = NONTARGET.iter().filter(|&&score| threshold.accepts(score)).count();
+            (misses, false_alarms)
+        };
+        // The rates change places (1 of 4 missed, 2 and then 1 of 5 accepted) at the non-target score of 0.3.
+        let eer = Threshold::from_report(file.path(), Point::Eer).unwrap();
+        assert_eq!((rates(&eer), eer.value), ((1, 2), 0.3));
+        let dcf = Threshold::from_report(file.path(), Point::MinDcf(0.01)).unwrap();
+        assert_eq!((rates(&dcf), dcf.value), ((1, 0), 0.7));
+        let origin = dcf.origin.to_string();
+        assert!(
+            origin.starts_with(
+                "minDCF 0.25000 at P_target 0.01 of 4 target and 5 non-target trials in dev/trials, from "
+            ),
+            "{origin}"
+        );
+        let Origin::Report { mean_subtracted, .. } = eer.origin else { panic!("{eer:?}") };
+        assert_eq!(mean_subtracted.as_deref(), Some("m.scp"));
+    }
+
+    #[test]
+    fn equal_scores_are_accepted_except_with_the_baselines_definition() {
+        for (definition, accepted) in [(Definition::Tied, true), (Definition::Compat, false)] {
+            let file = report(definition, |_| ());
+            let threshold = Threshold::from_report(file.path(), Point::MinDcf(0.5)).unwrap();
+            assert_eq!(threshold.accepts(threshold.value), accepted, "{threshold:?}");
+        }
+        assert!(Threshold::given(0.5).accepts(0.5) && !Threshold::given(f64::INFINITY).accepts(1.0));
+    }
+
+    #[test]
+    fn what_does_not_hold_for_cosines_is_refused() {
+        let cases: [(fn(&mut serde_json::Value), &str); 6] = [
+            (|json| json["scores"]["kind"] = "plda".into(), "kind `plda`"),
+            (|json| json["scores"] = serde_json::json!({"kind": "file", "path": "s"}), "kind `file`"),
+            (|json| json["scores"]["backend"] = "b.json".into(), "`backend`"),
+            (|json| json["normalisation"] = serde_json::json!({"cohort": "c.scp"}), "`normalisation`"),
+            (|json| json["metrics"] = serde_json::Value::Null, "no labels"),
+            (|json| json["metrics"]["eer_threshold"] = "nan".into(), "not a number"),
+        ];
+        for (change, expected) in cases {
+            let file = report(Definition::Tied, change);
+            let error = Threshold::from_report(file.path(), Point::Eer).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let file = report(Definition::Tied, |_| ());
+        let error = Threshold::from_report(file.path(), Point::MinDcf(0.05)).unwrap_err().to_string();
+        assert!(error.contains("it has 0.01, 0.5"), "{error}");
+        std::fs::write(file.path(), "{}").unwrap();
+        let error = Threshold::from_report(file.path(), Point::Eer).unwrap_err().to_string();
+        assert!(error.contains("not a report of ffsvc-score"), "{error}");
+    }
+
+    #[test]
+    fn points_are_read_as_they_are_written() {
+        for text in ["eer", "min-dcf:0.01"] {
+            assert_eq!(text.parse::<Point>().unwrap().to_string(), text);
+        }
+        for text in ["", "EER", "min-dcf", "min-dcf:", "min-dcf:1", "min-dcf:0", "min-dcf:nan"] {
+            assert!(text.parse::<Point>().is_err(), "{text}");
+        }
+    }
+}
