@@ -183,6 +183,36 @@ fn commands_in_wav_scp_need_leave() {
 }
 
 #[test]
+fn prepare_says_what_it_wrote_and_what_it_left_out() {
+    let folder = workplace();
+    fs::create_dir_all(folder.path().join("corpus/F")).unwrap();
+    for name in ["F0101_101I1M_1_0007_normal.wav", "F0101_101PAD3M_1_0007_normal.wav", "noise.wav"] {
+        fs::write(folder.path().join("corpus/F").join(name), "RIFF").unwrap();
+    }
+    ffsvc_data(&folder, &["prepare", "ffsvc2020", "corpus", "out"])
+        .success()
+        .stdout("out: 2 utterances, 1 speakers\n")
+        .stderr(contains("left out").and(contains("1 (corpus/F/noise.wav)")));
+    ffsvc_data(&folder, &["validate", "out"]).success();
+    ffsvc_data(&folder, &["prepare", "ffsvc2020", "corpus", "out"]).code(1).stderr(contains("--overwrite"));
+    let prepared = json(&ffsvc_data(
+        &folder,
+        &["prepare", "ffsvc2020", "corpus", "d", "out", "--overwrite", "--unlabelled", "--json"],
+    ));
+    assert_eq!(prepared["written"][0]["entries"], 2);
+    assert_eq!(prepared["surplus"]["first"][0], "corpus/F/noise.wav");
+    assert!(!folder.path().join("out/utt2spk").exists());
+    ffsvc_data(&folder, &["prepare", "voxceleb1", "corpus", "vox"])
+        .code(1)
+        .stderr(contains("no file of VoxCeleb1 in corpus").and(contains("id10270/x6uYqmx31kE/00001.wav")));
+    ffsvc_data(&folder, &["prepare", "musan", "nowhere", "lists"])
+        .code(1)
+        .stderr(contains("cannot list nowhere"));
+    ffsvc_data(&folder, &["prepare", "ffsvc2020", "corpus"]).code(2);
+    ffsvc_data(&folder, &["prepare", "librispeech", "corpus", "out"]).code(2);
+}
+
+#[test]
 fn every_subcommand_has_a_manual_with_an_example() {
     let folder = workplace();
     for command in [
@@ -194,6 +224,7 @@ fn every_subcommand_has_a_manual_with_an_example() {
         "trials",
         "utt2spk-to-spk2utt",
         "spk2utt-to-utt2spk",
+        "prepare",
     ] {
         let example = format!("\n  ffsvc-data {command} ");
         ffsvc_data(&folder, &[command, "--help"])

@@ -4,6 +4,7 @@ mod augment;
 mod bench_loader;
 mod check;
 mod ffsvc_tables;
+mod prepare;
 mod quality;
 mod reshape;
 mod speakers;
@@ -50,6 +51,7 @@ enum Command {
     #[command(name = "spk2utt-to-utt2spk")]
     Spk2uttToUtt2spk(speakers::Spk2uttToUtt2spk),
     Synth(synth::Synth),
+    Prepare(prepare::Prepare),
     Augment(augment::Augment),
     Quality(quality::Quality),
     BenchLoader(bench_loader::BenchLoader),
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
             Command::Utt2spkToSpk2utt(args) => args.run(json),
             Command::Spk2uttToUtt2spk(args) => args.run(json),
             Command::Synth(args) => args.run(json),
+            Command::Prepare(args) => args.run(json),
             Command::Augment(args) => args.run(json),
             Command::Quality(args) => args.run(json),
             Command::BenchLoader(args) => args.run(json),

@@ -5,13 +5,14 @@ use std::path::Path;
 use crate::{Error, Result, Table};
 
 /// What the name of a recording of FFSVC2020 or FFSVC2022 says, as in `T0344_344I1M_1_0307_normal` or
-/// `F0336_336PAD-1.5M_1_0009_fast`: a letter and the speaker, the speaker again with device and distance, a number, the
-/// sentence, the speed.
+/// `F0336_336PAD-1.5M_1_0009_fast`: a letter and the speaker, the speaker again with device and distance, the channel,
+/// the sentence, the speed.
 ///
 /// The letters are F, S and T. Each speaker of the development list has recordings of all three, each with sentences
 /// numbered from 1, and each speaker of the corpus came to record three times, 7 to 15 days apart: the letter is the
-/// visit, first, second or third. What the number behind the distance counts is not documented; it is 1 in
-/// all of FFSVC2022's list, and is checked but not kept.
+/// visit, first, second or third. FFSVC2022 and the supplement have telephones and tablets, whose only channel is `1`;
+/// FFSVC2020 itself also has the microphones `recorded2`, `6`, `10` and `14` of its arrays
+/// (`T0549_549PCM5M_recorded6_0305_normal`) and a close-talking one without a distance (`T0549_549MIC_Tr2_0305_normal`).
 ///
 /// ```
 /// use ffsvc_kaldi_io::FfsvcName;
@@ -25,11 +26,13 @@ pub struct FfsvcName<'a> {
     pub visit: u8,
     /// Speaker, four digits.
     pub speaker: &'a str,
-    /// Device: `I` an iPhone, `PAD` an iPad; others have letters of their own.
+    /// Device: `I` an iPhone, `PAD` an iPad, `PCM` a microphone array, `MIC` the close-talking microphone.
     pub device: &'a str,
     /// Distance in metres as the corpus writes it: `0.25M`, `1M`, `3M`, `5M`, `-1.5M` (behind the speaker), `L3M`,
-    /// `R3M` (to the left and right).
+    /// `R3M` (to the left and right); empty for the close-talking microphone.
     pub distance: &'a str,
+    /// Channel of the device: `1`, `recorded6`, `Tr2`.
+    pub channel: &'a str,
     /// Number of the sentence, four digits.
     pub sentence: &'a str,
     /// Speaking rate: `normal`, `fast` or `slow`.
@@ -42,7 +45,7 @@ impl<'a> FfsvcName<'a> {
         let name = name.strip_suffix(".wav").unwrap_or(name);
         let mut parts = name.split('_');
         let mut next = || parts.next();
-        let (first, place, number, sentence, speed) = (next()?, next()?, next()?, next()?, next()?);
+        let (first, place, channel, sentence, speed) = (next()?, next()?, next()?, next()?, next()?);
         if parts.next().is_some() {
             return None;
         }
@@ -58,13 +61,19 @@ impl<'a> FfsvcName<'a> {
         let (device, distance) = split_place(place)?;
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let is_speed = matches!(speed, "normal" | "fast" | "slow");
-        let fits = same_speaker && is_number(speaker) && is_number(number) && is_number(sentence) && is_speed;
-        fits.then_some(Self { visit, speaker, device, distance, sentence, speed })
+        let is_channel =
+            is_number(channel.strip_prefix("recorded").or(channel.strip_prefix("Tr")).unwrap_or(channel));
+        let fits = same_speaker && is_number(speaker) && is_channel && is_number(sentence) && is_speed;
+        fits.then_some(Self { visit, speaker, device, distance, channel, sentence, speed })
     }
 }
 
-/// `PADL3M` into `PAD` and `L3M`: the distance is a number of metres, with a side or a minus sign before it.
+/// `PADL3M` into `PAD` and `L3M`: the distance is a number of metres, with a side or a minus sign before it. `MIC` is a
+/// device without a distance.
 fn split_place(place: &str) -> Option<(&str, &str)> {
+    if place == "MIC" {
+        return Some((place, ""));
+    }
     let metres = place.strip_suffix('M')?;
     let number = metres.find(|c: char| c.is_ascii_digit())?;
     metres[number..].parse::<f64>().ok().filter(|metres| metres.is_finite())?;
@@ -135,6 +144,7 @@ mod tests {
             speaker: "0336",
             device: "I",
             distance: "-1.5M",
+            channel: "1",
             sentence: "0009",
             speed: "fast",
         };
@@ -142,6 +152,8 @@ mod tests {
         let place = |name| FfsvcName::parse(name).map(|name| (name.device, name.distance));
         assert_eq!(place("S0046_046PAD0.25M_1_0001_slow"), Some(("PAD", "0.25M")));
         assert_eq!(place("S0046_046IR3M_1_0001_normal"), Some(("I", "R3M")));
+        assert_eq!(place("T0549_549PCM-1.5M_recorded6_0305_normal"), Some(("PCM", "-1.5M")));
+        assert_eq!(place("T0549_549MIC_Tr2_0305_normal"), Some(("MIC", "")));
     }
 
     #[test]
@@ -155,6 +167,9 @@ mod tests {
             "T0344_3441M_1_0307_normal",
             "T0344_344L3M_1_0307_normal",
             "T0344_344I1M_1_0307_quick",
+            "T0344_344I1M_recorded_0307_normal",
+            "T0344_344I1M_left_0307_normal",
+            "T0344_344MICM_1_0307_normal",
             "T0344_344I1M_1_0307",
             "T0344_344I1M_1_0307_normal_1",
             "T0344_344I1.2.3M_1_0307_normal",

@@ -245,7 +245,7 @@ pub fn write_table<K: AsRef<str>, V: AsRef<str>>(
 }
 
 /// What is wrong with a row, if it would not be read back as it is.
-fn check_row(key: &str, value: &str) -> std::result::Result<(), (String, &'static str)> {
+pub(crate) fn check_row(key: &str, value: &str) -> std::result::Result<(), (String, &'static str)> {
     if key.is_empty() || key.bytes().any(|byte| byte.is_ascii_whitespace()) || key.starts_with('\u{feff}') {
         return Err((format!("the key {key:?}"), "a name without white space"));
     }

@@ -39,8 +39,11 @@ impl Output {
         Self { path: self.path.join(name), overwrite: self.overwrite }
     }
 
-    /// An error if the folder has tables that must not be replaced.
-    pub(super) fn check(&self) -> Result<()> {
+    /// Looks whether the folder may be written to, before work begins that would be in vain.
+    ///
+    /// # Errors
+    /// The folder has tables that must not be replaced.
+    pub fn check(&self) -> Result<()> {
         let taken = || MAIN_TABLES.iter().find(|name| is_present(&self.path, name));
         if !self.overwrite
             && let Some(name) = taken()

@@ -2,6 +2,7 @@
 
 mod combine;
 mod companions;
+mod create;
 mod draft;
 mod fix;
 mod relabel;

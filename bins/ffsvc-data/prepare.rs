@@ -1,0 +1,222 @@
+//! `ffsvc-data prepare`: a corpus as published into data directories and lists.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use ffsvc_cli::print_json;
+use ffsvc_corpora::{
+    Ffsvc2020, Ffsvc2022Dev, Ffsvc2022Eval, Lists, Output, Prepared, VoxCeleb, VoxCelebEdition,
+    prepare_musan, prepare_rirs_noises,
+};
+use tracing::warn;
+
+/// Make a data directory, or lists of sounds, of a corpus as published
+///
+/// Finds the recordings by the corpus' own names anywhere below SOURCE, checks them against its lists, and
+/// writes only when all is found right. Files of other names are left out and counted; recordings that a list
+/// names and that are not there are an error. Paths in what is written begin with SOURCE as it is given here.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  ffsvc-data prepare voxceleb1 VoxCeleb1/test data/vox1-o --trials veri_test2.txt
+  ffsvc-data prepare voxceleb2 VoxCeleb2/dev data/vox2dev
+  ffsvc-data prepare ffsvc2020 FFSVC2020/wav/train FFSVC2020/wav/dev data/ffsvc2020
+  ffsvc-data prepare ffsvc2020 supplement/F supplement/S supplement/T data/supplement --unlabelled
+  ffsvc-data prepare ffsvc2022-dev FFSVC2022/dev data/dev --meta dev_meta_list --trials trials_dev_keys
+  ffsvc-data prepare ffsvc2022-eval FFSVC2022/eval data/eval --trials trials_eval
+  ffsvc-data prepare musan musan data/lists
+  ffsvc-data prepare rirs RIRS_NOISES data/lists")]
+pub(crate) struct Prepare {
+    #[command(subcommand)]
+    corpus: Corpus,
+}
+
+#[derive(Debug, Subcommand)]
+enum Corpus {
+    /// VoxCeleb1 1.1: idNNNNN/VIDEO/NNNNN.wav
+    Voxceleb1(WithTrials),
+    /// VoxCeleb2: idNNNNN/VIDEO/NNNNN.m4a, or .wav where it has been converted
+    Voxceleb2(WithTrials),
+    /// FFSVC2020 train or dev, or the supplement: T0344_344I1M_1_0307_normal.wav
+    ///
+    /// Besides wav.scp, utt2spk and spk2utt, there are utt2device, utt2distance, utt2visit and utt2group (the
+    /// recordings of one utterance by several devices).
+    Ffsvc2020(Supplement),
+    /// FFSVC2022 development set: ffsvc22_dev_000000.wav, dev_meta_list and trials
+    #[command(name = "ffsvc2022-dev")]
+    Ffsvc2022Dev(Dev),
+    /// FFSVC2022 evaluation set: the recordings that trials_eval names
+    #[command(name = "ffsvc2022-eval")]
+    Ffsvc2022Eval(Eval),
+    /// MUSAN: the lists musan_noise, musan_music and musan_speech
+    Musan(Sounds),
+    /// RIRS_NOISES: the lists rirs (simulated small and medium rooms), rirs_simulated and rirs_real
+    Rirs(Responses),
+}
+
+/// From folders to a data directory.
+#[derive(Debug, Args)]
+struct Place {
+    /// Folders of the corpus
+    #[arg(value_name = "SOURCE", required = true, num_args = 1..)]
+    sources: Vec<PathBuf>,
+
+    /// The data directory to write
+    #[arg(value_name = "OUT")]
+    out: PathBuf,
+
+    /// Replace the tables of a data directory that is there already
+    #[arg(long)]
+    overwrite: bool,
+}
+
+impl Place {
+    fn output(&self) -> Output {
+        Output::new(&self.out).overwrite(self.overwrite)
+    }
+}
+
+#[derive(Debug, Args)]
+struct WithTrials {
+    #[command(flatten)]
+    place: Place,
+
+    /// A published list of trials, such as veri_test2.txt; may be given several times
+    ///
+    /// Written as OUT/trials_o, trials_o_cleaned, trials_e, ... by the list's name, or trials_NAME for others.
+    #[arg(long, value_name = "LIST")]
+    trials: Vec<PathBuf>,
+
+    /// Leave out trials whose recordings are not there
+    #[arg(long)]
+    allow_missing: bool,
+}
+
+#[derive(Debug, Args)]
+struct Supplement {
+    #[command(flatten)]
+    place: Place,
+
+    /// Write no speakers, as for task 2
+    #[arg(long)]
+    unlabelled: bool,
+}
+
+#[derive(Debug, Args)]
+struct Dev {
+    #[command(flatten)]
+    place: Place,
+
+    /// dev_meta_list, which says what each recording is
+    #[arg(long, value_name = "LIST")]
+    meta: PathBuf,
+
+    /// trials_dev_keys (or trials_dev, without labels)
+    #[arg(long, value_name = "LIST")]
+    trials: PathBuf,
+
+    /// Leave out recordings that are not there, and their trials
+    #[arg(long)]
+    allow_missing: bool,
+}
+
+#[derive(Debug, Args)]
+struct Eval {
+    #[command(flatten)]
+    place: Place,
+
+    /// trials_eval
+    #[arg(long, value_name = "LIST")]
+    trials: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Sounds {
+    /// Folders of the corpus
+    #[arg(value_name = "SOURCE", required = true, num_args = 1..)]
+    sources: Vec<PathBuf>,
+
+    /// Folder to write the lists to
+    #[arg(value_name = "OUT")]
+    out: PathBuf,
+
+    /// Replace lists that are there already
+    #[arg(long)]
+    overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+struct Responses {
+    /// The folder RIRS_NOISES
+    #[arg(value_name = "SOURCE")]
+    source: PathBuf,
+
+    /// Folder to write the lists to
+    #[arg(value_name = "OUT")]
+    out: PathBuf,
+
+    /// Replace lists that are there already
+    #[arg(long)]
+    overwrite: bool,
+
+    /// Leave out measured responses that rir_list names and that are not there
+    #[arg(long)]
+    allow_missing: bool,
+}
+
+impl Prepare {
+    pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        let prepared = self.corpus.prepare()?;
+        warn_of(&prepared);
+        if json {
+            return print_json(&prepared);
+        }
+        print!("{prepared}");
+        Ok(())
+    }
+}
+
+impl Corpus {
+    fn prepare(&self) -> ffsvc_corpora::Result<Prepared> {
+        let lists = |folder, overwrite| Lists { folder, overwrite };
+        match self {
+            Self::Voxceleb1(args) => args.prepare(VoxCelebEdition::One),
+            Self::Voxceleb2(args) => args.prepare(VoxCelebEdition::Two),
+            Self::Ffsvc2020(Supplement { place, unlabelled }) => {
+                Ffsvc2020 { sources: &place.sources, unlabelled: *unlabelled }.prepare(&place.output())
+            }
+            Self::Ffsvc2022Dev(Dev { place, meta, trials, allow_missing }) => {
+                Ffsvc2022Dev { sources: &place.sources, meta, trials, allow_missing: *allow_missing }
+                    .prepare(&place.output())
+            }
+            Self::Ffsvc2022Eval(Eval { place, trials }) => {
+                Ffsvc2022Eval { sources: &place.sources, trials }.prepare(&place.output())
+            }
+            Self::Musan(args) => prepare_musan(&args.sources, &lists(Path::new(&args.out), args.overwrite)),
+            Self::Rirs(args) => prepare_rirs_noises(
+                &args.source,
+                args.allow_missing,
+                &lists(Path::new(&args.out), args.overwrite),
+            ),
+        }
+    }
+}
+
+impl WithTrials {
+    fn prepare(&self, edition: VoxCelebEdition) -> ffsvc_corpora::Result<Prepared> {
+        let (sources, trials) = (&self.place.sources, &self.trials);
+        VoxCeleb { edition, sources, trials, allow_missing: self.allow_missing }.prepare(&self.place.output())
+    }
+}
+
+fn warn_of(prepared: &Prepared) {
+    for remark in &prepared.remarks {
+        warn!("{remark}");
+    }
+    if !prepared.surplus.is_empty() {
+        warn!("left out, because no list or name of the corpus knows them: {}", prepared.surplus);
+    }
+    if !prepared.missing.is_empty() {
+        warn!("missing: {}; {} trials are left out", prepared.missing, prepared.dropped_trials);
+    }
+}

@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod ffsvc2020;
+mod ffsvc2022;
+mod files;
+mod missing;
+mod musan;
+mod prepared;
+mod rirs_noises;
+mod sound_lists;
+mod voxceleb;
+
+pub use error::{Error, Result};
+pub use ffsvc_kaldi_io::Output;
+pub use ffsvc2020::Ffsvc2020;
+pub use ffsvc2022::{Ffsvc2022Dev, Ffsvc2022Eval};
+pub use musan::prepare_musan;
+pub use prepared::{Prepared, Tally, Written};
+pub use rirs_noises::prepare_rirs_noises;
+pub use sound_lists::Lists;
+pub use voxceleb::{VoxCeleb, VoxCelebEdition};
