@@ -88,6 +88,9 @@ fn shrunk(mut config: ExperimentConfig, folder: &Path) -> ExperimentConfig {
         ModelConfig::Resnet(resnet) => (resnet.in_planes, resnet.embedding_size) = (2, 8),
         ModelConfig::EcapaTdnn(ecapa) => (ecapa.hidden_dim, ecapa.bottleneck) = (16, 4),
         ModelConfig::Tdnn(tdnn) => (tdnn.hidden_dim, tdnn.stats_dim) = (8, 8),
+        ModelConfig::CamPlusPlus(cam) => (cam.growth_rate, cam.init_channels) = (4, 8),
+        ModelConfig::WespeakerEcapaTdnn(ecapa) => (ecapa.channels, ecapa.aggregated) = (16, 24),
+        ModelConfig::SpeechBrainEcapaTdnn(ecapa) => (ecapa.channels, ecapa.aggregated) = (16, 24),
     }
     let augment = &mut config.augment;
     let lists =

@@ -108,7 +108,7 @@ fn the_baselines_head_needs_names_and_comes_back_with_them() {
     model(&folder, &import).success().stdout(contains("left out\t1 tensors")).stdout(contains("classes\t0"));
     std::fs::write(folder.path().join("two"), "ann\nbob\n").unwrap();
     model(&folder, &[&import[..], &["--speakers", "two"]].concat()).code(1).stderr(contains(
-        "the head's tensor classifier.weight is Some([3, 4]); expected [2, 4] for 2 classes",
+        "the head's tensor classifier.weight has the shape [3, 4]; expected [2, 4] for 2 classes",
     ));
 }
 

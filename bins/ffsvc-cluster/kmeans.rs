@@ -38,13 +38,17 @@ pub(crate) struct Algorithm {
     #[arg(long, value_name = "N", default_value_t = 1)]
     restarts: usize,
 
+    /// Times that clusters may be merged and others split in the end, where that lowers the inertia
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    refinements: usize,
+
     /// Seed of all that is random
     #[arg(long, default_value_t = 0)]
     seed: u64,
 
     /// The baseline's notebook: random start, Euclidean, until no label changes, clusters that lose all points stay
     /// empty
-    #[arg(long, conflicts_with_all = ["metric", "start", "tolerance", "max_iterations"])]
+    #[arg(long, conflicts_with_all = ["metric", "start", "tolerance", "max_iterations", "refinements"])]
     compat: bool,
 }
 
@@ -89,6 +93,7 @@ impl Algorithm {
             },
             max_iterations: self.max_iterations,
             tolerance: self.tolerance,
+            refinements: self.refinements,
             ..common
         }
     }

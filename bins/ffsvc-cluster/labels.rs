@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ffsvc_cli::print_json;
-use ffsvc_clustering::{Assignments, LabelOptions, LabelReport, label, speaker_name};
+use ffsvc_clustering::{Assignments, GroupOf, LabelOptions, LabelReport, label, speaker_name};
 use ffsvc_kaldi_io::{DataDir, OpenOptions, Output, Table, write_table};
 use serde::Serialize;
 
@@ -92,8 +92,7 @@ impl Labels {
             min_margin: self.min_margin,
             min_size: self.min_size,
         };
-        let group_of: Option<&dyn Fn(&str) -> Option<String>> =
-            if groups.is_some() { Some(&group_of) } else { None };
+        let group_of: Option<&GroupOf<'_>> = if groups.is_some() { Some(&group_of) } else { None };
         let (labels, report) = label(&assignments, group_of, &options)?;
 
         let highest = assignments.near.iter().flatten().map(|near| near.cluster).max().unwrap_or(0);

@@ -1,5 +1,6 @@
 //! `ffsvc-cluster`: from embeddings to pseudo-speakers.
 
+mod ahc;
 mod folder;
 mod kmeans;
 mod labels;
@@ -16,8 +17,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Cluster embeddings into pseudo-speakers
 ///
-/// Embeddings are brought to length 1 first. `sweep` shows how the clusters change with their number, `kmeans` makes
-/// them, `labels` turns the ones worth keeping into a data directory with pseudo-speakers, `quality` compares two labellings.
+/// Embeddings are brought to length 1 first. `sweep` shows how the clusters change with their number, `kmeans` or `ahc`
+/// makes them, `labels` turns the ones worth keeping into a data directory with pseudo-speakers, `quality` compares two labellings.
 /// Results are printed on standard output, everything else on standard error. The exit status is 0 if all is well, 1
 /// if something failed, and 2 for a wrong command line. Work is spread over all cores (RAYON_NUM_THREADS sets
 /// another number); the results do not depend on how many there are.
@@ -38,6 +39,7 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Kmeans(kmeans::Kmeans),
+    Ahc(ahc::Ahc),
     Sweep(sweep::Sweep),
     Labels(labels::Labels),
     Quality(quality::Quality),
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         logging.init();
         match command {
             Command::Kmeans(args) => args.run(json),
+            Command::Ahc(args) => args.run(json),
             Command::Sweep(args) => args.run(json),
             Command::Labels(args) => args.run(json),
             Command::Quality(args) => args.run(json),

@@ -18,8 +18,8 @@ const WINDOW: usize = 64;
 
 /// Measure the quality of recordings: duration, speech, clipping, level
 ///
-/// Writes the tables utt2dur and utt2speech (seconds; speech without its pauses), utt2clipping (share of samples, 0 to
-/// 1) and utt2level (RMS, dB below full scale) to OUT, in the form that calibration with quality measures reads, and
+/// Writes the tables utt2dur and utt2speech (seconds; speech without its pauses), utt2clipping (share of samples, from 0
+/// to 1) and utt2level (RMS, dB below full scale) to OUT, in the form that calibration with quality measures reads, and
 /// utt2warning for recordings that are silent, clipped, off centre or have too little speech. OUT may be the data directory
 /// itself. The recordings are measured at their own sample rate.
 ///

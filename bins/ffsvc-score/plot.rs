@@ -130,9 +130,12 @@ impl Files {
     }
 }
 
+/// A system's name and its scores, targets first.
+type System = (String, Vec<f64>, Vec<f64>);
+
 impl Scores {
     /// The scores of each system, targets first.
-    fn read(&self) -> anyhow::Result<Vec<(String, Vec<f64>, Vec<f64>)>> {
+    fn read(&self) -> anyhow::Result<Vec<System>> {
         let trials = Trials::read(&self.trials, self.trial_columns)?;
         let Some(labels) = &trials.labels else {
             bail!("{}: found no labels, expected a trial list with labels", self.trials.display());
@@ -151,7 +154,7 @@ impl Scores {
 
     fn det(&self) -> anyhow::Result<()> {
         let scores = self.read()?;
-        let curve = |(_, target, nontarget): &(String, Vec<f64>, Vec<f64>)| DetCurve::new(target, nontarget);
+        let curve = |(_, target, nontarget): &System| DetCurve::new(target, nontarget);
         let curves = scores.iter().map(curve).collect::<Result<Vec<_>, _>>()?;
         let named = scores.iter().zip(&curves);
         let systems = named.map(|((name, ..), curve)| DetSystem { name: name.clone(), curve }).collect();

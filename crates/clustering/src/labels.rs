@@ -48,6 +48,9 @@ pub struct LabelReport {
     pub kept_clusters: usize,
 }
 
+/// The group of an utterance, by name.
+pub type GroupOf<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
 /// The cluster of each utterance that is kept, in the order of the assignments, and how it came about.
 ///
 /// `groups` names for an utterance the group that it belongs to: recordings of one utterance by several devices, say.
@@ -60,7 +63,7 @@ pub struct LabelReport {
 /// An option out of range.
 pub fn label(
     assignments: &Assignments,
-    groups: Option<&dyn Fn(&str) -> Option<String>>,
+    groups: Option<&GroupOf<'_>>,
     options: &LabelOptions,
 ) -> Result<(Vec<Option<u32>>, LabelReport)> {
     if !(options.keep_share > 0.0 && options.keep_share <= 1.0) {

@@ -1,6 +1,9 @@
 //! The loops over vectors: dot products, sums on a grid, and the best and second best of a row of scores.
+//!
+//! Each is a type with a `with_simd`, and not a closure, because only the former is compiled into the function that may use
+//! the processor's widest vectors.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::product::LANES;
 
@@ -17,19 +20,30 @@ pub(crate) struct Top {
 /// For each row of `products` (`[n, columns]`) minus `half_norms` (`[columns]`), the top of every `group` columns, to
 /// `out` (`[n, columns / group]`). A place counts from the group's first column.
 pub(crate) fn tops(arch: Arch, products: &[f32], half_norms: &[f32], group: usize, out: &mut [Top]) {
-    arch.dispatch(
-        #[inline(always)]
-        || {
-            let columns = half_norms.len();
-            let rows = products.chunks_exact(columns).zip(out.chunks_exact_mut(columns / group));
-            for (row, out) in rows {
-                let groups = row.chunks_exact(group).zip(half_norms.chunks_exact(group));
-                for ((products, half_norms), out) in groups.zip(out) {
-                    *out = top(products, half_norms);
-                }
+    arch.dispatch(Tops { products, half_norms, group, out });
+}
+
+struct Tops<'a> {
+    products: &'a [f32],
+    half_norms: &'a [f32],
+    group: usize,
+    out: &'a mut [Top],
+}
+
+impl WithSimd for Tops<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let columns = self.half_norms.len();
+        let outs = self.out.chunks_exact_mut(columns / self.group);
+        for (row, out) in self.products.chunks_exact(columns).zip(outs) {
+            let groups = row.chunks_exact(self.group).zip(self.half_norms.chunks_exact(self.group));
+            for ((products, half_norms), out) in groups.zip(out) {
+                *out = top(products, half_norms);
             }
-        },
-    );
+        }
+    }
 }
 
 #[inline(always)]
@@ -92,86 +106,98 @@ fn min_i32(values: &[i32; LANES]) -> i32 {
 
 /// Least of `stored[i] - spent[i]`.
 pub(crate) fn least_difference(arch: Arch, stored: &[f32], spent: &[f32]) -> f32 {
-    arch.dispatch(
-        #[inline(always)]
-        || {
-            let mut least = f32::INFINITY;
-            for (a, b) in stored.iter().zip(spent) {
-                let left = a - b;
-                least = if left < least { left } else { least };
-            }
-            least
-        },
-    )
+    arch.dispatch(LeastDifference { stored, spent })
 }
 
-/// Dot product, in 32 bits with `LANES` sums.
+struct LeastDifference<'a> {
+    stored: &'a [f32],
+    spent: &'a [f32],
+}
+
+impl WithSimd for LeastDifference<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f32 {
+        let mut least = f32::INFINITY;
+        for (a, b) in self.stored.iter().zip(self.spent) {
+            let left = a - b;
+            least = if left < least { left } else { least };
+        }
+        least
+    }
+}
+
+/// Dot product, in 32 bits with [`LANES`] sums.
 pub(crate) fn dot(arch: Arch, a: &[f32], b: &[f32]) -> f32 {
-    arch.dispatch(
-        #[inline(always)]
-        || {
-            let (a, a_rest) = a.as_chunks::<LANES>();
-            let (b, b_rest) = b.as_chunks::<LANES>();
-            let mut sums = [0.0f32; LANES];
-            for (a, b) in a.iter().zip(b) {
-                for lane in 0..LANES {
-                    sums[lane] = a[lane].mul_add(b[lane], sums[lane]);
-                }
-            }
-            let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-            total(&sums) + rest
-        },
-    )
+    arch.dispatch(SumOver::<false> { a, b })
 }
 
-/// Squared distance, in 32 bits with `LANES` sums.
+/// Squared distance, in 32 bits with [`LANES`] sums.
 pub(crate) fn square_distance(arch: Arch, a: &[f32], b: &[f32]) -> f32 {
-    arch.dispatch(
-        #[inline(always)]
-        || {
-            let (a, a_rest) = a.as_chunks::<LANES>();
-            let (b, b_rest) = b.as_chunks::<LANES>();
-            let mut sums = [0.0f32; LANES];
-            for (a, b) in a.iter().zip(b) {
-                for lane in 0..LANES {
-                    let difference = a[lane] - b[lane];
-                    sums[lane] = difference.mul_add(difference, sums[lane]);
-                }
+    arch.dispatch(SumOver::<true> { a, b })
+}
+
+/// The sum over two vectors of their squared differences (`DISTANCE`) or of their products.
+struct SumOver<'a, const DISTANCE: bool> {
+    a: &'a [f32],
+    b: &'a [f32],
+}
+
+impl<const DISTANCE: bool> WithSimd for SumOver<'_, DISTANCE> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f32 {
+        let (a, a_rest) = self.a.as_chunks::<LANES>();
+        let (b, b_rest) = self.b.as_chunks::<LANES>();
+        let mut sums = [0.0f32; LANES];
+        for (a, b) in a.iter().zip(b) {
+            for lane in 0..LANES {
+                sums[lane] += term::<DISTANCE>(a[lane], b[lane]);
             }
-            let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| (a - b) * (a - b)).sum();
-            total(&sums) + rest
-        },
-    )
+        }
+        let mut rest = 0.0;
+        for (&a, &b) in a_rest.iter().zip(b_rest) {
+            rest += term::<DISTANCE>(a, b);
+        }
+        let mut half = LANES / 2;
+        while half > 0 {
+            for lane in 0..half {
+                sums[lane] += sums[lane + half];
+            }
+            half /= 2;
+        }
+        sums[0] + rest
+    }
 }
 
 #[inline(always)]
-fn total(values: &[f32; LANES]) -> f32 {
-    let mut sums = *values;
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            sums[lane] += sums[lane + half];
-        }
-        half /= 2;
-    }
-    sums[0]
+fn term<const DISTANCE: bool>(a: f32, b: f32) -> f32 {
+    if DISTANCE { (a - b) * (a - b) } else { a * b }
 }
 
-/// Adds a row to sums, or takes it away, each value rounded to the grid that `shift` stands for
-/// ([`Grid`](crate::sums::Grid)).
-pub(crate) fn accumulate(arch: Arch, sums: &mut [f64], row: &[f32], shift: f64, add: bool) {
-    arch.dispatch(
-        #[inline(always)]
-        || {
-            if add {
-                for (sum, &value) in sums.iter_mut().zip(row) {
-                    *sum += (f64::from(value) + shift) - shift;
-                }
-            } else {
-                for (sum, &value) in sums.iter_mut().zip(row) {
-                    *sum -= (f64::from(value) + shift) - shift;
-                }
-            }
-        },
-    );
+/// Adds a row to sums (`sign` 1), or takes it away (-1), each value rounded to the grid that `shift` stands for
+/// ([`ClusterSums`](crate::sums::ClusterSums)).
+pub(crate) fn accumulate(arch: Arch, sums: &mut [f64], row: &[f32], shift: f64, sign: f64) {
+    arch.dispatch(Accumulate { sums, row, shift, sign });
+}
+
+struct Accumulate<'a> {
+    sums: &'a mut [f64],
+    row: &'a [f32],
+    shift: f64,
+    sign: f64,
+}
+
+impl WithSimd for Accumulate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { sums, row, shift, sign } = self;
+        for (sum, &value) in sums.iter_mut().zip(row) {
+            *sum += sign * ((f64::from(value) + shift) - shift);
+        }
+    }
 }

@@ -87,7 +87,8 @@ impl ClusterSums {
             .map(|(cluster, (sums, count))| {
                 let events = &events[starts[cluster]..starts[cluster + 1]];
                 for &(point, add) in events {
-                    accumulate(arch, sums, points.row(point as usize), shift, add);
+                    let sign = if add { 1.0 } else { -1.0 };
+                    accumulate(arch, sums, points.row(point as usize), shift, sign);
                     *count = if add { *count + 1 } else { *count - 1 };
                 }
                 !events.is_empty()

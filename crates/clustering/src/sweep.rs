@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::distance::square_distances;
-use crate::kmeans::add_centres;
+use crate::kmeans::{add_by_splitting, add_centres};
 use crate::points::Points;
 use crate::validity::{IntraCosine, calinski_harabasz, davies_bouldin, intra_cosine, silhouette};
 use crate::{Error, KMeans, KMeansOptions, Result, Start};
@@ -21,7 +21,7 @@ pub struct SweepOptions {
     pub step: usize,
     /// Points among which the silhouette is measured; 0: not at all. Default: 4000.
     pub silhouette_sample: usize,
-    /// Whether each number of clusters begins from the centres of the one before and new ones drawn as by k-means++
+    /// Whether each number of clusters begins from the clusters of the one before, the widest of them split
     /// (default), or from nothing.
     pub warm: bool,
     /// Options of each K-means; `clusters` is not read, and `start` for the first only when `warm`.
@@ -87,12 +87,15 @@ pub fn sweep(
         if options.warm
             && let Some(last) = last.take()
         {
-            let mut rng = ChaCha8Rng::seed_from_u64(options.kmeans.seed);
-            rng.set_stream(clusters as u64);
-            let distances = square_distances(points, &last.centres, &last.labels);
-            let mut centres = last.centres;
-            let new = clusters - centres.len();
-            add_centres(points, &mut centres, distances, new, &mut rng);
+            let mut centres = add_by_splitting(points, &last, clusters - last.centres.len());
+            if centres.len() < clusters {
+                // Not enough clusters with two different points.
+                let mut rng = ChaCha8Rng::seed_from_u64(options.kmeans.seed);
+                rng.set_stream(clusters as u64);
+                let distances = square_distances(points, &last.centres, &last.labels);
+                let missing = clusters - centres.len();
+                add_centres(points, &mut centres, distances, missing, &mut rng);
+            }
             (kmeans.start, kmeans.restarts) = (Start::Centres(centres), 1);
         }
         let fit = KMeans::fit(points, &kmeans)?;

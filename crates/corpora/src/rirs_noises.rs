@@ -98,7 +98,11 @@ fn real_responses(
             });
         };
         let file = folder.join(name);
-        if file.is_file() { drop(files.insert(file)) } else { missing.add(name) }
+        if file.is_file() {
+            files.insert(file);
+        } else {
+            missing.add(name);
+        }
     }
     let listed = files.len() + missing.count;
     Missing { list: &list, folders, allowed: allow_missing }.note(listed, missing, prepared)?;

@@ -110,7 +110,7 @@ impl VoxCeleb<'_> {
     fn utterance_of(&self, path: &Path) -> Option<String> {
         let coded = path.extension().is_some_and(|extension| extension == "m4a");
         let is_wav = path.extension().is_some_and(|extension| extension == "wav");
-        if !is_wav && !(coded && self.edition == VoxCelebEdition::Two) {
+        if !(is_wav || coded && self.edition == VoxCelebEdition::Two) {
             return None;
         }
         let mut parts = path.iter().rev().map(|part| part.to_str());

@@ -219,6 +219,7 @@ fn announced_sizes_are_not_believed() {
     let huge = b"J\0\0\0\x40J\0\0\0\x40\x86";
     for (numel, shape, strides) in [
         (1, huge.as_slice(), b"K\0K\0\x86".as_slice()),
+        (1, b"J\0\0\x01\0J\0\x10\0\0\x86", b"K\0K\0\x86"),
         (1, b"J\0\0\0\x40\x85", b"K\x01\x85"),
         (i32::MAX, b"J\xff\xff\xff\x7f\x85", b"K\x01\x85"),
         (-1, b"J\xff\xff\xff\xff\x85", b"K\x01\x85"),

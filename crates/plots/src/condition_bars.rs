@@ -151,7 +151,7 @@ impl ConditionBars {
         unit: f64,
     ) -> Result<()> {
         let colour = Stroke::new(number + 1, unit).colour();
-        let share = if number % 2 == 0 { 0.65 } else { 0.2 };
+        let share = if number.is_multiple_of(2) { 0.65 } else { 0.2 };
         area.draw(&Rectangle::new([from, to], colour.mix(share).filled()))?;
         let edge = colour.stroke_width((1.2 * unit).round().max(1.0) as u32);
         area.draw(&Rectangle::new([from, to], edge))?;

@@ -53,7 +53,7 @@ impl Stroke {
             None => area.draw(&PathElement::new(points, style))?,
             Some((dash, gap)) => {
                 let (dash, gap) = (self.pixels(dash), self.pixels(gap));
-                area.draw(&DashedPathElement::new(points.into_iter(), dash, gap, style))?;
+                area.draw(&DashedPathElement::new(points, dash, gap, style))?;
             }
         }
         Ok(())

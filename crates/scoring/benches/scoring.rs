@@ -3,7 +3,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ffsvc_kaldi_io::{Embeddings, TrialColumns, TrialReader};
-use ffsvc_scoring::metrics::{DcfParameters, Definition, evaluate};
+use ffsvc_scoring::metrics::{DcfParameters, Definition, Measures, evaluate};
 use ffsvc_scoring::{Cohort, ScoreNorm, Scorer, Side};
 
 const DIM: usize = 256;
@@ -47,7 +47,9 @@ fn metrics(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("metrics");
     group.throughput(Throughput::Elements(TRIALS as u64)).sample_size(10);
     group.bench_function("sort and measure", |b| {
-        b.iter(|| evaluate(&target, &nontarget, Definition::Tied, &[DcfParameters::default()]));
+        b.iter(|| {
+            evaluate(&target, &nontarget, Definition::Tied, &Measures::new(&[DcfParameters::default()]))
+        });
     });
     group.finish();
 }

@@ -7,7 +7,7 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 
 use ffsvc_kaldi_io::{Embeddings, TrialColumns, TrialReader};
-use ffsvc_scoring::metrics::{DcfParameters, Definition, evaluate};
+use ffsvc_scoring::metrics::{DcfParameters, Definition, Measures, evaluate};
 use ffsvc_scoring::{Cohort, ScoreNorm, Scorer, Side};
 
 type Anyhow<T> = Result<T, Box<dyn std::error::Error>>;
@@ -29,7 +29,7 @@ fn score(dir: &Path, embeddings: Option<&Embeddings>) -> Anyhow<f64> {
 }
 
 fn measure(target: &[f32], nontarget: &[f32]) -> Anyhow<f64> {
-    let metrics = evaluate(target, nontarget, Definition::Tied, &[DcfParameters::default()])?;
+    let metrics = evaluate(target, nontarget, Definition::Tied, &Measures::new(&[DcfParameters::default()]))?;
     Ok(metrics.eer)
 }
 

@@ -213,7 +213,7 @@ impl fmt::Display for Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{DcfParameters, evaluate};
+    use crate::metrics::{DcfParameters, Measures, evaluate};
     use crate::report::{Report, ScoreSource};
 
     const TARGET: [f64; 4] = [0.9, 0.8, 0.7, 0.2];
@@ -230,9 +230,12 @@ mod tests {
             program: "test".to_owned(),
             trials: source.clone(),
             scores: ScoreSource::File(source),
+            normalisation: None,
             skip_missing: false,
             counts: Counts { trials: 9, target: Some(4), nontarget: Some(5), ..Counts::default() },
-            metrics: Some(evaluate(&TARGET, &NONTARGET, definition, &costs).unwrap()),
+            metrics: Some(evaluate(&TARGET, &NONTARGET, definition, &Measures::new(&costs)).unwrap()),
+            utt2spk: None,
+            conditions: Vec::new(),
         };
         let mut json = serde_json::to_value(report).unwrap();
         json["scores"] =
@@ -279,7 +282,8 @@ mod tests {
 
     #[test]
     fn what_does_not_hold_for_cosines_is_refused() {
-        let cases: [(fn(&mut serde_json::Value), &str); 6] = [
+        type Change = fn(&mut serde_json::Value);
+        let cases: [(Change, &str); 6] = [
             (|json| json["scores"]["kind"] = "plda".into(), "kind `plda`"),
             (|json| json["scores"] = serde_json::json!({"kind": "file", "path": "s"}), "kind `file`"),
             (|json| json["scores"]["backend"] = "b.json".into(), "`backend`"),

@@ -127,7 +127,8 @@ fn gaussian_scores_get_the_closed_forms_slope_and_offset() {
     // ln N(s; 1, v) - ln N(s; 0, v) = s / v - 1 / (2 v).
     let variance = 0.16;
     for prior in [0.1, 0.5] {
-        let fit = fit_logistic(&[scores.clone()], &labels, LogisticOptions { prior, ridge: 0.0 }).unwrap();
+        let fit = fit_logistic(std::slice::from_ref(&scores), &labels, LogisticOptions { prior, ridge: 0.0 })
+            .unwrap();
         assert!((fit.weights[0] * variance - 1.0).abs() < 0.04, "{fit:?}");
         assert!((fit.offset * 2.0 * variance + 1.0).abs() < 0.06, "{fit:?}");
     }
@@ -292,9 +293,9 @@ fn what_cannot_be_calibrated_is_refused_and_a_ridge_helps() {
     let separable = vec![0.9, 0.8, 0.1, 0.2, 0.3];
     let fit =
         |inputs: &[Vec<f64>], ridge| fit_logistic(inputs, &labels, LogisticOptions { prior: 0.1, ridge });
-    let error = fit(&[separable.clone()], 0.0).unwrap_err().to_string();
+    let error = fit(std::slice::from_ref(&separable), 0.0).unwrap_err().to_string();
     assert!(error.contains("separate") && error.contains("--ridge"), "{error}");
-    assert!(fit(&[separable.clone()], 1e-6).unwrap().weights[0] > 0.0);
+    assert!(fit(std::slice::from_ref(&separable), 1e-6).unwrap().weights[0] > 0.0);
     let mixed = vec![0.9, 0.2, 0.5, 0.1, 0.3];
     let twice = [mixed.clone(), mixed.iter().map(|x| 3.0 * x + 1.0).collect()];
     assert!(fit(&twice, 0.0).unwrap_err().to_string().contains("weighted sum"));
@@ -304,7 +305,10 @@ fn what_cannot_be_calibrated_is_refused_and_a_ridge_helps() {
     let one_class = fit_logistic(&[vec![1.0, 2.0]], &[true, true], LogisticOptions::default());
     assert!(one_class.unwrap_err().to_string().contains("2 target and 0 non-target"));
     for prior in [0.0, 1.0, f64::NAN] {
-        assert!(fit_logistic(&[mixed.clone()], &labels, LogisticOptions { prior, ridge: 0.0 }).is_err());
+        assert!(
+            fit_logistic(std::slice::from_ref(&mixed), &labels, LogisticOptions { prior, ridge: 0.0 })
+                .is_err()
+        );
     }
 }
 

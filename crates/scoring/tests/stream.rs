@@ -23,7 +23,7 @@ fn random(prefix: &str, suffix: &str, count: usize, dim: usize) -> Embeddings {
 fn line(n: usize, utterances: usize) -> String {
     format!(
         "{} u{} u{}\n",
-        usize::from(n % 5 == 0),
+        usize::from(n.is_multiple_of(5)),
         n * 7 % utterances,
         (n * 13 + n / utterances) % utterances
     )

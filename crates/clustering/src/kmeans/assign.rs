@@ -16,6 +16,11 @@ use crate::points::Points;
 use crate::product::{Columns, LANES};
 use crate::sums::{Move, NOWHERE};
 
+/// Points that are worked on together. The more there are, the more of them look at the same group at once.
+const BLOCK: usize = 4096;
+/// Products with all centres that are held at once.
+const PRODUCTS: usize = 1 << 18;
+
 /// The label of every point and what is known of its distances.
 pub(super) struct Assignment {
     labels: Vec<u32>,
@@ -33,8 +38,6 @@ pub(super) struct Assignment {
     /// Columns a group.
     group: usize,
     groups: usize,
-    /// Points that are worked on together.
-    block: usize,
     use_bounds: bool,
     arch: Arch,
 }
@@ -73,7 +76,6 @@ impl Assignment {
             column_of,
             group,
             groups,
-            block: ((1 << 18) / (groups * group)).clamp(64, 1024),
             use_bounds,
             arch: Arch::new(),
         }
@@ -124,7 +126,7 @@ impl Assignment {
             moved: self.moved.iter().map(|&moved| (moved as f32).next_up()).collect(),
             margin: 2.0 * ulps * reach * reach + 8.0 * f32::EPSILON * reach * (reach + spent),
         };
-        let (block, groups) = (self.block, self.groups);
+        let (block, groups) = (BLOCK, self.groups);
         let mut labels = std::mem::take(&mut self.labels);
         let mut upper = std::mem::take(&mut self.upper);
         let mut lower = std::mem::take(&mut self.lower);
@@ -206,9 +208,12 @@ impl Assignment {
         let looks: usize = wanted.iter().map(Vec::len).sum();
         if looks * 4 >= left * groups * 3 {
             let columns = pass.columns.half_norms().len();
-            scratch.products.resize(left * columns, 0.0);
-            pass.columns.dot(rows, 0, columns, &mut scratch.products);
-            tops(self.arch, &scratch.products, pass.columns.half_norms(), self.group, &mut scratch.tops);
+            let some = (PRODUCTS / columns).max(LANES);
+            for (rows, out) in rows.chunks(some * dim).zip(scratch.tops.chunks_mut(some * groups)) {
+                scratch.products.resize(rows.len() / dim * columns, 0.0);
+                pass.columns.dot(rows, 0, columns, &mut scratch.products);
+                tops(self.arch, &scratch.products, pass.columns.half_norms(), self.group, out);
+            }
         } else {
             for (group, wanted) in wanted.iter().enumerate() {
                 if !wanted.is_empty() {

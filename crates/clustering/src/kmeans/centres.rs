@@ -50,6 +50,11 @@ impl Centres {
         &self.data[centre * self.dim..][..self.dim]
     }
 
+    /// Puts a centre in the place of another.
+    pub(crate) fn set(&mut self, centre: usize, row: &[f32]) {
+        self.data[centre * self.dim..][..self.dim].copy_from_slice(row);
+    }
+
     /// Appends a centre.
     pub(crate) fn push(&mut self, row: &[f32]) {
         self.data.extend_from_slice(row);

@@ -19,7 +19,7 @@ const BAND_EDGES_HZ: [f64; 2] = [150.0, 3800.0];
 /// Decibels in one unit of a natural logarithm of power.
 const DB_PER_NEPER: f32 = 4.342_945;
 /// Level of a frame of unit RMS at the scale of [`FbankOptions::int16_scale`], dB.
-const INT16_FULL_SCALE_DB: f32 = 90.308_999;
+const INT16_FULL_SCALE_DB: f32 = 90.309;
 
 /// How speech is told from pauses. In TOML: `{ type = "noise-floor" }`, `{ type = "energy", energy_threshold = 5.5 }`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -149,9 +149,13 @@ impl Embeddings {
         matches!(self.data, Rows::Mapped(_))
     }
 
-    /// The keys and all vectors, without a copy.
+    /// The keys and all vectors, without a copy unless the vectors are in their file.
     pub fn into_parts(self) -> (Vec<String>, Vec<f32>) {
-        (self.keys, self.data)
+        let data = match self.data {
+            Rows::InMemory(data) => data,
+            Rows::Mapped(rows) => rows.as_slice().to_vec(),
+        };
+        (self.keys, data)
     }
 
     /// The number of utterances.

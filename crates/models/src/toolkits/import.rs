@@ -135,17 +135,21 @@ pub fn import_model(
     let head = match &options.head {
         None => None,
         Some((config, speakers)) => {
+            let head_prefix = head_prefix.as_deref().ok_or_else(|| {
+                broken(format!("{} keeps its head in a file of its own; import without it", toolkit.name()))
+            })?;
             let head = config.build(info.model.embedding_size(), speakers.len(), device);
             let tensors = tensor_shapes(&head)
                 .into_iter()
                 .map(|(name, shape)| {
-                    let theirs = format!("{}{name}", head_prefix.as_deref().unwrap_or_default());
+                    let theirs = format!("{head_prefix}{name}");
                     match file.shape(&theirs) {
                         Some(found) if found == shape => Ok(NamedTensor { name, ..file.read(&theirs)? }),
-                        found => Err(broken(format!(
-                            "the head's tensor {theirs} is {found:?}; expected {shape:?} for {} classes",
+                        Some(found) => Err(broken(format!(
+                            "the head's tensor {theirs} has the shape {found:?}; expected {shape:?} for {} classes",
                             speakers.len()
                         ))),
+                        None => Err(broken(format!("it has no head: there is no tensor {theirs}"))),
                     }
                 })
                 .collect::<Result<Vec<_>>>()?;

@@ -19,7 +19,7 @@ use crate::parameters::NamedTensor;
 const LEGACY_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 /// Pickles of a legacy file in front of the numbers: magic, protocol, system, object, keys of the storages.
 const LEGACY_PICKLES: usize = 5;
-/// How many times its own size an archive may unpack to. PyTorch does not compress.
+/// How many times its own size a file may unpack to, or its tensors be. PyTorch does not compress.
 const MOST_EXPANSION: u64 = 20;
 
 /// A file of named tensors: `torch.save`'s zip and legacy formats, or safetensors.
@@ -29,7 +29,6 @@ const MOST_EXPANSION: u64 = 20;
 #[derive(Debug)]
 pub struct TensorFile {
     path: PathBuf,
-    format: &'static str,
     entries: BTreeMap<String, Entry>,
     /// The whole file, for safetensors.
     bytes: Vec<u8>,
@@ -65,10 +64,10 @@ impl TensorFile {
         let broken = |cause| Error::Checkpoint { path: path.to_path_buf(), cause };
         if start.starts_with(b"PK") {
             check_archive(path).map_err(broken)?;
-            Self::open_torch(path, "PyTorch zip").map_err(broken)
+            Self::open_torch(path).map_err(broken)
         } else if start[..start.len().min(64)].windows(10).any(|window| window == LEGACY_MAGIC) {
             check_legacy(&start).map_err(broken)?;
-            Self::open_torch(path, "PyTorch legacy").map_err(broken)
+            Self::open_torch(path).map_err(broken)
         } else if start.get(8) == Some(&b'{') {
             file.read_to_end(&mut start).map_err(io)?;
             Self::open_safetensors(path, start).map_err(broken)
@@ -79,16 +78,23 @@ impl TensorFile {
         }
     }
 
-    fn open_torch(path: &Path, format: &'static str) -> std::result::Result<Self, String> {
+    fn open_torch(path: &Path) -> std::result::Result<Self, String> {
         let reader = PytorchReader::new(path).map_err(|e| with_causes(&e))?;
-        let entries = reader
-            .into_tensors()
+        let tensors = reader.into_tensors();
+        // A tensor that repeats a few numbers along its dimensions takes no room in the file.
+        let length = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
+        let described =
+            tensors.values().fold(0u64, |sum, tensor| sum.saturating_add(tensor.byte_len() as u64));
+        if described > MOST_EXPANSION.saturating_mul(length) {
+            return Err(format!("it has {length} bytes and its tensors {described}"));
+        }
+        let entries = tensors
             .into_iter()
             .map(|(name, tensor)| {
                 (name, Entry { shape: tensor.shape().to_vec(), values: Values::Torch(tensor) })
             })
             .collect();
-        Ok(Self { path: path.to_path_buf(), format, entries, bytes: Vec::new() })
+        Ok(Self { path: path.to_path_buf(), entries, bytes: Vec::new() })
     }
 
     fn open_safetensors(path: &Path, bytes: Vec<u8>) -> std::result::Result<Self, String> {
@@ -104,17 +110,7 @@ impl TensorFile {
                 (name.to_owned(), Entry { shape: view.shape().to_vec(), values })
             })
             .collect();
-        Ok(Self { path: path.to_path_buf(), format: "safetensors", entries, bytes })
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What kind of file it is, in words.
-    pub fn format(&self) -> &'static str {
-        self.format
+        Ok(Self { path: path.to_path_buf(), entries, bytes })
     }
 
     /// All names, sorted.

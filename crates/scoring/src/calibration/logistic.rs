@@ -187,7 +187,8 @@ impl Problem<'_> {
 
     fn step(&self, here: &Expansion) -> Result<DVector<f64>> {
         let (values, vectors) = crate::backend::eigen(&here.hessian);
-        if !(values[values.len() - 1] > FLAT * values[0]) {
+        let least = values[values.len() - 1];
+        if least.is_nan() || least <= FLAT * values[0] {
             return Err(no_minimum(
                 "an input is a weighted sum of others, or the scores all but separate the classes",
             ));

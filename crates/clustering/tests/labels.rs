@@ -1,0 +1,119 @@
+//! Which utterances get which pseudo-label.
+
+use ffsvc_clustering::{
+    Assignments, Centres, LabelOptions, Near, Points, knee::knee, knee::second_difference, label,
+    speaker_name,
+};
+
+fn assignments(lines: &[(&str, &[(u32, f32)])]) -> Assignments {
+    let near = |pairs: &[(u32, f32)]| {
+        pairs.iter().map(|&(cluster, cosine)| Near { cluster, cosine }).collect::<Vec<_>>()
+    };
+    Assignments {
+        utterances: lines.iter().map(|(utterance, _)| (*utterance).to_owned()).collect(),
+        near: lines.iter().map(|(_, pairs)| near(pairs)).collect(),
+    }
+}
+
+fn example() -> Assignments {
+    assignments(&[
+        ("a", &[(0, 0.9), (1, 0.1)]),
+        ("b", &[(0, 0.8), (1, 0.75)]),
+        ("c", &[(0, 0.7), (1, 0.2)]),
+        ("d", &[(1, 0.6), (0, 0.3)]),
+        ("e", &[(0, 0.4), (2, 0.3)]),
+        ("f", &[(0, 0.5), (2, 0.1)]),
+    ])
+}
+
+#[test]
+fn each_rule_leaves_out_what_it_says() {
+    let run = |options: LabelOptions| label(&example(), None, &options).unwrap();
+    let all = LabelOptions::default;
+    assert_eq!(run(all()).0, [Some(0), Some(0), Some(0), Some(1), Some(0), Some(0)]);
+    // 0.6 of the 5 of cluster 0 are 3, not 4; 0.6 of 1 is 1.
+    let (labels, report) = run(LabelOptions { keep_share: 0.6, ..all() });
+    assert_eq!(labels, [Some(0), Some(0), Some(0), Some(1), None, None]);
+    assert_eq!((report.beyond_share, report.kept, report.kept_clusters), (2, 4, 2));
+    let (labels, report) = run(LabelOptions { min_size: 2, ..all() });
+    assert_eq!((labels[3], report.in_small_clusters, report.kept_clusters), (None, 1, 1));
+    let (labels, report) = run(LabelOptions { min_margin: Some(0.2), ..all() });
+    assert_eq!((labels[1], labels[4], report.below_margin), (None, None, 2));
+    let (labels, report) = run(LabelOptions { min_cosine: Some(0.5), ..all() });
+    assert_eq!((labels[4], labels[5], report.below_cosine), (None, Some(0), 1));
+    // In this order: the margin takes b and e, the share one of the three that are left, the size all.
+    let options = LabelOptions { min_margin: Some(0.2), keep_share: 0.5, min_size: 3, min_cosine: None };
+    assert_eq!(run(options).0, [None; 6]);
+    for keep_share in [0.0, 1.5, f64::NAN] {
+        assert!(label(&example(), None, &LabelOptions { keep_share, ..all() }).is_err());
+    }
+}
+
+#[test]
+fn a_group_takes_the_label_of_its_majority() {
+    let group = |utterance: &str| match utterance {
+        "a" | "d" | "f" => Some("x".to_owned()),
+        // A tie: e is nearer to its centre... than nothing else of the group.
+        "c" | "e" => Some("y".to_owned()),
+        _ => None,
+    };
+    let (labels, report) = label(&example(), Some(&group), &LabelOptions::default()).unwrap();
+    assert_eq!(labels, [Some(0); 6]);
+    assert_eq!(report.regrouped, 1);
+
+    // One vote each: the higher cosine wins; the other has no known cosine with that cluster and goes first.
+    let pair = assignments(&[("p", &[(3, 0.2), (4, 0.1)]), ("q", &[(5, 0.6), (4, 0.5)])]);
+    let both = |_: &str| Some("g".to_owned());
+    let (labels, _) = label(&pair, Some(&both), &LabelOptions::default()).unwrap();
+    assert_eq!(labels, [Some(5), Some(5)]);
+    let options = LabelOptions { keep_share: 0.5, ..LabelOptions::default() };
+    assert_eq!(label(&pair, Some(&both), &options).unwrap().0, [None, Some(5)]);
+}
+
+#[test]
+fn assignments_have_the_own_centre_first_and_come_back_from_their_file() {
+    let points = Points::length_normalised(vec![1.0, 0.0, 3.0, 4.0, 0.0, -2.0], 2).unwrap();
+    let centres = Centres::new(vec![2.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0], 2);
+    let names = ["u", "v", "w"].map(str::to_owned).to_vec();
+    let made = Assignments::new(names.clone(), &points, &centres, &[0, 0, 3], 2).unwrap();
+    let expected: [&[(u32, f32)]; 3] =
+        [&[(0, 1.0), (1, 0.0), (3, 0.0)], &[(0, 0.6), (1, 0.8), (3, -0.8)], &[(3, 1.0), (0, 0.0), (1, -1.0)]];
+    for (near, expected) in made.near.iter().zip(expected) {
+        assert_eq!(near.len(), expected.len());
+        for (near, &(cluster, cosine)) in near.iter().zip(expected) {
+            assert_eq!(near.cluster, cluster);
+            assert!((near.cosine - cosine).abs() < 1e-6, "{near:?}, expected {cosine}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    made.write(folder.path().join("assignments")).unwrap();
+    assert_eq!(Assignments::read(folder.path().join("assignments")).unwrap(), made);
+    for wrong in ["u\n", "u 1\n", "u 1:x\n", "u 1:0.5\nu 2:0.5\n", ""] {
+        std::fs::write(folder.path().join("wrong"), wrong).unwrap();
+        assert!(Assignments::read(folder.path().join("wrong")).is_err(), "{wrong:?}");
+    }
+    assert!(Assignments::new(names, &points, &centres, &[0, 0, 4], 2).is_err());
+}
+
+#[test]
+fn names_sort_as_numbers_do() {
+    assert_eq!(speaker_name("r1", 7, 120), "r1-007");
+    assert_eq!(speaker_name("", 7, 8), "7");
+    assert_eq!(speaker_name("x", 9, 10), "x-9");
+    assert_eq!(speaker_name("x", 9, 11), "x-09");
+}
+
+#[test]
+fn knees_of_known_curves() {
+    // Two straight lines that meet at 4.
+    let bent = |x: f64| if x < 4.0 { 3.0 * x } else { 12.0 + 0.5 * (x - 4.0) };
+    let rising: Vec<(f64, f64)> = (0..10).map(|x| (f64::from(x), bent(f64::from(x)))).collect();
+    let falling: Vec<(f64, f64)> = rising.iter().map(|&(x, y)| (x, -y)).collect();
+    for curve in [rising, falling] {
+        assert_eq!((knee(&curve), second_difference(&curve)), (Some(4), Some(4)));
+    }
+    let straight: Vec<(f64, f64)> = (0..10).map(|x| (f64::from(x), f64::from(x))).collect();
+    assert_eq!((knee(&straight), second_difference(&straight)), (None, None));
+    assert_eq!((knee(&straight[..2]), second_difference(&straight[..2])), (None, None));
+    assert_eq!(knee(&[]), None);
+}

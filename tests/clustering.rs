@@ -1,0 +1,130 @@
+//! `ffsvc-cluster`: from a store of embeddings to a data directory with pseudo-speakers.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use ffsvc_kaldi_io::{DataDir, Embeddings, Table};
+use predicates::prelude::PredicateBooleanExt;
+use predicates::str::contains;
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn run(dir: &Path, arguments: &[&str]) -> assert_cmd::assert::Assert {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ffsvc-cluster"));
+    command.env_remove("RUST_LOG").env("RAYON_NUM_THREADS", "2").current_dir(dir).args(arguments).assert()
+}
+
+fn json(assert: &assert_cmd::assert::Assert) -> Value {
+    serde_json::from_slice(&assert.get_output().stdout).unwrap()
+}
+
+/// A folder with the embeddings of 60 utterances of 6 speakers, their data directory and true speakers.
+fn workplace() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Embeddings::new(8);
+    let (mut wav, mut speakers) = (String::new(), String::new());
+    for number in 0..60u32 {
+        let speaker = number % 6;
+        let row: Vec<f32> = (0..8)
+            .map(|at| {
+                let noise = (number * 8 + at).wrapping_mul(2_654_435_761) >> 16;
+                let noise = (noise % 1000) as f32 / 1000.0 - 0.5;
+                noise + if at == speaker { 4.0 } else { 0.0 }
+            })
+            .collect();
+        store.push(format!("utt{number:02}"), &row).unwrap();
+        wav += &format!("utt{number:02} {number}.wav\n");
+        speakers += &format!("utt{number:02} speaker{speaker}\n");
+    }
+    store.write(dir.path().join("e.scp")).unwrap();
+    std::fs::create_dir(dir.path().join("data")).unwrap();
+    std::fs::write(dir.path().join("data/wav.scp"), wav).unwrap();
+    std::fs::write(dir.path().join("true"), speakers).unwrap();
+    dir
+}
+
+#[test]
+fn clusters_become_a_data_directory_and_are_compared_with_the_speakers() {
+    let dir = workplace();
+    let found = run(
+        dir.path(),
+        &["kmeans", "e.scp", "out", "--k", "auto", "--from", "2", "--to", "12", "--step", "1", "--json"],
+    );
+    let found = json(&found.success());
+    assert_eq!(found["clusters"], 6);
+    assert_eq!(found["sizes"], serde_json::json!([10, 10, 10, 10, 10, 10]));
+    let sweep: Value =
+        serde_json::from_slice(&std::fs::read(dir.path().join("out/sweep.json")).unwrap()).unwrap();
+    assert_eq!(sweep["points"].as_array().map(Vec::len), Some(11));
+
+    let arguments = ["labels", "out", "data", "new", "--prefix", "p", "--round", "1", "--keep-share", "0.75"];
+    run(dir.path(), &arguments).success().stdout(contains("new: 48 of 60 utterances, 6 of 6 clusters"));
+    let new = DataDir::open(dir.path().join("new")).unwrap();
+    assert_eq!((new.len(), new.speakers().len()), (48, 6));
+    assert_eq!(new.speakers()[0], "p-r1-0");
+    let soft = Table::read(dir.path().join("new/soft_labels")).unwrap();
+    let utterance = new.utterances().next().unwrap();
+    assert!(soft.get(utterance.id).unwrap().starts_with(&format!("{}:", utterance.speaker.unwrap())));
+
+    let quality =
+        json(&run(dir.path(), &["quality", "new/utt2spk", "true", "--json", "--matching"]).success());
+    for measure in ["nmi", "ari", "purity", "matched_accuracy", "pair_f"] {
+        assert_eq!(quality[measure], 1.0, "{measure}");
+    }
+    assert_eq!(
+        (&quality["only_in_speakers"], quality["matching"].as_array().map(Vec::len)),
+        (&Value::from(12), Some(6))
+    );
+}
+
+#[test]
+fn hierarchical_clusters_are_the_same_in_one_stage_and_two() {
+    let dir = workplace();
+    for (out, more) in
+        [("one", &["--distance", "0.5"][..]), ("two", &["--k", "6", "--stages", "12", "--linkage", "ward"])]
+    {
+        let arguments = [&["ahc", "e.scp", out][..], more].concat();
+        run(dir.path(), &arguments).success().stdout(contains("6 clusters of 60 utterances, 10 to 10 each"));
+        run(dir.path(), &["labels", out, "data", &format!("data-{out}")]).success();
+    }
+    let quality =
+        json(&run(dir.path(), &["quality", "data-one/utt2spk", "data-two/utt2spk", "--json"]).success());
+    assert_eq!(quality["ari"], 1.0);
+}
+
+#[test]
+fn the_same_request_gives_the_same_files_and_a_result_is_not_overwritten() {
+    let dir = workplace();
+    let arguments = |out: &'static str| ["kmeans", "e.scp", out, "--k", "9", "--seed", "4"];
+    run(dir.path(), &arguments("a")).success();
+    run(dir.path(), &arguments("b")).success();
+    for file in ["assignments", "centres.ark", "result.json"] {
+        let read = |out: &str| std::fs::read(dir.path().join(out).join(file)).unwrap();
+        assert_eq!(read("a"), read("b"), "{file}");
+    }
+    run(dir.path(), &arguments("a")).code(2).stderr(contains("exists already"));
+    run(dir.path(), &[&arguments("a")[..], &["--overwrite"]].concat()).success();
+    let warm = ["kmeans", "e.scp", "c", "--k", "9", "--start-from", "a/centres.scp", "--json"];
+    assert_eq!(json(&run(dir.path(), &warm).success())["iterations"], 1);
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let dir = workplace();
+    let fails = |arguments: &[&str], code: i32, message: &str| {
+        run(dir.path(), arguments).code(code).stderr(contains(message).and(contains("panicked").not()));
+    };
+    fails(&["kmeans", "e.scp", "x", "--k", "61"], 1, "61 clusters of 60 points");
+    fails(&["kmeans", "e.scp", "x", "--k", "none"], 2, "expected a number of at least 1, or auto");
+    fails(&["kmeans", "e.scp", "x", "--k", "auto"], 2, "--from, --to and --step");
+    fails(&["sweep", "e.scp", "x", "--from", "9", "--to", "5", "--step", "1"], 1, "from is 9");
+    fails(&["kmeans", "absent.scp", "x", "--k", "2"], 1, "absent.scp");
+    fails(&["labels", "absent", "data", "x"], 1, "absent");
+    std::fs::write(dir.path().join("others"), "somebody else\n").unwrap();
+    fails(&["quality", "others", "true"], 1, "no utterance in common");
+    Embeddings::from_parts(vec!["silent".into()], 2, vec![0.0; 2])
+        .unwrap()
+        .write(dir.path().join("z.scp"))
+        .unwrap();
+    fails(&["kmeans", "z.scp", "x", "--k", "1"], 1, "silent");
+}
