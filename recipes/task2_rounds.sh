@@ -17,11 +17,15 @@
 #               taken that --criterion of ffsvc-cluster proposes)
 # --criterion C, --keep-share S (0.8), --min-size N (2), --group UTT2GROUP   see ffsvc-cluster kmeans and labels
 # --source-share S   share of the labelled recordings in each batch (default: all recordings alike, as the baseline)
-# --true-labels UTT2SPK   speakers of the target recordings, for the table alone: NMI and purity of the clusters
+# --true-labels UTT2SPK   speakers of the target recordings, for the table alone: NMI and purity of the clusters, of all
+#               recordings and not only of those that are kept
 # --mean-subtract   score with the mean of the target embeddings subtracted (no labels needed)
 # --bin DIR     the programs (default target/release); --device DEVICE; --set section.key=value for the fine-tunes
 #
-# Given again, the same command goes on where it was interrupted, at any stage of any round.
+# Given again, the same command goes on where it was interrupted, at any stage of any round. With other options it is refused:
+# what is there was made with the old ones.
+#
+# The error on the dev trials chooses the round, so that of the best round is an optimistic one.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -29,6 +33,7 @@ bin=${FFSVC_BIN:-${CARGO_TARGET_DIR:-$root/target}/release}
 model= config= source= target= dev= enrol= trials= work= true_labels= group= criterion= source_share= mean= device=cpu
 rounds=5 k=auto k_from=10 k_to=200 k_step=10 keep_share=0.8 min_size=2
 sets=()
+given="$*"
 while [ $# -gt 0 ]; do
     case $1 in
         --model) model=$2; shift 2 ;;
@@ -78,6 +83,13 @@ for program in data train extract score cluster; do
     fi
 done
 mkdir -p "$work"
+# How often to go on may change, nothing else.
+given=$(printf '%s\n' "$given" | sed 's/--rounds [0-9]*//')
+if [ -f "$work/options" ] && [ "$(cat "$work/options")" != "$given" ]; then
+    echo "task2_rounds.sh: $work was made with other options: $(cat "$work/options")" >&2
+    exit 2
+fi
+printf '%s\n' "$given" > "$work/options"
 
 # The first number behind a key of a JSON file.
 number() { sed -n "s/.*\"$1\": *\([0-9.e+-]*\).*/\1/p" "$2" | head -n 1; }
@@ -145,8 +157,10 @@ for round in $(seq "$rounds"); do
         "$bin/ffsvc-cluster" labels "$here/clusters" "$target" "$here/pseudo" --prefix pseudo --round "$round" \
             --keep-share "$keep_share" --min-size "$min_size" ${group:+--group "$group"} --overwrite >&2
     fi
-    [ -z "$true_labels" ] ||
-        "$bin/ffsvc-cluster" quality "$here/pseudo/utt2spk" "$true_labels" --json > "$here/quality.json"
+    if [ -n "$true_labels" ]; then
+        awk '{ split($2, own, ":"); print $1, own[1] }' "$here/clusters/assignments" > "$here/utt2cluster"
+        "$bin/ffsvc-cluster" quality "$here/utt2cluster" "$true_labels" --json > "$here/quality.json"
+    fi
 
     if [ -n "$source_share" ]; then
         rest=$(awk -v share="$source_share" 'BEGIN { print 1 - share }')
