@@ -234,3 +234,139 @@ fn scores_are_normalised_by_a_cohort() {
     run(path, &[&base[..], &["--score-norm", "as-norm"]].concat()).code(2).stderr(contains("--cohort"));
     run(path, &[&base[..], &["--score-norm", "x", "--cohort", "e.scp"]].concat()).code(2);
 }
+
+/// Ten speakers with three recordings each, all pairs of different recordings, scores that tell speakers apart.
+fn crowd() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let name = |n: usize| format!("s{}-{}", n / 3, n % 3);
+    let (mut trials, mut scores) = (String::new(), String::new());
+    for a in 0..30 {
+        for b in 0..a {
+            let target = a / 3 == b / 3;
+            let score = (a * 37 + b * 101) % 89 + if target { 60 } else { 0 };
+            trials += &format!("{} {} {}\n", u8::from(target), name(a), name(b));
+            scores += &format!("{} {} {}\n", name(a), name(b), score as f64 / 20.0 - 4.0);
+        }
+    }
+    let table = |value: &dyn Fn(usize) -> String| {
+        (0..30).map(|n| format!("{} {}\n", name(n), value(n))).collect::<String>()
+    };
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("trials", &trials);
+    write("s", &scores);
+    write("utt2spk", &table(&|n| format!("s{}", n / 3)));
+    write("utt2visit", &table(&|n| (n % 3 + 1).to_string()));
+    write("spk2gender", &(0..10).map(|n| format!("s{n} {}\n", ["f", "m"][n % 2])).collect::<String>());
+    dir
+}
+
+#[test]
+fn every_measure_has_its_interval_and_its_row() {
+    let dir = crowd();
+    let arguments = [
+        "--trials",
+        "trials",
+        "--scores",
+        "s",
+        "--utt2spk",
+        "utt2spk",
+        "--bootstrap",
+        "50",
+        "--far",
+        "0.1",
+        "--dcf",
+        "0.5,1,1",
+        "--by",
+        "gap:visit=utt2visit",
+        "--by",
+        "gender=spk2gender",
+        "--min-trials",
+        "15",
+    ];
+    let table = run(dir.path(), &arguments).success();
+    let table = String::from_utf8_lossy(&table.get_output().stdout).into_owned();
+    for expected in
+        ["50 resamplings of 10 speakers, seed 0", "actDCF", "min Cllr", "at FAR <= 10 %", "too few trials"]
+    {
+        assert!(table.contains(expected), "{expected}: {table}");
+    }
+    let report = json(&run(dir.path(), &[&arguments[..], &["--json"]].concat()).success());
+    let metrics = &report["metrics"];
+    assert_eq!(metrics["min_dcf"].as_array().map(Vec::len), Some(1));
+    for (value, interval) in [
+        ("/eer", "/eer_interval"),
+        ("/min_dcf/0/cost", "/min_dcf/0/interval"),
+        ("/act_dcf/0/cost", "/act_dcf/0/interval"),
+        ("/miss_at_fa/0/p_miss", "/miss_at_fa/0/interval"),
+        ("/cllr/actual", "/cllr/actual_interval"),
+        ("/cllr/minimum", "/cllr/minimum_interval"),
+    ] {
+        let number =
+            |path: String| metrics.pointer(&path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path}"));
+        let (low, high) = (number(format!("{interval}/low")), number(format!("{interval}/high")));
+        assert!(low <= high && number(value.to_owned()).is_finite(), "{value}");
+    }
+    assert_eq!(report["utt2spk"]["sha256"].as_str().map(str::len), Some(64));
+    let visits = &report["conditions"][0];
+    assert_eq!((visits["name"].as_str(), visits["sides"].as_str()), (Some("visit"), Some("gap")));
+    // 30 target pairs: 20 of them one visit apart, 10 two apart, none of the same visit.
+    let counts: Vec<_> = visits["conditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| (c["value"].as_str().unwrap(), c["target"].as_u64().unwrap(), c["metrics"].is_null()))
+        .collect();
+    assert_eq!(counts, [("0", 0, true), ("1", 20, false), ("2", 10, true)]);
+    assert_eq!(report["conditions"][1]["conditions"].as_array().map(Vec::len), Some(4));
+    // The same draws, whatever the number of threads.
+    let one = program()
+        .current_dir(dir.path())
+        .env("RAYON_NUM_THREADS", "1")
+        .args([&arguments[..], &["--json"]].concat())
+        .assert();
+    assert_eq!(json(&one), report);
+}
+
+#[test]
+fn tables_that_say_too_little_are_refused() {
+    let dir = crowd();
+    let list = ["--trials", "trials", "--scores", "s"];
+    let refused = |more: &[&str], code: i32, message: &'static str| {
+        run(dir.path(), &[&list[..], more].concat()).code(code).stdout("").stderr(contains(message));
+    };
+    std::fs::write(dir.path().join("partial"), "s0-0 x\n").unwrap();
+    refused(&["--by", "test:d=partial"], 1, "belong nowhere");
+    refused(&["--bootstrap", "5", "--utt2spk", "partial"], 1, "no speaker in partial");
+    refused(&["--by", "d"], 2, "SIDES:NAME=TABLE");
+    refused(&["--bootstrap", "5"], 2, "--utt2spk");
+    refused(&["--far", "2"], 2, "false-alarm rate");
+    refused(&["--dcf", "1,1"], 2, "0.01,1,1");
+}
+
+#[test]
+fn pictures_of_scores_and_of_reports() {
+    let dir = crowd();
+    let plot = |arguments: &[&str]| run(dir.path(), &[&["plot"], arguments].concat());
+    let scores = ["--trials", "trials", "--scores", "one=s", "-o", "p.svg"];
+    let drawn = |text: &str| {
+        let svg = std::fs::read_to_string(dir.path().join("p.svg")).unwrap();
+        assert!(svg.contains(text), "{text}");
+        std::fs::remove_file(dir.path().join("p.svg")).unwrap();
+    };
+    plot(&[&["det"], &scores[..], &["--scores", "two=s"]].concat()).success().stdout("");
+    drawn("two: EER");
+    plot(&[&["histogram"], &scores[..]].concat()).success();
+    drawn("30 target trials");
+    plot(&[&["calibration"], &scores[..]].concat()).success();
+    drawn("one: Cllr");
+    let by = ["--trials", "trials", "--scores", "s", "--utt2spk", "utt2spk", "--report", "r.json"];
+    let by = [&by[..], &["--by", "relation:gender=spk2gender", "--min-trials", "1"]].concat();
+    run(dir.path(), &by).success();
+    plot(&["conditions", "--report", "one=r.json", "-o", "p.svg"]).success();
+    drawn("same");
+    plot(&["conditions", "--report", "r.json", "--by", "device", "-o", "p.svg"])
+        .code(1)
+        .stderr(contains("gender"));
+    plot(&[&["det"], &scores[..4], &["-o", "p.pdf"]].concat()).code(1).stderr(contains(".svg or .png"));
+    assert!(!dir.path().join("p.svg").exists());
+}

@@ -62,10 +62,13 @@ impl Picture for CalibrationPlot {
             builder.caption(title, (FONT, 1.2 * TEXT * unit));
         }
         let mut chart = builder.build_cartesian_2d(low..high, low..high)?;
+        let label = |value: &f64| ((1e6 * value).round() / 1e6 + 0.0).to_string();
         chart
             .configure_mesh()
             .x_labels(9)
+            .x_label_formatter(&label)
             .y_labels(9)
+            .y_label_formatter(&label)
             .light_line_style(TRANSPARENT)
             .bold_line_style(BLACK.mix(0.2).stroke_width(pixels(0.8).max(1)))
             .axis_style(BLACK.stroke_width(pixels(1.2)))
@@ -100,8 +103,8 @@ impl Picture for CalibrationPlot {
             let middle = line[line.len() / 2];
             stroke.line(&inner, line)?;
             inner.draw(&stroke.marker(middle, true))?;
-            rows.push((Some(stroke), name.clone()));
+            rows.push((stroke, name.clone()));
         }
-        legend::draw(&inner, Corner::TopLeft, &rows, unit)
+        legend::draw(&inner, Corner::TopLeft, &rows, true, unit)
     }
 }

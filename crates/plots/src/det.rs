@@ -35,9 +35,9 @@ pub struct DetPlot<'a> {
 }
 
 /// Rates that an axis may be labelled with.
-const TICKS: [f64; 21] = [
-    1e-6, 1e-5, 1e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9,
-    0.95, 0.99,
+const TICKS: [f64; 20] = [
+    1e-6, 1e-5, 1e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95,
+    0.99,
 ];
 
 /// Rates between two ends, placed by the quantiles of the normal distribution.
@@ -143,9 +143,9 @@ impl Picture for DetPlot<'_> {
                     inner.draw(&stroke.marker(place(least.p_fa, least.p_miss), false))?;
                 }
             }
-            rows.push((Some(stroke), text));
+            rows.push((stroke, text));
         }
-        legend::draw(&inner, Corner::TopRight, &rows, unit)
+        legend::draw(&inner, Corner::TopRight, &rows, true, unit)
     }
 }
 

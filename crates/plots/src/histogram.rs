@@ -58,10 +58,12 @@ impl Picture for HistogramPlot<'_> {
         if let Some(title) = &self.title {
             builder.caption(title, (FONT, 1.2 * TEXT * unit));
         }
-        let mut chart = builder.build_cartesian_2d(low..high, 0.0..1.25 * highest)?;
+        let mut chart = builder.build_cartesian_2d(low..high, 0.0..1.4 * highest)?;
+        let label = |value: &f64| ((1e6 * value).round() / 1e6 + 0.0).to_string();
         chart
             .configure_mesh()
             .x_labels(9)
+            .x_label_formatter(&label)
             .y_labels(6)
             .disable_x_mesh()
             .light_line_style(TRANSPARENT)
@@ -91,7 +93,7 @@ impl Picture for HistogramPlot<'_> {
             inner.draw(&Polygon::new(outline.clone(), stroke.colour().mix(0.18).filled()))?;
             stroke.line(&inner, outline)?;
             let count = if number == 0 { self.target.len() } else { self.nontarget.len() };
-            rows.push((Some(stroke), format!("{count} {name} trials")));
+            rows.push((stroke, format!("{count} {name} trials")));
         }
         let upright = font.color(&BLACK).pos(Pos::new(HPos::Left, VPos::Center));
         let upright = upright.transform(FontTransform::Rotate90);
@@ -99,12 +101,12 @@ impl Picture for HistogramPlot<'_> {
             self.thresholds.iter().filter(|(_, threshold)| (low..high).contains(threshold))
         {
             let style = BLACK.stroke_width(pixels(1.2));
-            let line = vec![place(*threshold, 0.0), place(*threshold, highest)];
+            let line = vec![place(*threshold, 0.0), place(*threshold, 1.35 * highest)];
             inner.draw(&PathElement::new(line, style))?;
-            let (x, y) = place(*threshold, 1.0 * highest);
+            let (x, y) = place(*threshold, 1.35 * highest);
             let text = Text::new(name.as_str(), (x + pixels(TEXT * 0.7) as i32, y), upright.clone());
             inner.draw(&text)?;
         }
-        legend::draw(&inner, Corner::TopLeft, &rows, unit)
+        legend::draw(&inner, Corner::TopLeft, &rows, false, unit)
     }
 }

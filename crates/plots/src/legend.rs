@@ -8,8 +8,8 @@ use crate::Result;
 use crate::canvas::FONT;
 use crate::stroke::Stroke;
 
-/// A row: the look of a system, or text alone.
-pub(crate) type Row = (Option<Stroke>, String);
+/// A row: the look of a line and its name.
+pub(crate) type Row = (Stroke, String);
 
 /// Where in its area the box stands.
 #[derive(Debug, Clone, Copy)]
@@ -21,11 +21,12 @@ pub(crate) enum Corner {
 /// Size of the text of legends and axes, in units.
 pub(crate) const TEXT: f64 = 15.0;
 
-/// Draws the rows in a corner of the area.
+/// Draws the rows in a corner of the area, with the systems' markers on their lines if these have them.
 pub(crate) fn draw<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
     corner: Corner,
     rows: &[Row],
+    with_markers: bool,
     unit: f64,
 ) -> Result<()> {
     let pixels = |units: f64| (units * unit).round() as i32;
@@ -34,8 +35,7 @@ pub(crate) fn draw<B: DrawingBackend>(
     for (_, text) in rows {
         text_width = text_width.max(area.estimate_text_size(text, &font)?.0 as i32);
     }
-    let has_lines = rows.iter().any(|(stroke, _)| stroke.is_some());
-    let (line, margin, row) = (if has_lines { pixels(44.0) } else { 0 }, pixels(8.0), pixels(TEXT * 1.5));
+    let (line, margin, row) = (pixels(44.0), pixels(8.0), pixels(TEXT * 1.5));
     let (width, height) = (line + text_width + 3 * margin, row * rows.len() as i32 + margin);
     let (area_width, _) = area.dim_in_pixel();
     let left = match corner {
@@ -48,12 +48,11 @@ pub(crate) fn draw<B: DrawingBackend>(
     for (number, (stroke, text)) in rows.iter().enumerate() {
         let y = top_left.1 + margin / 2 + row * number as i32 + row / 2;
         let x = left + margin;
-        if let Some(stroke) = stroke {
-            stroke.line(area, vec![(x, y), (x + line, y)])?;
+        stroke.line(area, vec![(x, y), (x + line, y)])?;
+        if with_markers {
             area.draw(&stroke.marker((x + line / 2, y), true))?;
         }
-        let indent = if has_lines { line + margin } else { 0 };
-        area.draw(&Text::new(text.as_str(), (x + indent, y), font.clone()))?;
+        area.draw(&Text::new(text.as_str(), (x + line + margin, y), font.clone()))?;
     }
     Ok(())
 }
