@@ -32,7 +32,7 @@ pub(crate) struct Import {
     /// Model file to write
     out: PathBuf,
 
-    /// TOML file with the front end, as in a [features] section, instead of that of the toolkit's recipes
+    /// TOML file with the front end, as the section `features` of a configuration, instead of that of the toolkit's recipes
     #[arg(long, value_name = "TOML")]
     front_end: Option<PathBuf>,
 

@@ -22,7 +22,7 @@ pub struct Ffsvc2020<'a> {
 }
 
 impl Ffsvc2020<'_> {
-    /// Writes `wav.scp`, `utt2spk` and `spk2utt` (unless `unlabelled`), and the tables of [`tables`].
+    /// Writes `wav.scp`, `utt2spk` and `spk2utt` (unless `unlabelled`), and the tables of `ffsvc-data ffsvc-tables`.
     ///
     /// # Errors
     /// There is no recording of the corpus, or one is there twice; `output` has a data directory; a file cannot be written.

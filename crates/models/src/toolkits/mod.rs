@@ -1,6 +1,6 @@
 //! Weights of other toolkits, in and out.
 //!
-//! A network is recognised by the names and shapes of its tensors ([`recognise`]); [`Toolkit::name_of`] translates the
+//! A network is recognised by the names and shapes of its tensors (`recognise`); `Toolkit::name_of` translates the
 //! names. To add a toolkit's network: what its tensors look like in `recognise.rs`, its names and front end here.
 
 mod export;
