@@ -370,3 +370,26 @@ fn pictures_of_scores_and_of_reports() {
     plot(&[&["det"], &scores[..4], &["-o", "p.pdf"]].concat()).code(1).stderr(contains(".svg or .png"));
     assert!(!dir.path().join("p.svg").exists());
 }
+
+#[test]
+fn options_may_stand_in_a_file() {
+    let dir = workplace();
+    let options =
+        "trials = \"trials\"\nembeddings = \"e.scp\"\np_target = [0.01, 0.2]\njson = true\ncompat = false\n";
+    std::fs::write(dir.path().join("scoring.toml"), options).unwrap();
+    let spelled_out =
+        ["--trials", "trials", "--embeddings", "e.scp", "--p-target", "0.01", "--p-target", "0.2", "--json"];
+    let expected = json(&run(dir.path(), &spelled_out).success());
+    assert_eq!(json(&run(dir.path(), &["--options", "scoring.toml"]).success()), expected);
+    std::fs::write(dir.path().join("scoring.toml"), "trials = { a = 1 }").unwrap();
+    run(dir.path(), &["--options", "scoring.toml"]).code(2).stderr(contains("trials is a table"));
+    run(dir.path(), &["--options", "none.toml"]).code(2).stderr(contains("none.toml"));
+}
+
+/// Every option of the shipped file exists.
+#[test]
+fn the_shipped_options_are_understood() {
+    let options = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/scoring.toml");
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), &["--options", options]).code(1).stderr(contains("data/ffsvc2022/dev/trials"));
+}

@@ -43,6 +43,8 @@ Examples:
         --by test:device=data/dev/utt2device --by gap:visit=data/dev/utt2visit --report exp/dev/result.json
   Draw the DET curves of two systems:
     ffsvc-score plot det --trials data/dev/trials --scores a=exp/a/scores --scores b=exp/b/scores --output det.svg
+  The options from a TOML file (p_target = 0.01 for --p-target 0.01):
+    ffsvc-score --options configs/scoring.toml
   Make an FFSVC submission from a list without labels:
     ffsvc-score --trials trials_eval --embeddings exp/eval/embeddings.scp --ffsvc-scores scores.txt
   Compare two recordings (see `ffsvc-score pair --help`):
