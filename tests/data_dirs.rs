@@ -233,3 +233,38 @@ fn every_subcommand_has_a_manual_with_an_example() {
     }
     ffsvc_data(&folder, &[]).code(2);
 }
+
+#[test]
+fn ffsvc_tables_say_what_the_names_say() {
+    let folder = workplace();
+    let list = "Original_Name FFSVC2022_Name\nT0344_344I1M_1_0307_normal ffsvc22_dev_000001\n\
+                F0336_336PAD-1.5M_1_0009_fast ffsvc22_dev_000000\n";
+    write(&folder, "dev_meta_list", list);
+    let found = json(&ffsvc_data(&folder, &["ffsvc-tables", "dev_meta_list", "tables", "--json"]).success());
+    assert_eq!(found["utt2device"], serde_json::json!({"I": 1, "PAD": 1}));
+    for (table, first, second) in [
+        ("utt2spk", "0336", "0344"),
+        ("utt2device", "PAD", "I"),
+        ("utt2distance", "-1.5M", "1M"),
+        ("utt2visit", "1", "3"),
+        ("utt2sentence", "0009", "0307"),
+        ("utt2speed", "fast", "normal"),
+    ] {
+        let expected = format!("ffsvc22_dev_000000 {first}\nffsvc22_dev_000001 {second}\n");
+        assert_eq!(read(&folder, format!("tables/{table}")), expected, "{table}");
+    }
+    write(&folder, "wrong", "X0336 ffsvc22_dev_000000\n");
+    ffsvc_data(&folder, &["ffsvc-tables", "wrong", "none"]).code(1);
+    assert!(!folder.path().join("none").exists());
+    let list =
+        std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/lists/ffsvc2022/dev_meta_list"));
+    if !list.exists() {
+        println!("skipped: no ../shared");
+        return;
+    }
+    let found =
+        json(&ffsvc_data(&folder, &["ffsvc-tables", list.to_str().unwrap(), "real", "--json"]).success());
+    assert_eq!(found["utt2spk"].as_object().unwrap().len(), 30);
+    assert_eq!(found["utt2distance"]["0.25M"], 7989);
+    assert_eq!(found["utt2visit"], serde_json::json!({"1": 21775, "2": 24154, "3": 22614}));
+}

@@ -177,64 +177,6 @@ fn the_baselines_embeddings_give_the_baselines_result() {
     assert!((number("/metrics/min_dcf/0/cost") - 0.8116730340224528).abs() < 1e-12);
 }
 
-#[test]
-fn scores_are_normalised_by_a_cohort() {
-    let dir = workplace();
-    let path = dir.path();
-    let mut cohort = Embeddings::new(2);
-    for (name, row) in [("c1", [1.0, 0.0]), ("c2", [0.5, 0.5]), ("d1", [-0.5, 1.0]), ("e1", [-1.0, -0.25])] {
-        cohort.push(name, &row).unwrap();
-    }
-    cohort.write(path.join("cohort.safetensors")).unwrap();
-    std::fs::write(path.join("utt2spk"), "c1 c\nc2 c\nd1 d\ne1 e\n").unwrap();
-    let base = ["--trials", "trials", "--embeddings", "e.scp", "--json", "--scores-out", "s"];
-    let with = |more: &[&str]| {
-        let report = json(&run(path, &[&base[..], more].concat()).success());
-        (report, std::fs::read_to_string(path.join("s")).unwrap())
-    };
-    let (report, scores) = with(&[
-        "--score-norm",
-        "s-norm",
-        "--cohort",
-        "cohort.safetensors",
-        "--cohort-utt2spk",
-        "utt2spk",
-        "--top",
-        "2",
-    ]);
-    let normalisation = &report["normalisation"];
-    assert_eq!(normalisation["norm"], "s-norm");
-    assert_eq!((normalisation["size"].as_u64(), normalisation["top"].as_u64()), (Some(3), Some(2)));
-    assert_eq!(normalisation["cohort_utt2spk"]["path"], "utt2spk");
-    // By hand: speakers are (0.75, 0.25), (-0.5, 1), (-1, -0.25); of two scores the mean is half their sum, the deviation
-    // half their difference.
-    let cosine =
-        |a: [f64; 2], b: [f64; 2]| (a[0] * b[0] + a[1] * b[1]) / (a[0].hypot(a[1]) * b[0].hypot(b[1]));
-    let normalised = |a: [f64; 2], b: [f64; 2]| {
-        let of = |x| {
-            let mut scores = [[0.75, 0.25], [-0.5, 1.0], [-1.0, -0.25]].map(|member| cosine(x, member));
-            scores.sort_by(|a, b| b.total_cmp(a));
-            (cosine(a, b) - (scores[0] + scores[1]) / 2.0) / ((scores[0] - scores[1]) / 2.0)
-        };
-        (of(a) + of(b)) / 2.0
-    };
-    let expected = [
-        normalised([1.0, 0.25], [2.0, 0.0]),
-        normalised([0.0, 1.0], [-0.25, 0.5]),
-        normalised([1.0, 0.25], [0.0, 1.0]),
-        normalised([2.0, 0.0], [-0.25, 0.5]),
-    ];
-    for (line, expected) in scores.lines().zip(expected) {
-        let found: f64 = line.split(' ').nth(2).unwrap().parse().unwrap();
-        assert!((found - expected).abs() < 1e-5, "{line}, expected {expected}");
-    }
-
-    let refused = [&base[..], &["--score-norm", "as-norm", "--cohort", "cohort.safetensors"]].concat();
-    run(path, &[&refused[..], &["--top", "5"]].concat()).code(1).stderr(contains("4 members"));
-    run(path, &[&base[..], &["--score-norm", "as-norm"]].concat()).code(2).stderr(contains("--cohort"));
-    run(path, &[&base[..], &["--score-norm", "x", "--cohort", "e.scp"]].concat()).code(2);
-}
-
 /// Ten speakers with three recordings each, all pairs of different recordings, scores that tell speakers apart.
 fn crowd() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -369,6 +311,64 @@ fn pictures_of_scores_and_of_reports() {
         .stderr(contains("gender"));
     plot(&[&["det"], &scores[..4], &["-o", "p.pdf"]].concat()).code(1).stderr(contains(".svg or .png"));
     assert!(!dir.path().join("p.svg").exists());
+}
+
+#[test]
+fn scores_are_normalised_by_a_cohort() {
+    let dir = workplace();
+    let path = dir.path();
+    let mut cohort = Embeddings::new(2);
+    for (name, row) in [("c1", [1.0, 0.0]), ("c2", [0.5, 0.5]), ("d1", [-0.5, 1.0]), ("e1", [-1.0, -0.25])] {
+        cohort.push(name, &row).unwrap();
+    }
+    cohort.write(path.join("cohort.safetensors")).unwrap();
+    std::fs::write(path.join("utt2spk"), "c1 c\nc2 c\nd1 d\ne1 e\n").unwrap();
+    let base = ["--trials", "trials", "--embeddings", "e.scp", "--json", "--scores-out", "s"];
+    let with = |more: &[&str]| {
+        let report = json(&run(path, &[&base[..], more].concat()).success());
+        (report, std::fs::read_to_string(path.join("s")).unwrap())
+    };
+    let (report, scores) = with(&[
+        "--score-norm",
+        "s-norm",
+        "--cohort",
+        "cohort.safetensors",
+        "--cohort-utt2spk",
+        "utt2spk",
+        "--top",
+        "2",
+    ]);
+    let normalisation = &report["normalisation"];
+    assert_eq!(normalisation["norm"], "s-norm");
+    assert_eq!((normalisation["size"].as_u64(), normalisation["top"].as_u64()), (Some(3), Some(2)));
+    assert_eq!(normalisation["cohort_utt2spk"]["path"], "utt2spk");
+    // By hand: speakers are (0.75, 0.25), (-0.5, 1), (-1, -0.25); of two scores the mean is half their sum, the deviation
+    // half their difference.
+    let cosine =
+        |a: [f64; 2], b: [f64; 2]| (a[0] * b[0] + a[1] * b[1]) / (a[0].hypot(a[1]) * b[0].hypot(b[1]));
+    let normalised = |a: [f64; 2], b: [f64; 2]| {
+        let of = |x| {
+            let mut scores = [[0.75, 0.25], [-0.5, 1.0], [-1.0, -0.25]].map(|member| cosine(x, member));
+            scores.sort_by(|a, b| b.total_cmp(a));
+            (cosine(a, b) - (scores[0] + scores[1]) / 2.0) / ((scores[0] - scores[1]) / 2.0)
+        };
+        (of(a) + of(b)) / 2.0
+    };
+    let expected = [
+        normalised([1.0, 0.25], [2.0, 0.0]),
+        normalised([0.0, 1.0], [-0.25, 0.5]),
+        normalised([1.0, 0.25], [0.0, 1.0]),
+        normalised([2.0, 0.0], [-0.25, 0.5]),
+    ];
+    for (line, expected) in scores.lines().zip(expected) {
+        let found: f64 = line.split(' ').nth(2).unwrap().parse().unwrap();
+        assert!((found - expected).abs() < 1e-5, "{line}, expected {expected}");
+    }
+
+    let refused = [&base[..], &["--score-norm", "as-norm", "--cohort", "cohort.safetensors"]].concat();
+    run(path, &[&refused[..], &["--top", "5"]].concat()).code(1).stderr(contains("4 members"));
+    run(path, &[&base[..], &["--score-norm", "as-norm"]].concat()).code(2).stderr(contains("--cohort"));
+    run(path, &[&base[..], &["--score-norm", "x", "--cohort", "e.scp"]].concat()).code(2);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ffsvc_cli::print_json;
-use ffsvc_clustering::{Assignments, GroupOf, LabelOptions, LabelReport, label, speaker_name};
+use ffsvc_clustering::{Assignments, LabelOptions, LabelReport, label, speaker_name};
 use ffsvc_kaldi_io::{DataDir, OpenOptions, Output, Table, write_table};
 use serde::Serialize;
 
@@ -85,15 +85,13 @@ impl Labels {
         let assignments = Assignments::read(self.clusters.join("assignments"))?;
         let data = DataDir::open_with(&self.data_dir, OpenOptions { allow_pipes: self.allow_pipes })?;
         let groups = self.group.as_ref().map(Table::read).transpose()?;
-        let group_of = |utterance: &str| groups.as_ref()?.get(utterance).map(str::to_owned);
         let options = LabelOptions {
             keep_share: self.keep_share,
             min_cosine: self.min_cosine,
             min_margin: self.min_margin,
             min_size: self.min_size,
         };
-        let group_of: Option<&GroupOf<'_>> = if groups.is_some() { Some(&group_of) } else { None };
-        let (labels, report) = label(&assignments, group_of, &options)?;
+        let (labels, report) = label(&assignments, groups.as_ref(), &options)?;
 
         let highest = assignments.near.iter().flatten().map(|near| near.cluster).max().unwrap_or(0);
         let prefix = match self.round {

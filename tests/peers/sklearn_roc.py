@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Expected error rates from scikit-learn, for crates/scoring/tests/sklearn.rs.
+"""Expected error rates from scikit-learn and numpy, for crates/scoring/tests/sklearn.rs.
 
     python3 tests/peers/sklearn_roc.py > tests/data/scoring/sklearn.json
 
@@ -13,9 +13,26 @@ import scipy
 import sklearn
 from scipy.interpolate import interp1d
 from scipy.optimize import brentq
+from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import roc_curve
 
 PRIORS = [(0.01, 1.0, 1.0), (0.05, 1.0, 1.0), (0.5, 1.0, 1.0), (0.01, 10.0, 1.0), (0.9, 1.0, 2.0)]
+
+
+FALSE_ALARM_RATES = [0.0, 0.01, 0.1, 1.0]
+
+
+def cllr(target, nontarget):
+    """Bruemmer and du Preez's Cllr of natural log-likelihood ratios, infinite ones included."""
+    return float((np.logaddexp(0, -target).mean() + np.logaddexp(0, nontarget).mean()) / (2 * np.log(2)))
+
+
+def min_cllr(labels, scores):
+    """Cllr after isotonic regression, with the sample's log odds of a target taken off."""
+    share = IsotonicRegression().fit_transform(scores, labels)
+    with np.errstate(divide="ignore"):
+        ratios = np.log(share) - np.log1p(-share) - np.log(labels.sum() / (1 - labels).sum())
+    return cllr(ratios[labels == 1], ratios[labels == 0])
 
 
 def case(name, target, nontarget):
@@ -31,7 +48,11 @@ def case(name, target, nontarget):
     dcf = []
     for p, c_miss, c_fa in PRIORS:
         cost = (c_miss * p * (1 - tpr) + c_fa * (1 - p) * fpr) / min(c_miss * p, c_fa * (1 - p))
-        dcf.append({"p_target": p, "c_miss": c_miss, "c_fa": c_fa, "min": float(cost.min())})
+        threshold = np.log(c_fa * (1 - p) / (c_miss * p))
+        p_miss, p_fa = np.mean(target < threshold), np.mean(nontarget >= threshold)
+        actual = (c_miss * p * p_miss + c_fa * (1 - p) * p_fa) / min(c_miss * p, c_fa * (1 - p))
+        dcf.append({"p_target": p, "c_miss": c_miss, "c_fa": c_fa, "min": float(cost.min()), "actual": float(actual)})
+    misses = [{"p_fa": rate, "p_miss": float((1 - tpr)[fpr <= rate].min())} for rate in FALSE_ALARM_RATES]
     return {
         "name": name,
         "target": target.tolist(),
@@ -42,6 +63,9 @@ def case(name, target, nontarget):
         "tpr": tpr.tolist(),
         "eer": eer,
         "min_dcf": dcf,
+        "miss_at_fa": misses,
+        "cllr": cllr(target, nontarget),
+        "min_cllr": min_cllr(labels, scores),
     }
 
 

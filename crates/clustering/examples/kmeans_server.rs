@@ -1,9 +1,11 @@
-//! Runs K-means on a matrix for `benches/peers/clustering.py`: reads `iteration|fit BOUNDS` lines, answers with numbers.
+//! Clusters a matrix for `benches/peers/clustering.py`: reads lines `fit`,
+//! `iterations=N [plain]` (without bounds) or `ahc`, and answers each with a line of numbers when it is done.
 //!
 //! Arguments: a file of little-endian 32-bit rows, their dimension, a file with the rows to start from (32-bit numbers).
 
 use std::io::BufRead;
 
+use ffsvc_clustering::ahc::{Linkage, Tree};
 use ffsvc_clustering::{KMeans, KMeansOptions, Points, Start};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,6 +24,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let line = line?;
         let mut words = line.split_ascii_whitespace();
         let what = words.next().unwrap_or_default();
+        if what == "ahc" {
+            println!("{} 0 0", Tree::build(&points, Linkage::Average)?.merges().len());
+            continue;
+        }
         let max_iterations = match what.split_once('=') {
             Some(("iterations", count)) => count.parse()?,
             _ => usize::MAX,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use ffsvc_kaldi_io::Table;
 use serde::Serialize;
 
 use crate::{Assignments, Error, Near, Result};
@@ -48,12 +49,9 @@ pub struct LabelReport {
     pub kept_clusters: usize,
 }
 
-/// The group of an utterance, by name.
-pub type GroupOf<'a> = dyn Fn(&str) -> Option<String> + 'a;
-
 /// The cluster of each utterance that is kept, in the order of the assignments, and how it came about.
 ///
-/// `groups` names for an utterance the group that it belongs to: recordings of one utterance by several devices, say.
+/// `groups` (`utterance group`) names the group that an utterance belongs to, if any: recordings of one utterance by several devices, say.
 /// All of a group get the label that most of them have, of equally frequent ones the one with the highest sum of cosines.
 /// An utterance's cosine with a cluster that the assignments do not list for it is unknown, and counts as the lowest.
 ///
@@ -63,7 +61,7 @@ pub type GroupOf<'a> = dyn Fn(&str) -> Option<String> + 'a;
 /// An option out of range.
 pub fn label(
     assignments: &Assignments,
-    groups: Option<&GroupOf<'_>>,
+    groups: Option<&Table>,
     options: &LabelOptions,
 ) -> Result<(Vec<Option<u32>>, LabelReport)> {
     if !(options.keep_share > 0.0 && options.keep_share <= 1.0) {
@@ -73,8 +71,8 @@ pub fn label(
     let mut own: Vec<u32> = assignments.near.iter().map(|near| near[0].cluster).collect();
     let mut report =
         LabelReport { utterances: own.len(), clusters: distinct(own.iter()), ..LabelReport::default() };
-    if let Some(group_of) = groups {
-        report.regrouped = by_majority(assignments, group_of, &mut own);
+    if let Some(groups) = groups {
+        report.regrouped = by_majority(assignments, groups, &mut own);
     }
     let cosine = |at: usize, cluster: u32| cosine_with(&assignments.near[at], cluster);
     let mut labels: Vec<Option<u32>> = own.iter().copied().map(Some).collect();
@@ -130,14 +128,10 @@ fn cosine_with(near: &[Near], cluster: u32) -> f32 {
 }
 
 /// Gives every member of a group its majority's label, and counts those that change.
-fn by_majority(
-    assignments: &Assignments,
-    group_of: &dyn Fn(&str) -> Option<String>,
-    own: &mut [u32],
-) -> usize {
-    let mut groups: HashMap<String, Vec<usize>> = HashMap::new();
+fn by_majority(assignments: &Assignments, group_of: &Table, own: &mut [u32]) -> usize {
+    let mut groups: HashMap<&str, Vec<usize>> = HashMap::new();
     for (at, utterance) in assignments.utterances.iter().enumerate() {
-        if let Some(group) = group_of(utterance) {
+        if let Some(group) = group_of.get(utterance) {
             groups.entry(group).or_default().push(at);
         }
     }

@@ -19,6 +19,6 @@ pub use assignments::{Assignments, Near};
 pub use distance::{cosines, square_distances};
 pub use error::{Error, Result};
 pub use kmeans::{Centres, Empty, KMeans, KMeansOptions, Metric, Start};
-pub use labels::{GroupOf, LabelOptions, LabelReport, label, speaker_name};
+pub use labels::{LabelOptions, LabelReport, label, speaker_name};
 pub use points::Points;
 pub use sweep::{SweepOptions, SweepPoint, sweep};

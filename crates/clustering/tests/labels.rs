@@ -4,6 +4,7 @@ use ffsvc_clustering::{
     Assignments, Centres, LabelOptions, Near, Points, knee::knee, knee::second_difference, label,
     speaker_name,
 };
+use ffsvc_kaldi_io::Table;
 
 fn assignments(lines: &[(&str, &[(u32, f32)])]) -> Assignments {
     let near = |pairs: &[(u32, f32)]| {
@@ -51,19 +52,15 @@ fn each_rule_leaves_out_what_it_says() {
 
 #[test]
 fn a_group_takes_the_label_of_its_majority() {
-    let group = |utterance: &str| match utterance {
-        "a" | "d" | "f" => Some("x".to_owned()),
-        // A tie: e is nearer to its centre... than nothing else of the group.
-        "c" | "e" => Some("y".to_owned()),
-        _ => None,
-    };
+    let table = |lines: &str| Table::parse("utt2group", lines.into()).unwrap();
+    let group = table("a x\nc y\nd x\ne y\nf x\n");
     let (labels, report) = label(&example(), Some(&group), &LabelOptions::default()).unwrap();
     assert_eq!(labels, [Some(0); 6]);
     assert_eq!(report.regrouped, 1);
 
     // One vote each: the higher cosine wins; the other has no known cosine with that cluster and goes first.
     let pair = assignments(&[("p", &[(3, 0.2), (4, 0.1)]), ("q", &[(5, 0.6), (4, 0.5)])]);
-    let both = |_: &str| Some("g".to_owned());
+    let both = table("p g\nq g\n");
     let (labels, _) = label(&pair, Some(&both), &LabelOptions::default()).unwrap();
     assert_eq!(labels, [Some(5), Some(5)]);
     let options = LabelOptions { keep_share: 0.5, ..LabelOptions::default() };

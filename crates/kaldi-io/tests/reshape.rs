@@ -323,3 +323,23 @@ proptest! {
         prop_assert!(most - least <= *sizes.iter().max().unwrap(), "{:?}", counts);
     }
 }
+
+#[test]
+fn labels_take_the_place_of_speakers_and_of_what_is_known_about_them() {
+    let corpus = corpus();
+    let dir = DataDir::open(corpus.path()).unwrap();
+    let out = corpus.path().join("new");
+    let label = |utterance: &str| (utterance != "a2" && utterance != "c1").then(|| "p-7".to_owned());
+    assert_eq!(dir.relabel(label, &Output::new(&out)).unwrap(), 4);
+    assert_eq!(names(&out), ["spk2utt", "utt2device", "utt2dur", "utt2spk", "wav.scp"]);
+    assert_eq!(read(&out, "spk2utt"), "p-7 a1 a3 b1 b2\n");
+    assert_eq!(read(&out, "utt2device"), "a1 I1M\nb1 I1M\n");
+    assert_eq!(DataDir::open(&out).unwrap().speakers(), ["p-7"]);
+
+    assert!(dir.relabel(label, &Output::new(&out)).is_err());
+    let other = Output::new(corpus.path().join("other"));
+    assert!(dir.relabel(|_| None, &other).unwrap_err().to_string().contains("no utterance has a label"));
+    let blank = dir.relabel(|_| Some("a b".to_owned()), &other).unwrap_err().to_string();
+    assert!(blank.contains("the label \"a b\" of a1"), "{blank}");
+    assert!(!other.path().exists());
+}

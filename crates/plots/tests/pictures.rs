@@ -13,7 +13,7 @@ fn scores(n: usize, centre: f64, width: f64) -> Vec<f64> {
     (0..n).map(|i| centre + width * quantile((i as f64 + 0.5) / n as f64)).collect()
 }
 
-/// The text of the SVG; the PNG beside it is checked for its size and for being drawn on, and both for being repeatable.
+/// The text of the SVG, which is checked to be the same each time; the PNG beside it, to have its size and to be drawn on.
 fn drawn(picture: &impl Picture) -> String {
     let dir = tempfile::tempdir().unwrap();
     let read = |name: &str| {
@@ -22,7 +22,7 @@ fn drawn(picture: &impl Picture) -> String {
         std::fs::read(path).unwrap()
     };
     let (svg, png) = (read("a.svg"), read("a.PNG"));
-    assert_eq!((&svg, &png), (&read("b.svg"), &read("b.png")));
+    assert_eq!(svg, read("b.svg"));
     let decoder = png::Decoder::new(std::io::Cursor::new(&png));
     let mut reader = decoder.read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];

@@ -1,6 +1,6 @@
-//! ROC points, EER and minDCF against scikit-learn (`tests/peers/sklearn_roc.py`).
+//! ROC points, EER, detection costs, miss rates and Cllr against scikit-learn (`tests/peers/sklearn_roc.py`).
 
-use ffsvc_scoring::metrics::{DcfParameters, DetCurve};
+use ffsvc_scoring::metrics::{DcfParameters, Definition, DetCurve, Measures, evaluate};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -18,6 +18,15 @@ struct Case {
     tpr: Vec<f64>,
     eer: f64,
     min_dcf: Vec<Cost>,
+    miss_at_fa: Vec<Miss>,
+    cllr: f64,
+    min_cllr: f64,
+}
+
+#[derive(Deserialize)]
+struct Miss {
+    p_fa: f64,
+    p_miss: f64,
 }
 
 #[derive(Deserialize)]
@@ -26,10 +35,11 @@ struct Cost {
     c_miss: f64,
     c_fa: f64,
     min: f64,
+    actual: f64,
 }
 
 #[test]
-fn points_eer_and_min_dcf_agree_with_scikit_learn() {
+fn every_measure_agrees_with_scikit_learn_and_numpy() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/scoring/sklearn.json");
     let fixture: Fixture = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     assert_eq!(fixture.cases.len(), 7);
@@ -50,6 +60,20 @@ fn points_eer_and_min_dcf_agree_with_scikit_learn() {
             let parameters = DcfParameters::new(cost.p_target, cost.c_miss, cost.c_fa).unwrap();
             let found = curve.min_dcf(&parameters).cost;
             assert!((found - cost.min).abs() < 1e-12, "{}: {found} {}", case.name, cost.min);
+            let metrics =
+                evaluate(&case.target, &case.nontarget, Definition::Tied, &Measures::new(&[parameters]));
+            let found = metrics.unwrap().act_dcf[0].cost;
+            assert!((found - cost.actual).abs() < 1e-12, "{}: {found} {}", case.name, cost.actual);
         }
+        for miss in &case.miss_at_fa {
+            let measures = Measures::new(&[]).with_miss_at_fa(&[miss.p_fa]).unwrap();
+            let metrics = evaluate(&case.target, &case.nontarget, Definition::Tied, &measures).unwrap();
+            let found = metrics.miss_at_fa[0].p_miss;
+            assert!((found - miss.p_miss).abs() < 1e-12, "{} at {}: {found}", case.name, miss.p_fa);
+        }
+        let metrics = evaluate(&case.target, &case.nontarget, Definition::Tied, &Measures::default());
+        let cllr = metrics.unwrap().cllr.unwrap();
+        assert!((cllr.actual - case.cllr).abs() < 1e-12, "{}: {cllr:?} {}", case.name, case.cllr);
+        assert!((cllr.minimum - case.min_cllr).abs() < 1e-12, "{}: {cllr:?} {}", case.name, case.min_cllr);
     }
 }
