@@ -10,7 +10,8 @@
 # with 2,640 target and 26,400 non-target trials.
 #
 # --rooms (impulse responses) and --noise (ESC-10) add a far-field evaluation: the enrolment recordings as they are, the
-# test recordings in a measured room with noise. --augment trains in rooms and noise too, in others: lists/ says which
+# test recordings in a measured room with noise. --augment trains in rooms and noise too, in others, and fine-tunes the result with
+# a larger margin (stage 2): lists/ says which
 # files are for training and which for evaluation only, by name, and README.md where to get them.
 #
 # The programs are built first, unless the environment variable FFSVC_BIN names the folder that has them.
@@ -131,15 +132,23 @@ if run 2; then
     begun=$SECONDS
     "$bin/ffsvc-train" $recipe/$config.toml "$exp" --set data.train="$work/data/train" \
         --set train.seed="$seed" ${sets[@]+"${sets[@]}"} ${resume[@]+"${resume[@]}"}
+    if [ -n "$augment" ] && [ ! -f "$exp/large-margin/final.safetensors" ]; then
+        beginning=(--init-from "$exp/final.safetensors" --head match)
+        [ -z "$(ls "$exp/large-margin/checkpoints" 2> /dev/null)" ] || beginning=(--resume)
+        "$bin/ffsvc-train" $recipe/$config-lm.toml "$exp/large-margin" "${beginning[@]}" \
+            --set data.train="$work/data/train" --set train.seed="$seed" ${sets[@]+"${sets[@]}"}
+    fi
     # A resumed run cannot tell how long the first part took.
     [ ${#resume[@]} -gt 0 ] || echo $(((SECONDS - begun + 30) / 60)) > "$exp/minutes"
 fi
 
 if run 3; then
     echo "Stage 3: extract"
-    for model in initial final; do
+    for model in initial final ${augment:+large-margin}; do
+        file=$exp/$model.safetensors
+        [ $model != large-margin ] || file=$exp/large-margin/final.safetensors
         for set in dev ${rooms:+dev-far}; do
-            "$bin/ffsvc-extract" --model "$exp/$model.safetensors" "$work/data/$set" "$exp/$set-$model.ark"
+            "$bin/ffsvc-extract" --model "$file" "$work/data/$set" "$exp/$set-$model.ark"
         done
     done
 fi
@@ -147,9 +156,10 @@ fi
 if run 4; then
     echo "Stage 4: score"
     printf '%-12s %-14s %8s %10s %10s %14s\n' network trials target nontarget EER 'minDCF(0.01)' | tee "$exp/results.txt"
-    for model in initial final; do
-        name=untrained
-        [ $model = final ] && name=trained
+    for model in initial final ${augment:+large-margin}; do
+        name=$model
+        [ $model != initial ] || name=untrained
+        [ $model != final ] || name=trained
         score() { # name, trial list, more options
             "$bin/ffsvc-score" --trials "$work/data/dev/$2" --report "$exp/result-$model-$1.json" "${@:3}" |
                 awk -v name=$name -v list="$1" '/^counts/ { target = $4; nontarget = $6 }
