@@ -391,5 +391,5 @@ fn options_may_stand_in_a_file() {
 fn the_shipped_options_are_understood() {
     let options = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/scoring.toml");
     let dir = tempfile::tempdir().unwrap();
-    run(dir.path(), &["--options", options]).code(1).stderr(contains("data/ffsvc2022/dev/trials"));
+    run(dir.path(), &["--options", options]).code(1).stderr(contains("exp/task1/dev.scp"));
 }
