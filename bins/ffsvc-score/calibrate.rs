@@ -16,6 +16,8 @@ use ffsvc_scoring::{TrialScores, score_file};
 use serde::Serialize;
 use tracing::{info, warn};
 
+use crate::score::PROGRAM;
+
 const DETAILS: &str = "\
 The map is a weighted sum of scores and quality measures plus an offset, trained by logistic regression for the cost of
 log-likelihood ratios at --prior (0.5: Cllr), or with --method pav any rising map of one system's scores. With --folds, the
@@ -210,7 +212,7 @@ impl Calibrate {
         let after = measure(&calibrated)?;
         let counts = Counts::of(&calibrated, Some(labels));
         let file = CalibrationFile {
-            program: concat!("ffsvc-score ", env!("CARGO_PKG_VERSION")).to_owned(),
+            program: PROGRAM.to_owned(),
             method,
             calibration,
             systems: self.input.scores.iter().map(SourceFile::identify).collect::<Result<_, _>>()?,

@@ -18,6 +18,8 @@ use ffsvc_scoring::threshold::{Origin, Point, Threshold};
 use ffsvc_scoring::{Side, mean_embedding, score_trials};
 use serde::Serialize;
 
+use crate::score::PROGRAM;
+
 /// Compare two recordings: their score, and a decision where there is a threshold
 ///
 /// The score is the cosine of the embeddings of both whole recordings. It becomes a decision by a threshold, which has
@@ -167,7 +169,7 @@ impl Pair {
             _ => None,
         };
         let comparison = Comparison {
-            program: concat!("ffsvc-score ", env!("CARGO_PKG_VERSION")),
+            program: PROGRAM,
             model: SourceFile::identify(&self.model)?,
             enrolment,
             test,

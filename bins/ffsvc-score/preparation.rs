@@ -1,5 +1,6 @@
 //! What embeddings go through before they are compared: means, a back end, averages of enrolled speakers.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -102,10 +103,10 @@ impl PreparationArgs {
         let of_enrolment = of_enrolment.as_ref().map(|embeddings| self.centre(embeddings)).transpose()?;
         if enrolment.is_some() || of_enrolment.is_some() {
             let centre = of_enrolment.as_ref().or(centre.as_ref());
-            prepared.enrolment =
-                Some(process(enrolment.as_ref().unwrap_or(&test), backend.as_ref(), centre)?);
+            let side = enrolment.map_or(Cow::Borrowed(&test), Cow::Owned);
+            prepared.enrolment = Some(process(side, backend.as_ref(), centre)?);
         }
-        prepared.test = process(&test, backend.as_ref(), centre.as_ref())?;
+        prepared.test = process(Cow::Owned(test), backend.as_ref(), centre.as_ref())?;
         prepared.enrolment_centre = of_enrolment.or(centre);
         prepared.backend = backend;
         let average = self.enrol(&mut prepared, args.skip_missing)?;
@@ -198,10 +199,7 @@ impl Prepared {
 
     /// What becomes of a cohort's embeddings, but for the subtraction of [`mean`](Self::mean).
     pub(crate) fn process_cohort(&self, cohort: Embeddings) -> ffsvc_scoring::Result<Embeddings> {
-        if self.backend.is_none() && self.enrolment_centre.is_none() {
-            return Ok(cohort);
-        }
-        process(&cohort, self.backend.as_ref(), self.enrolment_centre.as_ref())
+        process(Cow::Owned(cohort), self.backend.as_ref(), self.enrolment_centre.as_ref())
     }
 
     /// What the report says about it.
@@ -218,13 +216,13 @@ impl Prepared {
 }
 
 fn process(
-    embeddings: &Embeddings,
+    embeddings: Cow<'_, Embeddings>,
     backend: Option<&Backend>,
     centre: Option<&Centre>,
 ) -> ffsvc_scoring::Result<Embeddings> {
     match (backend, centre) {
-        (Some(backend), centre) => backend.process(embeddings, centre),
-        (None, Some(centre)) => centre.subtract(embeddings),
-        (None, None) => Ok(embeddings.clone()),
+        (Some(backend), centre) => backend.process(&embeddings, centre),
+        (None, Some(centre)) => centre.subtract(&embeddings),
+        (None, None) => Ok(embeddings.into_owned()),
     }
 }

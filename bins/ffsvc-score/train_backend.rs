@@ -12,7 +12,7 @@ use ffsvc_scoring::backend::{
 use ffsvc_scoring::report::SourceFile;
 use tracing::{info, warn};
 
-const PROGRAM: &str = concat!("ffsvc-score ", env!("CARGO_PKG_VERSION"));
+use crate::score::PROGRAM;
 
 const TRAIN_DETAILS: &str = "\
 A back end subtracts the mean of its training set, applies the transform, brings vectors to the length sqrt(dim), and compares

@@ -231,9 +231,12 @@ pub fn cross_validate(
     method: Method,
     folds: &Folds,
 ) -> Result<TrialScores> {
-    let complete = inputs.complete(trials)?;
+    let mut complete = vec![false; trials.pairs.len()];
+    for place in inputs.complete(trials)? {
+        complete[place] = true;
+    }
     let usable = |places: Vec<usize>| -> Vec<usize> {
-        places.into_iter().filter(|place| complete.binary_search(place).is_ok()).collect()
+        places.into_iter().filter(|&place| complete.get(place) == Some(&true)).collect()
     };
     let mut values = vec![f64::NAN; trials.pairs.len()];
     for split in folds.splits() {
@@ -248,6 +251,6 @@ pub fn cross_validate(
             values[place] = calibration.llr(inputs, place);
         }
     }
-    let skipped = (0..values.len()).filter(|place| complete.binary_search(place).is_err()).collect();
+    let skipped = (0..values.len()).filter(|&place| !complete[place]).collect();
     TrialScores::new(trials, values, skipped)
 }
