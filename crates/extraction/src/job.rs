@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use ffsvc_kaldi_io::Embeddings;
+use ffsvc_models::with_causes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -204,17 +205,4 @@ fn hexadecimal(bytes: &[u8]) -> String {
 fn read_block(path: &Path) -> Result<BTreeMap<String, Vec<f32>>> {
     let block = Embeddings::read(path)?;
     Ok(block.iter().map(|(key, values)| (key.to_string(), values.to_vec())).collect())
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = error.source();
-    }
-    text
 }

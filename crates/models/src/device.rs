@@ -187,9 +187,8 @@ impl DeviceChoice {
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, numbers: &[usize]) -> Result<Vec<Device>, DeviceError> {
-        let all = Device::enumerate(burn::tensor::DeviceType::Cuda);
         let hint = "; --device auto takes the processor where there is none";
-        self.pick(numbers, &all.into_iter().collect::<Vec<_>>(), "CUDA", hint)
+        self.pick(numbers, burn::tensor::DeviceType::Cuda, "CUDA", hint)
     }
 
     #[cfg(not(feature = "cuda"))]
@@ -199,9 +198,8 @@ impl DeviceChoice {
 
     #[cfg(feature = "wgpu")]
     fn wgpu(&self, numbers: &[usize]) -> Result<Vec<Device>, DeviceError> {
-        let all = Device::enumerate(burn::tensor::DeviceType::Wgpu);
         let hint = "; Mesa's software device comes with the package mesa-vulkan-drivers";
-        self.pick(numbers, &all.into_iter().collect::<Vec<_>>(), "wgpu", hint)
+        self.pick(numbers, burn::tensor::DeviceType::Wgpu, "wgpu", hint)
     }
 
     #[cfg(not(feature = "wgpu"))]
@@ -209,14 +207,16 @@ impl DeviceChoice {
         Err(DeviceError::NotBuilt { choice: self.clone(), feature: "wgpu" })
     }
 
+    /// The devices of a kind with these numbers.
     #[cfg(any(feature = "cuda", feature = "wgpu"))]
     fn pick(
         &self,
         numbers: &[usize],
-        all: &[Device],
+        of: burn::tensor::DeviceType,
         kind: &'static str,
         hint: &'static str,
     ) -> Result<Vec<Device>, DeviceError> {
+        let all: Vec<Device> = Device::enumerate(of).into_iter().collect();
         let absent = || DeviceError::Absent { choice: self.clone(), kind, found: all.len(), hint };
         numbers.iter().map(|&number| all.get(number).cloned().ok_or_else(absent)).collect()
     }

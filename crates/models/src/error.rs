@@ -104,3 +104,17 @@ pub(crate) fn require(
 ) -> Result<()> {
     if accepted { Ok(()) } else { Err(Error::Config { field, found: found.to_string(), expected }) }
 }
+
+/// An error with its causes in one line; a cause whose words the line has already is left out.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -30,7 +30,7 @@ pub use cam_plus_plus::{CamPlusPlus, CamPlusPlusConfig};
 pub use checkpoint::{ModelInfo, load_info, load_model, save_model};
 pub use device::{DEVICE_TOKEN, DeviceChoice, DeviceError, RemoteAddress};
 pub use ecapa_tdnn::{EcapaTdnn, EcapaTdnnConfig};
-pub use error::{Error, Result, TensorMismatch};
+pub use error::{Error, Result, TensorMismatch, with_causes};
 pub use freezing::{freeze_layers, is_in_layer};
 pub use heads::{Carried, Head, HeadConfig, HeadOutput, is_reserved, reserved_name};
 pub use model::{ModelConfig, SpeakerModel};

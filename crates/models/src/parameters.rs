@@ -126,6 +126,11 @@ impl Path {
         self.names.join(".")
     }
 
+    /// Whether this is a running statistic of batch normalisation and no parameter.
+    pub(crate) fn is_statistic(&self) -> bool {
+        self.names.last().is_some_and(|name| name.starts_with("running_"))
+    }
+
     /// Whether Burn's layout is the transpose of PyTorch's here.
     fn is_transposed(&self) -> bool {
         self.in_linear && self.names.last().is_some_and(|name| name == "weight")
@@ -165,6 +170,7 @@ macro_rules! track_path {
         }
     };
 }
+pub(crate) use track_path;
 
 #[derive(Default)]
 struct Exporter {
@@ -221,8 +227,7 @@ impl ModuleVisitor for Ids {
     track_path!();
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let is_statistic = self.path.names.last().is_some_and(|name| name.starts_with("running_"));
-        if !is_statistic {
+        if !self.path.is_statistic() {
             self.ids.push((self.path.name(), param.id));
         }
     }

@@ -3,6 +3,8 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 
+use crate::parameters::{Path, track_path};
+
 /// The running means and variances of every [`BatchNorm`](crate::BatchNorm) of `module`, in the order of its fields.
 pub fn running_statistics<M: Module>(module: &M) -> Vec<Vec<f32>> {
     let mut reader = Reader::default();
@@ -13,61 +15,35 @@ pub fn running_statistics<M: Module>(module: &M) -> Vec<Vec<f32>> {
 /// `module` with these statistics, which came from [`running_statistics`] of one of the same architecture. Clones made
 /// earlier share them, and change too.
 pub fn with_running_statistics<M: Module>(module: M, statistics: Vec<Vec<f32>>) -> M {
-    module.map(&mut Writer { place: Place::default(), statistics: statistics.into_iter() })
-}
-
-/// Whether a traversal is at a running statistic.
-#[derive(Default)]
-struct Place(Vec<bool>);
-
-impl Place {
-    fn enter(&mut self, name: &str) {
-        self.0.push(name.starts_with("running_"));
-    }
-
-    fn is_statistic(&self) -> bool {
-        self.0.last() == Some(&true)
-    }
+    module.map(&mut Writer { path: Path::default(), statistics: statistics.into_iter() })
 }
 
 #[derive(Default)]
 struct Reader {
-    place: Place,
+    path: Path,
     statistics: Vec<Vec<f32>>,
 }
 
 impl ModuleVisitor for Reader {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.place.enter(name);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.place.0.pop();
-    }
+    track_path!();
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.place.is_statistic() {
+        if self.path.is_statistic() {
             self.statistics.push(param.val().detach().into_data().iter::<f32>().collect());
         }
     }
 }
 
 struct Writer<I> {
-    place: Place,
+    path: Path,
     statistics: I,
 }
 
 impl<I: Iterator<Item = Vec<f32>>> ModuleMapper for Writer<I> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.place.enter(name);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.place.0.pop();
-    }
+    track_path!();
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if !self.place.is_statistic() {
+        if !self.path.is_statistic() {
             return param;
         }
         let Some(values) = self.statistics.next() else { return param };

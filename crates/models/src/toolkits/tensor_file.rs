@@ -12,7 +12,7 @@ use safetensors::tensor::Dtype;
 use zip::ZipArchive;
 
 use super::pickle_classes::{self, LONGEST_PICKLE};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, with_causes};
 use crate::parameters::NamedTensor;
 
 /// How a legacy file begins: the first pickle is this number, by protocol 2 and later.
@@ -209,17 +209,4 @@ fn check_legacy(mut start: &[u8]) -> std::result::Result<(), String> {
         start = &start[pickle_classes::check(start)?..];
     }
     Ok(())
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = error.source();
-    }
-    text
 }
