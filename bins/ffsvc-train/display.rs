@@ -4,16 +4,13 @@ use ffsvc_cli::Progress;
 use ffsvc_trainer::{Event, Observer};
 
 /// A bar on a terminal, a line every so often elsewhere.
+#[derive(Default)]
 pub(crate) struct Display {
     total_steps: usize,
     bar: Option<Progress>,
 }
 
 impl Display {
-    pub(crate) fn new(total_steps: usize) -> Self {
-        Self { total_steps, bar: None }
-    }
-
     fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
@@ -26,6 +23,7 @@ impl Observer for Display {
     fn event(&mut self, event: &Event) {
         match event {
             Event::Start { step, steps_per_epoch, epochs, utterances, speakers, parameters, .. } => {
+                self.total_steps = steps_per_epoch * epochs;
                 let bar = Progress::begin(self.total_steps as u64, "steps");
                 bar.inc(*step as u64);
                 self.bar = Some(bar);

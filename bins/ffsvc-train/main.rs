@@ -5,7 +5,6 @@ mod dashboard;
 mod display;
 mod serve_device;
 
-#[cfg(feature = "tui")]
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -135,6 +134,7 @@ impl Args {
         if let Some(steps) = self.overfit {
             config.train.overfit_steps = steps as usize;
         }
+        self.check_dashboard()?;
         let devices = self.device.open().map_err(|error| UsageError::new(error.to_string()))?;
         match &self.exp {
             Some(exp) if !self.dry_run => {
@@ -143,6 +143,32 @@ impl Args {
             }
             _ => rehearse(self, &config, &devices),
         }
+    }
+
+    /// Before anything is written.
+    fn check_dashboard(&self) -> Result<(), UsageError> {
+        if !self.tui {
+            return Ok(());
+        }
+        if !cfg!(feature = "tui") {
+            return Err(UsageError::new(
+                "--tui: this program was built without the dashboard; build it with cargo build --release --features tui",
+            ));
+        }
+        if !std::io::stdout().is_terminal() {
+            return Err(UsageError::new("--tui needs a terminal on standard output"));
+        }
+        Ok(())
+    }
+
+    /// Who shows the run.
+    #[cfg_attr(not(feature = "tui"), allow(unused_variables))]
+    fn observer(&self, stop: &Arc<AtomicBool>) -> Box<dyn Observer> {
+        #[cfg(feature = "tui")]
+        if self.tui {
+            return Box::new(dashboard::Dashboard::new(Arc::clone(stop)));
+        }
+        Box::new(display::Display::default())
     }
 }
 
@@ -167,33 +193,13 @@ fn rehearse(args: &Args, config: &ExperimentConfig, devices: &[Device]) -> anyho
 fn train(args: &Args, config: &ExperimentConfig, exp: &Path, devices: &[Device]) -> anyhow::Result<Outcome> {
     let run = Run::prepare(config, exp, &beginning(args), devices)?;
     let stop = ffsvc_cli::interrupt::flag();
-    let mut observer = observer(args, run.total_steps(), &stop)?;
+    let mut observer = args.observer(&stop);
     if args.validate_first
         && let Some(result) = run.validate()?
     {
         observer.event(&Event::Validation(result));
     }
     Ok(run.train(&stop, &mut *observer)?)
-}
-
-#[cfg(feature = "tui")]
-fn observer(args: &Args, total_steps: usize, stop: &Arc<AtomicBool>) -> anyhow::Result<Box<dyn Observer>> {
-    if !args.tui {
-        return Ok(Box::new(display::Display::new(total_steps)));
-    }
-    if !std::io::stdout().is_terminal() {
-        return Err(UsageError::new("--tui needs a terminal on standard output").into());
-    }
-    Ok(Box::new(dashboard::Dashboard::new(Arc::clone(stop))))
-}
-
-#[cfg(not(feature = "tui"))]
-fn observer(args: &Args, total_steps: usize, _stop: &Arc<AtomicBool>) -> anyhow::Result<Box<dyn Observer>> {
-    if args.tui {
-        let message = "--tui: this program was built without the dashboard; build it with cargo build --release --features tui";
-        return Err(UsageError::new(message).into());
-    }
-    Ok(Box::new(display::Display::new(total_steps)))
 }
 
 fn report(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {
