@@ -5,6 +5,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use crate::canvas::FONT;
+use crate::chart::{framed, number};
 use crate::legend::{self, Corner, TEXT};
 use crate::stroke::Stroke;
 use crate::{Error, Picture, Result};
@@ -56,19 +57,13 @@ impl Picture for CalibrationPlot {
 
         let pixels = |units: f64| (units * unit).round() as u32;
         let font = (FONT, TEXT * unit).into_font();
-        let mut builder = ChartBuilder::on(area);
-        builder.margin(pixels(14.0)).x_label_area_size(pixels(52.0)).y_label_area_size(pixels(70.0));
-        if let Some(title) = &self.title {
-            builder.caption(title, (FONT, 1.2 * TEXT * unit));
-        }
-        let mut chart = builder.build_cartesian_2d(low..high, low..high)?;
-        let label = |value: &f64| ((1e6 * value).round() / 1e6 + 0.0).to_string();
+        let mut chart = framed(area, self.title.as_ref(), unit).build_cartesian_2d(low..high, low..high)?;
         chart
             .configure_mesh()
             .x_labels(9)
-            .x_label_formatter(&label)
+            .x_label_formatter(&number)
             .y_labels(9)
-            .y_label_formatter(&label)
+            .y_label_formatter(&number)
             .light_line_style(TRANSPARENT)
             .bold_line_style(BLACK.mix(0.2).stroke_width(pixels(0.8).max(1)))
             .axis_style(BLACK.stroke_width(pixels(1.2)))

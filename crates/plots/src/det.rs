@@ -8,6 +8,7 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, Value
 use plotters::prelude::*;
 
 use crate::canvas::FONT;
+use crate::chart::framed;
 use crate::legend::{self, Corner, TEXT};
 use crate::probit::probit;
 use crate::stroke::Stroke;
@@ -83,12 +84,8 @@ impl Picture for DetPlot<'_> {
         }
         let (low, high) = (self.lowest(), self.highest());
         let pixels = |units: f64| (units * unit).round() as u32;
-        let mut builder = ChartBuilder::on(area);
-        builder.margin(pixels(14.0)).x_label_area_size(pixels(52.0)).y_label_area_size(pixels(70.0));
-        if let Some(title) = &self.title {
-            builder.caption(title, (FONT, 1.2 * TEXT * unit));
-        }
-        let mut chart = builder.build_cartesian_2d(ProbitAxis { low, high }, ProbitAxis { low, high })?;
+        let mut chart = framed(area, self.title.as_ref(), unit)
+            .build_cartesian_2d(ProbitAxis { low, high }, ProbitAxis { low, high })?;
         let font = (FONT, TEXT * unit).into_font();
         chart
             .configure_mesh()

@@ -2,6 +2,7 @@
 
 mod calibration;
 mod canvas;
+mod chart;
 mod condition_bars;
 mod det;
 mod histogram;
