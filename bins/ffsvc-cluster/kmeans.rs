@@ -74,28 +74,27 @@ enum StartName {
 
 impl Algorithm {
     pub(crate) fn options(&self, clusters: usize) -> KMeansOptions {
-        let common =
-            KMeansOptions { restarts: self.restarts, seed: self.seed, ..KMeansOptions::new(clusters) };
-        if self.compat {
-            let compat = KMeansOptions::compat(clusters);
-            return KMeansOptions { restarts: self.restarts, seed: self.seed, ..compat };
-        }
-        KMeansOptions {
-            metric: match self.metric {
-                MetricName::Euclidean => Metric::Euclidean,
-                MetricName::Spherical => Metric::Spherical,
-            },
-            start: match self.start {
-                StartName::Auto => Start::Auto,
-                StartName::Random => Start::Random,
-                StartName::PlusPlus => Start::PlusPlus,
-                StartName::Parallel => Start::Parallel,
-            },
-            max_iterations: self.max_iterations,
-            tolerance: self.tolerance,
-            refinements: self.refinements,
-            ..common
-        }
+        let options = if self.compat {
+            KMeansOptions::compat(clusters)
+        } else {
+            KMeansOptions {
+                metric: match self.metric {
+                    MetricName::Euclidean => Metric::Euclidean,
+                    MetricName::Spherical => Metric::Spherical,
+                },
+                start: match self.start {
+                    StartName::Auto => Start::Auto,
+                    StartName::Random => Start::Random,
+                    StartName::PlusPlus => Start::PlusPlus,
+                    StartName::Parallel => Start::Parallel,
+                },
+                max_iterations: self.max_iterations,
+                tolerance: self.tolerance,
+                refinements: self.refinements,
+                ..KMeansOptions::new(clusters)
+            }
+        };
+        KMeansOptions { restarts: self.restarts, seed: self.seed, ..options }
     }
 }
 

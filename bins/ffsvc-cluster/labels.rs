@@ -1,7 +1,6 @@
 //! `labels`: a data directory with pseudo-speakers.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -98,7 +97,7 @@ impl Labels {
             Some(round) => format!("{}-r{round}", self.prefix),
             None => self.prefix.clone(),
         };
-        let name = |cluster: u32| speaker_name(&prefix, cluster, highest + 1);
+        let name = |cluster: u32| speaker_name(&prefix, cluster, highest.saturating_add(1));
         let utterances = assignments.utterances.iter().map(String::as_str);
         let label_of: HashMap<&str, Option<u32>> = utterances.zip(labels.iter().copied()).collect();
         let output = Output::new(&self.out_dir).overwrite(self.overwrite);
@@ -110,13 +109,9 @@ impl Labels {
         let mut soft: Vec<(&str, String)> = soft
             .filter(|((utterance, _), label)| label.is_some() && data.position(utterance).is_some())
             .map(|((utterance, near), _)| {
-                let mut line = String::new();
-                for near in near.iter().filter(|near| kept.contains(&near.cluster)) {
-                    let blank = if line.is_empty() { "" } else { " " };
-                    // Writing to a string does not fail.
-                    let _ = write!(line, "{blank}{}:{}", name(near.cluster), near.cosine);
-                }
-                (utterance.as_str(), line)
+                let near = near.iter().filter(|near| kept.contains(&near.cluster));
+                let pairs = near.map(|near| format!("{}:{}", name(near.cluster), near.cosine));
+                (utterance.as_str(), pairs.collect::<Vec<_>>().join(" "))
             })
             .filter(|(_, line)| !line.is_empty())
             .collect();

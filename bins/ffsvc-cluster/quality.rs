@@ -51,9 +51,9 @@ struct Pair {
 impl Quality {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let compared = Compared::new(&Table::read(&self.clusters)?, &Table::read(&self.speakers)?)?;
+        let matching = compared.contingency.matching();
         let pairs = || {
-            let matched = compared.contingency.matching().into_iter();
-            let pairs = matched.map(|pair| Pair {
+            let pairs = matching.iter().map(|pair| Pair {
                 cluster: compared.clusters[pair.cluster as usize].clone(),
                 speaker: compared.classes[pair.class as usize].clone(),
                 common: pair.common,
@@ -63,7 +63,7 @@ impl Quality {
             pairs.collect()
         };
         let outcome = Outcome {
-            measures: compared.contingency.quality(),
+            measures: compared.contingency.quality_with(&matching),
             only_in_clusters: compared.only_first,
             only_in_speakers: compared.only_second,
             matching: self.matching.then(pairs),

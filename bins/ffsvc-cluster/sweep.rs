@@ -96,7 +96,7 @@ pub(crate) fn measure(
     let options = SweepOptions { kmeans: algorithm.options(range.from), ..range.clone() };
     let count = range.to.saturating_sub(range.from) / range.step.max(1) + 1;
     let progress = Progress::begin(count as u64, "numbers of clusters");
-    let measured = sweep(points, &options, |_, _| progress.inc(1))?;
+    let measured = sweep(points, &options, || progress.inc(1))?;
     progress.finish();
     let proposals = propose(&measured, range.from, range.to);
     let measured = Measured {

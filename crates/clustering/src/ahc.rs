@@ -124,8 +124,7 @@ impl Tree {
 /// The upper triangle of the matrix of cosine distances, row by row, without the diagonal.
 fn cosine_distances(points: &Points) -> Vec<f32> {
     let (n, dim) = (points.len(), points.dim());
-    let order: Vec<u32> = (0..n as u32).collect();
-    let columns = Columns::new(points.data(), dim, &order, LANES);
+    let columns = Columns::in_order(points.data(), dim);
     let width = columns.half_norms().len();
     let mut distances = vec![0.0f32; n * (n - 1) / 2];
     let mut rest = distances.as_mut_slice();

@@ -1,6 +1,5 @@
 //! Which cluster each utterance is in, and how near the others are: the file between clustering and labels.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use ffsvc_kaldi_io::Table;
@@ -9,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::lanes::dot;
 use crate::points::Points;
-use crate::product::{Columns, LANES};
+use crate::product::Columns;
 use crate::{Centres, Error, Result};
 
 /// Points that are compared with all centres at once.
@@ -57,12 +56,13 @@ impl Assignments {
             let what = "the number of a cluster, at most";
             return Err(Error::Mismatch { what, found: label as usize, expected: centres.len() - 1 });
         }
+        // There are no more others than centres.
+        let others = others.min(centres.len());
         let dim = points.dim();
         let arch = Arch::new();
         let lengths: Vec<f32> =
             centres.data().chunks_exact(dim).map(|row| dot(arch, row, row).sqrt()).collect();
-        let order: Vec<u32> = (0..centres.len() as u32).collect();
-        let columns = Columns::new(centres.data(), dim, &order, LANES);
+        let columns = Columns::in_order(centres.data(), dim);
         let width = columns.half_norms().len();
         let near = points
             .data()
@@ -121,13 +121,8 @@ impl Assignments {
     /// The file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let lines = self.near.iter().map(|near| {
-            let mut line = String::new();
-            for Near { cluster, cosine } in near {
-                let blank = if line.is_empty() { "" } else { " " };
-                // Writing to a string does not fail.
-                let _ = write!(line, "{blank}{cluster}:{cosine}");
-            }
-            line
+            let pairs = near.iter().map(|Near { cluster, cosine }| format!("{cluster}:{cosine}"));
+            pairs.collect::<Vec<_>>().join(" ")
         });
         Ok(ffsvc_kaldi_io::write_table(path, self.utterances.iter().zip(lines))?)
     }

@@ -20,6 +20,12 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
+    /// The rows of a matrix (`[count, dim]`) as columns, in their order.
+    pub(crate) fn in_order(rows: &[f32], dim: usize) -> Self {
+        let order: Vec<u32> = (0..(rows.len() / dim) as u32).collect();
+        Self::new(rows, dim, &order, LANES)
+    }
+
     /// Turns centres (`[count, dim]`) into columns, in the given order of the rows, and pads their number to a multiple
     /// of `group`, which is one of [`LANES`].
     pub(crate) fn new(centres: &[f32], dim: usize, order: &[u32], group: usize) -> Self {

@@ -95,6 +95,11 @@ impl Contingency {
 
     /// All measures.
     pub fn quality(&self) -> Quality {
+        self.quality_with(&self.matching())
+    }
+
+    /// As [`quality`](Self::quality), for a [`matching`](Self::matching) that is known already.
+    pub fn quality_with(&self, matching: &[Matched]) -> Quality {
         let n = self.total as f64;
         let (of_clusters, of_classes) =
             (entropy(self.clusters.values(), n), entropy(self.classes.values(), n));
@@ -125,7 +130,7 @@ impl Contingency {
             pair_precision,
             pair_recall,
             pair_f: over(2.0 * pair_precision * pair_recall, pair_precision + pair_recall),
-            matched_accuracy: self.matching().iter().map(|matched| matched.common).sum::<usize>() as f64 / n,
+            matched_accuracy: matching.iter().map(|matched| matched.common).sum::<usize>() as f64 / n,
         }
     }
 

@@ -60,15 +60,11 @@ pub struct SweepPoint {
     pub largest: usize,
 }
 
-/// Runs K-means for every number of clusters and measures each; `done` is called after each one, with its fit.
+/// Runs K-means for every number of clusters and measures each; `done` is called after each one.
 ///
 /// # Errors
 /// A range without a number or beyond the number of points; as [`KMeans::fit`].
-pub fn sweep(
-    points: &Points,
-    options: &SweepOptions,
-    mut done: impl FnMut(&SweepPoint, &KMeans),
-) -> Result<Vec<SweepPoint>> {
+pub fn sweep(points: &Points, options: &SweepOptions, mut done: impl FnMut()) -> Result<Vec<SweepPoint>> {
     let expected = "at least 1";
     if options.step == 0 {
         return Err(Error::Option { name: "step", value: 0.0, expected });
@@ -116,7 +112,7 @@ pub fn sweep(
             smallest: sizes.iter().copied().min().unwrap_or(0),
             largest: sizes.iter().copied().max().unwrap_or(0),
         };
-        done(&point, &fit);
+        done();
         measured.push(point);
         last = Some(fit);
     }

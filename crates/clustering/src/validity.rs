@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::distance::{cosines, square_distances};
 use crate::points::Points;
-use crate::product::{Columns, LANES};
+use crate::product::Columns;
 use crate::sums::{ClusterSums, Move, NOWHERE};
 use crate::{Centres, Error, Result};
 
@@ -163,8 +163,7 @@ pub fn silhouette(points: &Points, labels: &[u32], sample: usize, seed: u64) -> 
     }
     let sorted = points.select(&order);
     let dim = points.dim();
-    let places: Vec<u32> = (0..n as u32).collect();
-    let columns = Columns::new(sorted.data(), dim, &places, LANES);
+    let columns = Columns::in_order(sorted.data(), dim);
     let width = columns.half_norms().len();
     let mut home = vec![0usize; n];
     for (cluster, &(begin, end)) in clusters.iter().enumerate() {

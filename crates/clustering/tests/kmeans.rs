@@ -59,7 +59,7 @@ fn threads_change_nothing() {
         assert_eq!(one, three);
     }
     let options = SweepOptions { silhouette_sample: 500, ..SweepOptions::new(10, 30, 10) };
-    let run = || sweep(&points, &options, |_, _| ()).unwrap();
+    let run = || sweep(&points, &options, || ()).unwrap();
     assert_eq!(on_threads(1, run), on_threads(3, run));
 }
 

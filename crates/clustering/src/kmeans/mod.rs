@@ -165,15 +165,16 @@ impl KMeans {
     /// More clusters than points, or none; an option out of range; a start that does not fit the points.
     pub fn fit(points: &Points, options: &KMeansOptions) -> Result<Self> {
         options.check(points)?;
+        let enough = options.tolerance * mean_variance(points, options.tolerance);
         let mut best: Option<Self> = None;
         for restart in 0..options.restarts {
             let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
             rng.set_stream(restart as u64);
             let start = start::centres(points, options.clusters, &options.start, &mut rng)?;
-            let mut fit = Self::lloyd(points, start, options);
+            let mut fit = Self::lloyd(points, start, options, enough);
             for _ in 0..options.refinements {
                 let Some(centres) = split::merge_and_split(points, &fit) else { break };
-                let mut refined = Self::lloyd(points, centres, options);
+                let mut refined = Self::lloyd(points, centres, options, enough);
                 refined.iterations += fit.iterations;
                 if refined.inertia >= fit.inertia {
                     break;
@@ -187,12 +188,12 @@ impl KMeans {
         best.ok_or(Error::Option { name: "restarts", value: 0.0, expected: "at least 1" })
     }
 
-    fn lloyd(points: &Points, mut centres: Centres, options: &KMeansOptions) -> Self {
+    /// `enough` is the sum of the centres' squared steps that the tolerance stands for.
+    fn lloyd(points: &Points, mut centres: Centres, options: &KMeansOptions, enough: f64) -> Self {
         if options.metric == Metric::Spherical {
             centres.normalise();
         }
         let clusters = centres.len();
-        let enough = options.tolerance * mean_variance(points, options.tolerance);
         let mut assignment = Assignment::new(points, &centres, options.bounds);
         let mut sums = ClusterSums::new(points, clusters);
         let moves = assignment.pass(points, &centres, &vec![0.0; clusters]);

@@ -144,8 +144,7 @@ fn distances_to(
     out: &mut [f32],
 ) -> [f64; LANES] {
     let chosen = points.select(candidates);
-    let order: Vec<u32> = (0..candidates.len() as u32).collect();
-    let columns = Columns::new(chosen.data(), points.dim(), &order, LANES);
+    let columns = Columns::in_order(chosen.data(), points.dim());
     let dim = points.dim();
     let blocks: Vec<[f64; LANES]> = out
         .par_chunks_mut(BLOCK * LANES)
@@ -229,8 +228,7 @@ fn approach(points: &Points, candidates: &[u32], known: usize, nearest: &mut [(f
     // Columns at once: the products of a block stay in the cache.
     for first in (known..candidates.len()).step_by(16 * LANES) {
         let some = &candidates[first..candidates.len().min(first + 16 * LANES)];
-        let order: Vec<u32> = (0..some.len() as u32).collect();
-        let columns = Columns::new(points.select(some).data(), dim, &order, LANES);
+        let columns = Columns::in_order(points.select(some).data(), dim);
         let width = columns.half_norms().len();
         nearest.par_chunks_mut(BLOCK).enumerate().for_each_init(Vec::new, |products, (block, nearest)| {
             let begin = block * BLOCK;
