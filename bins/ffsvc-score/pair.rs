@@ -102,8 +102,8 @@ pub(crate) fn spelled_out(
 ) -> Vec<OsString> {
     let is_model =
         |word: &OsString| word == "--model" || word.to_str().is_some_and(|word| word.starts_with("--model="));
-    if let Some(place) = words.iter().position(is_model)
-        && !words[1..place].iter().any(is_subcommand)
+    if let Some(place) = words.iter().skip(1).position(is_model)
+        && !words[1..=place].iter().any(is_subcommand)
     {
         words.insert(1, "pair".into());
     }
@@ -133,8 +133,6 @@ struct Compared {
     #[serde(flatten)]
     quality: Quality,
     warnings: Vec<String>,
-    #[serde(skip)]
-    is_silent: bool,
 }
 
 impl Pair {
@@ -158,7 +156,7 @@ impl Pair {
         let test = self.look_at(&self.test, &limits)?;
         let score = self.score(&extractor, mean.as_deref())?;
 
-        let silent = [&enrolment, &test].into_iter().find(|compared| compared.is_silent);
+        let silent = [&enrolment, &test].into_iter().find(|compared| compared.quality.is_silent(&limits));
         let no_decision = match (silent, &threshold) {
             (Some(silent), _) => Some(format!("{} is silent", silent.recording)),
             (None, None) => Some("no threshold was given (--threshold, --threshold-from)".to_owned()),
@@ -231,22 +229,19 @@ impl Pair {
             recording: recording.display().to_string(),
             quality,
             warnings: quality.warnings(limits).iter().map(ToString::to_string).collect(),
-            is_silent: quality.is_silent(limits),
         })
     }
 
     /// The score of the pair, by the way of a trial list, so that it is the one that such a list gives.
     fn score(&self, extractor: &Extractor, mean: Option<&[f64]>) -> anyhow::Result<f64> {
-        let mut embeddings: Option<Embeddings> = None;
+        // The first vector decides on the dimension.
+        let mut embeddings = Embeddings::new(0);
         for (name, recording) in [("enrolment", &self.enrolment), ("test", &self.test)] {
             let embedding = extractor
                 .embed(&WavSource::File(recording.clone()))
                 .map_err(|error| of_recording(error, recording))?;
-            embeddings
-                .get_or_insert_with(|| Embeddings::new(embedding.values.len()))
-                .push(name, &embedding.values)?;
+            embeddings.push(name, &embedding.values)?;
         }
-        let embeddings = embeddings.context("no recordings")?;
         let trials = Trials::parse("the pair", b"enrolment test\n".to_vec(), TrialColumns::NoLabel)?;
         let side = Side { embeddings: &embeddings, mean };
         score_trials(&trials, side, side, false)?.scores.get(0).context("the pair has no score")

@@ -23,5 +23,5 @@ pub use ffsvc_names::{FfsvcMeta, FfsvcName};
 pub use names::read_name_list;
 pub use problem::{Problem, ProblemKind};
 pub use table::{Table, write_table};
-pub use trials::{Resolved, Trial, TrialBlock, TrialColumns, TrialLayout, TrialReader, Trials};
+pub use trials::{Resolved, Trial, TrialBlock, TrialColumns, TrialLayout, TrialReader, Trials, other_form};
 pub use wav::{WavSource, read_wav_list};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ffsvc_kaldi_io::{Embeddings, Table, Trials};
+use ffsvc_kaldi_io::{Embeddings, Table, Trials, other_form};
 
 use crate::error::NameList;
 use crate::{Error, Result, TrialScores};
@@ -208,8 +208,5 @@ impl ExpandedTrials {
 }
 
 fn find<'a>(embeddings: &'a Embeddings, name: &str) -> Option<&'a [f32]> {
-    embeddings.get(name).or_else(|| match name.strip_suffix(".wav") {
-        Some(stem) => embeddings.get(stem),
-        None => embeddings.get(&format!("{name}.wav")),
-    })
+    embeddings.get(name).or_else(|| other_form(name, |form| embeddings.get(form)))
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// How many names an error lists before it says "and N more".
-pub(crate) const NAMES_SHOWN: usize = 10;
+const NAMES_SHOWN: usize = 10;
 
 /// What every fallible function of this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -37,18 +37,7 @@ pub enum Error {
         trial: String,
     },
 
-    /// A prior or cost out of range.
-    #[error("{name} is {value}, expected {expected}")]
-    DcfParameter {
-        /// The parameter.
-        name: &'static str,
-        /// What was given.
-        value: f64,
-        /// What is possible.
-        expected: &'static str,
-    },
-
-    /// Another option out of range.
+    /// An option, prior or cost out of range.
     #[error("{name} is {value}, expected {expected}")]
     Option {
         /// The option.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ffsvc_kaldi_io::{Embeddings, Table};
+use ffsvc_kaldi_io::{Embeddings, Table, other_form};
 
 use crate::error::NameList;
 use crate::{Error, Result};
@@ -130,10 +130,7 @@ fn look_up<'a, T>(
     let mut missing = NameList::default();
     let mut found = Vec::with_capacity(embeddings.len());
     for name in embeddings.keys() {
-        let domain = utt2domain.get(name).or_else(|| match name.strip_suffix(".wav") {
-            Some(stem) => utt2domain.get(stem),
-            None => utt2domain.get(&format!("{name}.wav")),
-        });
+        let domain = utt2domain.get(name).or_else(|| other_form(name, |form| utt2domain.get(form)));
         match domain.and_then(&find) {
             Some(value) => found.push(value),
             None => missing.push(|| match domain {

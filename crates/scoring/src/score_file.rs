@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use ffsvc_atomic_file::AtomicFile;
-use ffsvc_kaldi_io::{Error as FileError, Trials};
+use ffsvc_kaldi_io::{Error as FileError, Trials, other_form};
 
 use crate::error::NameList;
 use crate::trial_scores::{TrialScores, names};
@@ -257,11 +257,7 @@ impl<'a> Index<'a> {
         if let Some(&id) = self.names.get(name) {
             return Some((id, false));
         }
-        let other = match name.strip_suffix(".wav") {
-            Some(stem) => self.names.get(stem),
-            None => self.names.get(format!("{name}.wav").as_str()),
-        };
-        other.map(|&id| (id, true))
+        other_form(name, |form| self.names.get(form).copied()).map(|id| (id, true))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::Read;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use ffsvc_kaldi_io::{Embeddings, TrialBlock, TrialLayout, TrialReader};
+use ffsvc_kaldi_io::{Embeddings, TrialBlock, TrialLayout, TrialReader, other_form};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -211,10 +211,8 @@ impl<'a> Store<'a> {
 
     fn find(&self, name: &str) -> Option<u32> {
         let row = self.embeddings.index_of(name).or_else(|| {
-            let (row, form) = match name.strip_suffix(".wav") {
-                Some(stem) => (self.embeddings.index_of(stem)?, LONGER),
-                None => (self.embeddings.index_of(&format!("{name}.wav"))?, SHORTER),
-            };
+            let row = other_form(name, |form| self.embeddings.index_of(form))?;
+            let form = if name.ends_with(".wav") { LONGER } else { SHORTER };
             let forms = &self.forms[row];
             // Read first: nearly every time it is there already, and a write would take the cache line from other threads.
             if forms.load(Ordering::Relaxed) & form == 0 {

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::Result;
 use crate::metrics::Definition;
@@ -175,7 +176,7 @@ impl Threshold {
             value,
             accepts_equal: rates.definition == Definition::Tied,
             origin: Origin::Report {
-                report: SourceFile::identify(path)?,
+                report: SourceFile::of_digest(path, Sha256::new_with_prefix(&bytes)),
                 point: point.to_string(),
                 measure,
                 trials: run.trials,

@@ -43,10 +43,9 @@ impl DataDir {
         if utterances.is_empty() {
             return Err(Error::invalid(output.path(), "was to be written without an utterance"));
         }
-        for (&name, rows) in &tables {
+        for (&name, rows) in tables.iter().filter(|(name, _)| **name != "wav.scp") {
             let keys = keys_in(name, rows, output)?;
             let known = match (name, keys_of(name)) {
-                ("wav.scp", _) => continue,
                 ("utt2spk", _) | (_, Some(Keys::Utterances)) => &utterances,
                 (_, Some(Keys::Speakers)) => &known_speakers,
                 _ => return Err(Error::invalid(output.path().join(name), "is no table of a data directory")),

@@ -156,16 +156,26 @@ impl Trials {
             .iter()
             .map(|name| {
                 find(name).or_else(|| {
-                    let found = match name.strip_suffix(".wav") {
-                        Some(stem) => find(stem),
-                        None => find(&format!("{name}.wav")),
-                    };
+                    let found = other_form(name, &find);
                     by_suffix += usize::from(found.is_some());
                     found
                 })
             })
             .collect();
         Resolved { values, by_suffix }
+    }
+}
+
+/// What `find` has for the other form of a name: without its suffix `.wav`, or with one.
+///
+/// ```
+/// assert_eq!(ffsvc_kaldi_io::other_form("a.wav", |name| (name == "a").then_some(1)), Some(1));
+/// assert_eq!(ffsvc_kaldi_io::other_form("a", |name| (name == "a.wav").then_some(2)), Some(2));
+/// ```
+pub fn other_form<T>(name: &str, find: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    match name.strip_suffix(".wav") {
+        Some(stem) => find(stem),
+        None => find(&format!("{name}.wav")),
     }
 }
 

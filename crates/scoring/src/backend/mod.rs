@@ -232,11 +232,6 @@ impl Backend {
         self.plda.as_ref()
     }
 
-    /// Where it comes from, oldest first.
-    pub fn history(&self) -> &[Origin] {
-        &self.description.history
-    }
-
     /// Adds a record of where it comes from.
     pub fn record(&mut self, origin: Origin) {
         self.description.history.push(origin);

@@ -4,6 +4,7 @@ use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::softplus;
 use crate::{Error, Result};
 
 /// Trials whose terms are summed by one thread. A fixed number, so that sums do not depend on how many threads there are.
@@ -276,11 +277,6 @@ fn no_minimum(why: &str) -> Error {
     Error::Uncalibratable(format!(
         "no finite calibration has the least cost: {why}; use more trials or fewer inputs, or a small penalty (--ridge 1e-6)"
     ))
-}
-
-/// `ln(1 + exp(x))` without overflow.
-fn softplus(x: f64) -> f64 {
-    x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
 fn logistic(x: f64) -> f64 {

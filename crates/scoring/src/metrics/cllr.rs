@@ -44,6 +44,6 @@ pub(super) fn actual(ties: impl Iterator<Item = Tie>, totals: Totals) -> f64 {
 }
 
 /// `ln(1 + exp(x))` without overflow.
-fn softplus(x: f64) -> f64 {
+pub(crate) fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }

@@ -53,7 +53,7 @@ impl CompatCurve {
         eer
     }
 
-    /// `ComputeDetectionCost`: the first point of least cost, normalised by `min(C_miss P, C_fa (1 - P))`.
+    /// `ComputeMinDcf`: the first point of least cost, normalised by `min(C_miss P, C_fa (1 - P))`.
     pub fn min_dcf(&self, parameters: &DcfParameters) -> DetectionCost {
         dcf::minimum(self.points(), parameters)
     }

@@ -26,7 +26,7 @@ impl DcfParameters {
     /// A prior outside (0, 1), or a cost that is not a positive finite number.
     pub fn new(p_target: f64, c_miss: f64, c_fa: f64) -> Result<Self, Error> {
         if !(p_target > 0.0 && p_target < 1.0) {
-            return Err(Error::DcfParameter {
+            return Err(Error::Option {
                 name: "P_target",
                 value: p_target,
                 expected: "between 0 and 1, exclusive",
@@ -34,7 +34,7 @@ impl DcfParameters {
         }
         for (name, value) in [("C_miss", c_miss), ("C_fa", c_fa)] {
             if !(value > 0.0 && value.is_finite()) {
-                return Err(Error::DcfParameter { name, value, expected: "positive" });
+                return Err(Error::Option { name, value, expected: "positive" });
             }
         }
         Ok(Self { p_target, c_miss, c_fa })

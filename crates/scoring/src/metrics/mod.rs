@@ -57,6 +57,7 @@ mod sort;
 
 pub use bootstrap::{Bootstrap, BootstrapOptions, Interval, SpeakerBootstrap, SpeakerTrial};
 pub use cllr::Cllr;
+pub(crate) use cllr::softplus;
 pub use compat::{CompatCurve, CompatPoints};
 pub use dcf::{DcfParameters, DetectionCost};
 pub use det::{DetCurve, Eer, OperatingPoint, OperatingPoints, Tie, Ties};

@@ -10,10 +10,10 @@ use pulp::{Simd, WithSimd};
 const PANEL: usize = 32;
 
 /// Rows that are kept together.
-pub(super) const GROUP: usize = 12;
+const GROUP: usize = 12;
 
 /// Columns of a tile: with [`ROWS`] of them, half a second-level cache.
-pub(super) const COLUMNS: usize = 1024;
+const COLUMNS: usize = 1024;
 
 /// Rows of a tile.
 pub(super) const ROWS: usize = 10 * GROUP;
