@@ -61,23 +61,19 @@ impl Compare {
             ("classes", info_a.speakers != info_b.speakers),
         ];
         let description = parts.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what).collect();
-        let by_name = |tensors: Vec<NamedTensor>| -> BTreeMap<String, NamedTensor> {
-            tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect()
-        };
-        let order: Vec<String> = named_tensors(&a).into_iter().map(|tensor| tensor.name).collect();
-        let (a, mut b) = (by_name(named_tensors(&a)), by_name(named_tensors(&b)));
+        let mut of_b: BTreeMap<String, NamedTensor> =
+            named_tensors(&b).into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
         let (mut tensors, mut only_in_a) = (Vec::new(), Vec::new());
-        for name in order {
-            match b.remove(&name) {
-                None => only_in_a.push(name),
-                Some(other) => {
-                    tensors.push(Difference { max_difference: difference(&a[&name], &other), name })
-                }
+        for tensor in named_tensors(&a) {
+            match of_b.remove(&tensor.name) {
+                None => only_in_a.push(tensor.name),
+                Some(other) => tensors
+                    .push(Difference { max_difference: difference(&tensor, &other), name: tensor.name }),
             }
         }
         let mut embeddings = Vec::new();
         if !self.audio.is_empty() {
-            let (a, b) = (embedder::open(&self.a)?, embedder::open(&self.b)?);
+            let (a, b) = (embedder::of(&a, info_a)?, embedder::of(&b, info_b)?);
             for audio in self.audio {
                 let cosine_distance = embedder::cosine_distance(
                     &embedder::embed(&a, audio.clone())?,
@@ -86,7 +82,7 @@ impl Compare {
                 embeddings.push(Distance { audio, cosine_distance });
             }
         }
-        let only_in_b = b.into_keys().collect();
+        let only_in_b = of_b.into_keys().collect();
         let findings = Findings { description, only_in_a, only_in_b, tensors, embeddings };
         if json {
             return ffsvc_cli::print_json(&findings);

@@ -8,14 +8,19 @@ use burn::tensor::Device;
 use ffsvc_audio::ReadOptions;
 use ffsvc_extraction::Extractor;
 use ffsvc_kaldi_io::WavSource;
-use ffsvc_models::load_model;
+use ffsvc_models::{ModelInfo, SpeakerModel, load_model};
 
 /// The network of a model file with its front end, each recording alone in its batch.
 pub(crate) fn open(model: &Path) -> anyhow::Result<Extractor> {
-    let device = Device::flex();
-    let (model, _, info) = load_model(model, &device)?;
+    let (model, _, info) = load_model(model, &Device::flex())?;
+    of(&model, info)
+}
+
+/// [`open`] of a model that is loaded, on the CPU.
+pub(crate) fn of(model: &SpeakerModel, info: ModelInfo) -> anyhow::Result<Extractor> {
     let read = ReadOptions { compat_lowpass: info.compat_lowpass, ..ReadOptions::default() };
-    Ok(Extractor::new(model.valid(), &info.front_end, &read, 1, &device)?.subtracting(info.embedding_mean))
+    let extractor = Extractor::new(model.valid(), &info.front_end, &read, 1, &Device::flex())?;
+    Ok(extractor.subtracting(info.embedding_mean))
 }
 
 /// The embedding of an audio file.

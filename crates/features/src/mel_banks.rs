@@ -22,6 +22,21 @@ struct Band {
     weights: Range<usize>,
 }
 
+/// The HTK mel scale.
+fn htk_mel(hz: f64) -> f64 {
+    2595.0 * (1.0 + hz / 700.0).log10()
+}
+
+/// The frequency at a place of the HTK mel scale.
+fn htk_hertz(mel: f64) -> f64 {
+    700.0 * (10f64.powf(mel / 2595.0) - 1.0)
+}
+
+/// Kaldi's mel scale.
+pub(crate) fn kaldi_mel(hz: f64) -> f64 {
+    1127.0 * (1.0 + hz / 700.0).ln()
+}
+
 impl MelBanks {
     /// torchaudio's default bank (`melscale_fbanks`, HTK scale, no normalisation): edges equally spaced in
     /// mel, sides straight in hertz. Bins `0 ..= n_fft / 2`.
@@ -32,10 +47,8 @@ impl MelBanks {
     /// `num_mels` or `n_fft` is out of range, or not `0 <= low_hz < high_hz <= sample_rate / 2`.
     pub fn htk(num_mels: usize, n_fft: usize, sample_rate: u32, low_hz: f64, high_hz: f64) -> Result<Self> {
         check(num_mels, n_fft, sample_rate, low_hz, high_hz)?;
-        let mel = |hz: f64| 2595.0 * (1.0 + hz / 700.0).log10();
-        let hertz = |mel: f64| 700.0 * (10f64.powf(mel / 2595.0) - 1.0);
-        let (low, high) = (mel(low_hz), mel(high_hz));
-        let edge = |i: usize| hertz(low + (high - low) * i as f64 / (num_mels + 1) as f64);
+        let (low, high) = (htk_mel(low_hz), htk_mel(high_hz));
+        let edge = |i: usize| htk_hertz(low + (high - low) * i as f64 / (num_mels + 1) as f64);
         let bin_hz = f64::from(sample_rate) / n_fft as f64;
         Ok(Self::from_weights(num_mels, n_fft / 2 + 1, |band, bin| {
             let hz = bin_hz * bin as f64;
@@ -55,9 +68,8 @@ impl MelBanks {
     /// As [`Self::htk`]; also when a band is too narrow to hold a bin (fewer `num_mels` are needed), as in Kaldi.
     pub fn kaldi(num_mels: usize, n_fft: usize, sample_rate: u32, low_hz: f64, high_hz: f64) -> Result<Self> {
         check(num_mels, n_fft, sample_rate, low_hz, high_hz)?;
-        let mel = |hz: f64| 1127.0 * (1.0 + hz / 700.0).ln();
-        let low = mel(low_hz);
-        let delta = ((mel(high_hz) - low) / (num_mels + 1) as f64) as f32;
+        let low = kaldi_mel(low_hz);
+        let delta = ((kaldi_mel(high_hz) - low) / (num_mels + 1) as f64) as f32;
         let low = low as f32;
         let bin_hz = (f64::from(sample_rate) / n_fft as f64) as f32;
         let bin_mel: Vec<f32> = (0..n_fft / 2)
@@ -90,8 +102,8 @@ impl MelBanks {
     pub fn speechbrain(num_mels: usize, n_fft: usize, sample_rate: u32) -> Result<Self> {
         let nyquist = f64::from(sample_rate) / 2.0;
         check(num_mels, n_fft, sample_rate, 0.0, nyquist)?;
-        let step = 2595.0 * (1.0 + nyquist / 700.0).log10() / (num_mels + 1) as f64;
-        let edge = |i: usize| 700.0 * (10f64.powf(step * i as f64 / 2595.0) - 1.0);
+        let step = htk_mel(nyquist) / (num_mels + 1) as f64;
+        let edge = |i: usize| htk_hertz(step * i as f64);
         let bin_hz = f64::from(sample_rate) / n_fft as f64;
         Ok(Self::from_weights(num_mels, n_fft / 2 + 1, |band, bin| {
             let (left, centre) = (edge(band), edge(band + 1));

@@ -142,7 +142,7 @@ impl BatchNorm {
 
 /// Batch normalisation without scale and offset (PyTorch's `affine = False`), otherwise as [`BatchNorm`].
 #[derive(Module, Debug)]
-pub struct PlainBatchNorm {
+pub(crate) struct PlainBatchNorm {
     /// Mean of the training batches, exponentially weighted, `[channels]`.
     pub running_mean: RunningState<Tensor<1>>,
     /// Unbiased variance of the training batches, exponentially weighted, `[channels]`.
@@ -152,7 +152,7 @@ pub struct PlainBatchNorm {
 
 impl PlainBatchNorm {
     /// A layer with mean 0 and variance 1.
-    pub fn new(channels: usize, device: &Device) -> Self {
+    pub(crate) fn new(channels: usize, device: &Device) -> Self {
         let BatchNorm { running_mean, running_var, training, .. } = BatchNorm::new(channels, device);
         Self { running_mean, running_var, training }
     }
@@ -162,7 +162,7 @@ impl PlainBatchNorm {
     /// # Shapes
     /// - input: `[batch, channels, ...]`
     /// - output: as the input
-    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+    pub(crate) fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let (channels, device) = (input.dims()[1], input.device());
         // The running statistics are shared with this copy: a training pass updates them.
         let with_unit_scale = BatchNorm {

@@ -13,6 +13,7 @@ use crate::batch_norm::{BatchNorm, PlainBatchNorm};
 use crate::conv2d::conv2d;
 use crate::error::{Result, require_size};
 use crate::pooling::unsmoothed_temporal_statistics;
+use crate::resnet::shortcut;
 
 /// Channels of the two-dimensional front.
 const FRONT_CHANNELS: usize = 32;
@@ -133,11 +134,7 @@ impl ResBlock {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let hidden = self.bn1.forward_relu(conv2d(&self.conv1, input.clone()));
         let hidden = conv2d(&self.conv2, hidden);
-        let shortcut = match &self.shortcut {
-            Some((projection, bn)) => bn.forward(conv2d(projection, input)),
-            None => input,
-        };
-        self.bn2.forward_add_relu(hidden, shortcut)
+        self.bn2.forward_add_relu(hidden, shortcut(self.shortcut.as_ref(), input))
     }
 }
 

@@ -25,7 +25,7 @@ pub mod toolkits;
 mod wespeaker_ecapa;
 
 pub use average::{average_models, average_tensors};
-pub use batch_norm::{BatchNorm, PlainBatchNorm};
+pub use batch_norm::BatchNorm;
 pub use cam_plus_plus::{CamPlusPlus, CamPlusPlusConfig};
 pub use checkpoint::{ModelInfo, load_info, load_model, save_model};
 pub use device::{DEVICE_TOKEN, DeviceChoice, DeviceError, RemoteAddress};

@@ -15,7 +15,23 @@ use crate::padding::{Padding, clear};
 use crate::pooling::{Pooling, PoolingConfig};
 
 /// Channels that leave a bottleneck block, in its inner channels.
-const EXPANSION: usize = 4;
+pub(crate) const EXPANSION: usize = 4;
+
+/// Depth, blocks of each stage, and whether they are bottlenecks.
+const STAGES: [(usize, [usize; 4], bool); 7] = [
+    (18, [2, 2, 2, 2], false),
+    (34, [3, 4, 6, 3], false),
+    (50, [3, 4, 6, 3], true),
+    (101, [3, 4, 23, 3], true),
+    (152, [3, 8, 36, 3], true),
+    (221, [6, 16, 48, 3], true),
+    (293, [10, 20, 64, 3], true),
+];
+
+/// Depth of the network with these stages.
+pub(crate) fn depth_of(blocks: [usize; 4], bottleneck: bool) -> Option<usize> {
+    STAGES.iter().find(|&&(_, b, k)| (b, k) == (blocks, bottleneck)).map(|&(depth, ..)| depth)
+}
 
 /// Options of a [`ResNet`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -64,16 +80,10 @@ impl ResNetConfig {
 
     /// Blocks of each stage, and whether they are bottlenecks.
     fn stages(&self) -> Option<([usize; 4], bool)> {
-        Some(match self.depth {
-            18 => ([2, 2, 2, 2], false),
-            34 => ([3, 4, 6, 3], false),
-            50 => ([3, 4, 6, 3], true),
-            101 => ([3, 4, 23, 3], true),
-            152 => ([3, 8, 36, 3], true),
-            221 => ([6, 16, 48, 3], true),
-            293 => ([10, 20, 64, 3], true),
-            _ => return None,
-        })
+        STAGES
+            .iter()
+            .find(|(depth, ..)| *depth == self.depth)
+            .map(|&(_, blocks, bottleneck)| (blocks, bottleneck))
     }
 
     pub(crate) fn build(&self, num_mels: usize, device: &Device) -> ResNet {
@@ -117,7 +127,7 @@ fn projection(
         .then(|| (conv1x1(channels_in, channels_out, stride, device), BatchNorm::new(channels_out, device)))
 }
 
-fn shortcut(projection: Option<&(Conv2d, BatchNorm)>, input: Tensor<4>) -> Tensor<4> {
+pub(crate) fn shortcut(projection: Option<&(Conv2d, BatchNorm)>, input: Tensor<4>) -> Tensor<4> {
     match projection {
         Some((projection, bn)) => bn.forward(conv2d(projection, input)),
         None => input,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 pub use energy::EnergyVad;
 pub use noise_floor::NoiseFloorVad;
 
+use crate::mel_banks::kaldi_mel;
 use crate::{Error, Fbank, FbankOptions, Result, Scratch};
 
 /// Time from one decision to the next, s.
@@ -77,10 +78,9 @@ impl SpeechDetector {
             Vad::NoiseFloor(options) => options.check()?,
             Vad::Energy(options) => options.check()?,
         }
-        let mel = |hz: f64| 1127.0 * (1.0 + hz / 700.0).ln();
         let [low_hz, full_high_hz] = BAND_EDGES_HZ;
         let high_hz = full_high_hz.min(f64::from(sample_rate) / 2.0);
-        let share = (mel(high_hz) - mel(low_hz)) / (mel(full_high_hz) - mel(low_hz));
+        let share = (kaldi_mel(high_hz) - kaldi_mel(low_hz)) / (kaldi_mel(full_high_hz) - kaldi_mel(low_hz));
         let fbank = FbankOptions {
             num_mels: ((NUM_BANDS + 1) as f64 * share) as usize - 1,
             low_frequency_hz: low_hz,

@@ -2,7 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use super::{VARIANCE_FLOOR, concatenate, mean_and_variance};
+use super::{concatenate, mean_and_variance};
+
+/// Below any variance that a feature map has in practice: it only keeps the gradient of the square root finite.
+const VARIANCE_FLOOR: f64 = 1e-14;
 
 /// Mean and unbiased standard deviation of each channel over all frequencies and frames.
 ///

@@ -11,16 +11,14 @@ pub(crate) mod tstp;
 pub use all_positions::statistics_over_all_positions;
 pub use attentive::AttentiveStatistics;
 pub use baseline_attentive::{BaselineAttention, BaselineAttentivePooling};
-pub use tstp::{temporal_statistics, unsmoothed_temporal_statistics};
+pub use tstp::temporal_statistics;
+pub(crate) use tstp::unsmoothed_temporal_statistics;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::padding::Padding;
-
-/// Below any variance that a feature map has in practice: it only keeps the gradient of the square root finite.
-const VARIANCE_FLOOR: f64 = 1e-14;
 
 /// Size of the hidden layer of [`AttentiveStatistics`] behind a ResNet (the value of the ECAPA-TDNN paper).
 const ATTENTION_DIM: usize = 128;

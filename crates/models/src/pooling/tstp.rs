@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{VARIANCE_FLOOR, concatenate, mean_and_variance};
+use super::{all_positions, concatenate, mean_and_variance};
 
 /// Added to the variance before the square root, as WeSpeaker does: weights move over unchanged.
 const EPSILON: f64 = 1e-7;
@@ -26,7 +26,6 @@ pub(crate) fn with_std((mean, variance): (Tensor<3>, Tensor<3>)) -> Tensor<2> {
 /// # Shapes
 /// - input: `[batch, rows, frames]`
 /// - output: `[batch, 2 * rows]`
-pub fn unsmoothed_temporal_statistics(input: Tensor<3>) -> Tensor<2> {
-    let (mean, variance) = mean_and_variance(input);
-    concatenate(mean, variance.clamp_min(VARIANCE_FLOOR).sqrt())
+pub(crate) fn unsmoothed_temporal_statistics(input: Tensor<3>) -> Tensor<2> {
+    all_positions::with_std(mean_and_variance(input))
 }

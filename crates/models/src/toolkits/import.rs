@@ -81,15 +81,16 @@ pub fn import_model(
         compat_lowpass: toolkit == Toolkit::Ffsvc,
         embedding_mean: None,
     };
-    if num_mels.is_some_and(|mels| info.num_mels().is_ok_and(|given| given != mels)) {
+    let rows = info.num_mels()?;
+    if num_mels.is_some_and(|mels| mels != rows) {
         return Err(Error::Config {
             field: "front_end",
-            found: format!("{} rows of features", info.num_mels()?),
+            found: format!("{rows} rows of features"),
             expected: "as many rows as the network was made for",
         });
     }
 
-    let module = info.model.build(info.num_mels()?, device)?;
+    let module = info.model.build(rows, device)?;
     let expected = tensor_shapes(&module);
     // Names in the file and their counterparts here.
     let wanted: Vec<(String, String, Vec<usize>)> = expected

@@ -7,7 +7,7 @@ use crate::cam_plus_plus::CamPlusPlusConfig;
 use crate::ecapa_tdnn::EcapaTdnnConfig;
 use crate::model::ModelConfig;
 use crate::pooling::PoolingConfig;
-use crate::resnet::ResNetConfig;
+use crate::resnet::{EXPANSION, ResNetConfig, depth_of};
 use crate::speechbrain_ecapa::SpeechBrainEcapaConfig;
 use crate::wespeaker_ecapa::WespeakerEcapaConfig;
 
@@ -109,16 +109,7 @@ pub(super) fn recognise(toolkit: Toolkit, file: &TensorFile) -> Result<Recognise
 fn depth(tensors: &Tensors<'_>, prefix: &str) -> Option<usize> {
     let stage = |stage: usize| tensors.count(&format!("{prefix}layer{stage}"), "conv1.weight");
     let bottleneck = tensors.has(&format!("{prefix}layer1.0.conv3.weight"));
-    Some(match ([stage(1), stage(2), stage(3), stage(4)], bottleneck) {
-        ([2, 2, 2, 2], false) => 18,
-        ([3, 4, 6, 3], false) => 34,
-        ([3, 4, 6, 3], true) => 50,
-        ([3, 4, 23, 3], true) => 101,
-        ([3, 8, 36, 3], true) => 152,
-        ([6, 16, 48, 3], true) => 221,
-        ([10, 20, 64, 3], true) => 293,
-        _ => return None,
-    })
+    depth_of([stage(1), stage(2), stage(3), stage(4)], bottleneck)
 }
 
 fn ffsvc_resnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
@@ -146,8 +137,10 @@ fn ffsvc_ecapa(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
 
 fn wespeaker_resnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
     let (in_planes, depth) = (tensors.size("conv1.weight", 0)?, depth(tensors, "")?);
-    let channels = 8 * in_planes * if depth >= 50 { 4 } else { 1 };
-    let frequencies = tensors.size("seg_1.weight", 1)? / (2 * channels).max(1);
+    // A file may claim any shape.
+    let expansion = if tensors.has("layer1.0.conv3.weight") { EXPANSION } else { 1 };
+    let channels = in_planes.saturating_mul(8 * expansion);
+    let frequencies = tensors.size("seg_1.weight", 1)? / channels.saturating_mul(2).max(1);
     let config = ResNetConfig {
         in_planes,
         depth,
@@ -159,7 +152,7 @@ fn wespeaker_resnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>
         },
         dropout: 0.0,
     };
-    Some((ModelConfig::Resnet(config), Some(8 * frequencies)))
+    Some((ModelConfig::Resnet(config), Some(frequencies.saturating_mul(8))))
 }
 
 fn wespeaker_ecapa(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
@@ -185,7 +178,7 @@ fn cam_plus_plus(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> 
     };
     let front_channels = tensors.size("head.conv2.weight", 0)?;
     let rows = tensors.size("xvector.tdnn.linear.weight", 1)?;
-    Some((ModelConfig::CamPlusPlus(config), Some(8 * (rows / front_channels.max(1)))))
+    Some((ModelConfig::CamPlusPlus(config), Some((rows / front_channels.max(1)).saturating_mul(8))))
 }
 
 fn speechbrain_ecapa(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {

@@ -59,13 +59,15 @@ impl TensorFile {
         let io = |source| Error::Io { path: path.to_path_buf(), source };
         let mut start = Vec::new();
         let mut file = File::open(path).map_err(io)?;
-        // As much as the pickles of a legacy file can take.
-        (&mut file).take((LEGACY_PICKLES * LONGEST_PICKLE) as u64).read_to_end(&mut start).map_err(io)?;
+        (&mut file).take(64).read_to_end(&mut start).map_err(io)?;
         let broken = |cause| Error::Checkpoint { path: path.to_path_buf(), cause };
         if start.starts_with(b"PK") {
             check_archive(path).map_err(broken)?;
             Self::open_torch(path).map_err(broken)
-        } else if start[..start.len().min(64)].windows(10).any(|window| window == LEGACY_MAGIC) {
+        } else if start.windows(10).any(|window| window == LEGACY_MAGIC) {
+            // As much as the pickles of a legacy file can take.
+            let rest = LEGACY_PICKLES * LONGEST_PICKLE - start.len();
+            file.take(rest as u64).read_to_end(&mut start).map_err(io)?;
             check_legacy(&start).map_err(broken)?;
             Self::open_torch(path).map_err(broken)
         } else if start.get(8) == Some(&b'{') {
