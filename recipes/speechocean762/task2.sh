@@ -60,8 +60,7 @@ if run 1; then
     mv "$data/source-close" "$data/source"
     # The rooms and noises of the evaluation are heard in no training recording.
     "$bin/ffsvc-data" augment "$data/target-close" "$data/target" --config $recipe/far-field.toml --seed 11 \
-        --set augment.reverb.list="$data/lists/rooms-train" \
-        --set augment.additive.noise.list="$data/lists/noise-train"
+        "${sounds[@]}"
 fi
 
 if run 2; then
@@ -79,8 +78,7 @@ if run 3; then
         --config $recipe/task2-fine-tune.toml --source "$data/source" --target "$data/target" \
         --dev "$data/dev-far" --enrol-data "$data/dev" --trials "$data/dev/trials" --true-labels "$data/target/utt2spk" \
         --rounds "$rounds" --k-from 20 --k-to 120 --k-step 10 --keep-share 0.8 --min-size 4 \
-        --set train.seed="$seed" --set augment.reverb.list="$data/lists/rooms-train" \
-        --set augment.additive.noise.list="$data/lists/noise-train"
+        --set train.seed="$seed" "${sounds[@]}"
 fi
 
 if run 4; then
