@@ -151,7 +151,7 @@ for round in $(seq "$rounds"); do
         clusters=(--k "$k")
         [ "$k" != auto ] || clusters+=(--from "$k_from" --to "$k_to" --step "$k_step")
         "$bin/ffsvc-cluster" kmeans "$before/target.scp" "$here/clusters" "${clusters[@]}" --overwrite \
-            ${criterion:+--criterion "$criterion"} >&2
+            ${criterion:+--criterion "$criterion"} ${group:+--group "$group"} >&2
     fi
     if [ ! -f "$here/pseudo/labels.json" ]; then
         "$bin/ffsvc-cluster" labels "$here/clusters" "$target" "$here/pseudo" --prefix pseudo --round "$round" \

@@ -93,6 +93,32 @@ fn hierarchical_clusters_are_the_same_in_one_stage_and_two() {
 }
 
 #[test]
+fn recordings_of_one_utterance_are_clustered_as_one() {
+    let dir = workplace();
+    // Thirty pairs of recordings of the same speaker; of a pair both get the cluster of their mean.
+    let pairs: String =
+        (0..60).map(|number| format!("utt{number:02} {}\n", number % 6 + 6 * (number / 12))).collect();
+    std::fs::write(dir.path().join("utt2group"), &pairs).unwrap();
+    let arguments = ["kmeans", "e.scp", "out", "--k", "11", "--group", "utt2group", "--json"];
+    let found = json(&run(dir.path(), &arguments).success());
+    let sizes = found["sizes"].as_array().unwrap();
+    assert_eq!(found["utterances"], 60);
+    assert!(sizes.iter().all(|size| size.as_u64().is_some_and(|size| size % 2 == 0)), "{sizes:?}");
+    let assignments = Table::read(dir.path().join("out/assignments")).unwrap();
+    let cluster = |number: usize| {
+        assignments.get(&format!("utt{number:02}")).unwrap().split(':').next().unwrap().to_owned()
+    };
+    assert!((0..60).all(|number| cluster(number) == cluster(number % 6 + 12 * (number / 12))));
+    // Without the table, eleven clusters of six speakers part some pairs.
+    let alone = ["kmeans", "e.scp", "alone", "--k", "11", "--json"];
+    let sizes = json(&run(dir.path(), &alone).success())["sizes"].clone();
+    assert!(sizes.as_array().unwrap().iter().any(|size| size.as_u64().is_some_and(|size| size % 2 == 1)));
+    let sweep =
+        ["sweep", "e.scp", "sweep", "--from", "2", "--to", "31", "--step", "1", "--group", "utt2group"];
+    run(dir.path(), &sweep).code(1).stderr(contains("31 clusters of 30 points"));
+}
+
+#[test]
 fn the_same_request_gives_the_same_files_and_a_result_is_not_overwritten() {
     let dir = workplace();
     let arguments = |out: &'static str| ["kmeans", "e.scp", out, "--k", "9", "--seed", "4"];

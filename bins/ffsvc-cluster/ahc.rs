@@ -74,7 +74,8 @@ struct Outcome {
 
 impl Ahc {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
-        let (utterances, points) = self.folder.open("result.json")?;
+        let input = self.folder.open("result.json")?;
+        let points = input.points();
         let linkage = match self.linkage {
             LinkageName::Average => Linkage::Average,
             LinkageName::Complete => Linkage::Complete,
@@ -89,22 +90,24 @@ impl Ahc {
         let (labels, clusters) = match self.stages {
             Some(centres) => {
                 let first = KMeansOptions { seed: self.seed, ..KMeansOptions::new(centres) };
-                two_stages(&points, &first, linkage, cut)?
+                two_stages(points, &first, linkage, cut)?
             }
-            None => Tree::build(&points, linkage)?.cut(cut)?,
+            None => Tree::build(points, linkage)?.cut(cut)?,
         };
-        let (centres, sizes) = means(&points, &labels, clusters)?;
-        self.folder.write(utterances, &points, &centres, &labels, self.others)?;
+        let (centres, _) = means(points, &labels, clusters)?;
+        let intra_cosine = intra_cosine(points, &centres, &labels);
+        let utterances = input.utterances();
+        let sizes = self.folder.write(input, &centres, labels, self.others)?;
         let outcome = Outcome {
             program: concat!("ffsvc-cluster ", env!("CARGO_PKG_VERSION")),
             method: "ahc",
             embeddings: self.folder.store(),
-            utterances: points.len(),
+            utterances,
             linkage,
             distance: self.distance,
             stages: self.stages,
             clusters,
-            intra_cosine: intra_cosine(&points, &centres, &labels),
+            intra_cosine,
             sizes,
         };
         self.folder.write_json("result.json", &outcome)?;

@@ -175,25 +175,25 @@ impl Kmeans {
             Number::Auto => Some(self.range.required()?),
             Number::Given(_) => None,
         };
-        let (utterances, points) = self.folder.open("result.json")?;
+        let input = self.folder.open("result.json")?;
+        let points = input.points();
         let clusters = match (self.k, range) {
             (Number::Given(clusters), _) => clusters,
             (Number::Auto, range) => {
                 let range = range.context("a range for --k auto")?;
-                let measured = crate::sweep::measure(&points, &self.algorithm, &range, &self.folder)?;
+                let measured = crate::sweep::measure(&input, &self.algorithm, &range, &self.folder)?;
                 crate::sweep::choose(&measured, self.range.criterion())?
             }
         };
         let mut options = self.algorithm.options(clusters);
         if let Some(store) = &self.start_from {
-            options.start = Start::Centres(read_centres(store, &points)?);
+            options.start = Start::Centres(read_centres(store, points)?);
         }
-        let fit = KMeans::fit(&points, &options)?;
+        let fit = KMeans::fit(points, &options)?;
         if !fit.converged {
             tracing::warn!("ended after {} iterations, before the labels settled", fit.iterations);
         }
-        let sizes = fit.sizes();
-        let empty = sizes.iter().filter(|&&size| size == 0).count();
+        let empty = fit.sizes().iter().filter(|&&size| size == 0).count();
         if empty > 0 {
             let why = if options.empty == Empty::Keep {
                 "--compat keeps them"
@@ -202,12 +202,14 @@ impl Kmeans {
             };
             tracing::warn!("{empty} of {clusters} clusters are empty ({why})");
         }
-        self.folder.write(utterances, &points, &fit.centres, &fit.labels, self.others)?;
+        let intra_cosine = intra_cosine(points, &fit.centres, &fit.labels);
+        let utterances = input.utterances();
+        let sizes = self.folder.write(input, &fit.centres, fit.labels, self.others)?;
         let outcome = Outcome {
             program: concat!("ffsvc-cluster ", env!("CARGO_PKG_VERSION")),
             method: "k-means",
             embeddings: self.folder.store(),
-            utterances: points.len(),
+            utterances,
             clusters,
             compat: options.empty == Empty::Keep,
             metric: options.metric,
@@ -215,7 +217,7 @@ impl Kmeans {
             iterations: fit.iterations,
             converged: fit.converged,
             inertia: fit.inertia,
-            intra_cosine: intra_cosine(&points, &fit.centres, &fit.labels),
+            intra_cosine,
             sizes,
         };
         self.folder.write_json("result.json", &outcome)?;

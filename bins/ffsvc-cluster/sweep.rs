@@ -3,10 +3,10 @@
 use clap::{Args, ValueEnum};
 use ffsvc_cli::{Progress, UsageError, print_json};
 use ffsvc_clustering::knee::{Criterion, Proposal, propose};
-use ffsvc_clustering::{Points, SweepOptions, SweepPoint, sweep};
+use ffsvc_clustering::{SweepOptions, SweepPoint, sweep};
 use serde::Serialize;
 
-use crate::folder::Folder;
+use crate::folder::{Folder, Input};
 use crate::kmeans::Algorithm;
 
 /// Which numbers of clusters.
@@ -88,7 +88,7 @@ pub(crate) struct Measured {
 
 /// Runs the sweep and writes `sweep.json`.
 pub(crate) fn measure(
-    points: &Points,
+    input: &Input,
     algorithm: &Algorithm,
     range: &SweepOptions,
     folder: &Folder,
@@ -96,13 +96,13 @@ pub(crate) fn measure(
     let options = SweepOptions { kmeans: algorithm.options(range.from), ..range.clone() };
     let count = range.to.saturating_sub(range.from) / range.step.max(1) + 1;
     let progress = Progress::begin(count as u64, "numbers of clusters");
-    let measured = sweep(points, &options, || progress.inc(1))?;
+    let measured = sweep(input.points(), &options, || progress.inc(1))?;
     progress.finish();
     let proposals = propose(&measured, range.from, range.to);
     let measured = Measured {
         program: concat!("ffsvc-cluster ", env!("CARGO_PKG_VERSION")),
         embeddings: folder.store(),
-        utterances: points.len(),
+        utterances: input.utterances(),
         warm_starts: range.warm,
         points: measured,
         proposals,
@@ -144,8 +144,8 @@ pub(crate) struct Sweep {
 impl Sweep {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let range = self.range.required()?;
-        let (_, points) = self.folder.open("sweep.json")?;
-        let measured = measure(&points, &self.algorithm, &range, &self.folder)?;
+        let input = self.folder.open("sweep.json")?;
+        let measured = measure(&input, &self.algorithm, &range, &self.folder)?;
         if json {
             return print_json(&measured);
         }

@@ -1,7 +1,7 @@
 //! Which utterances get which pseudo-label.
 
 use ffsvc_clustering::{
-    Assignments, Centres, LabelOptions, Near, Points, knee::knee, knee::second_difference, label,
+    Assignments, Centres, Groups, LabelOptions, Near, Points, knee::knee, knee::second_difference, label,
     speaker_name,
 };
 use ffsvc_kaldi_io::Table;
@@ -65,6 +65,27 @@ fn a_group_takes_the_label_of_its_majority() {
     assert_eq!(labels, [Some(5), Some(5)]);
     let options = LabelOptions { keep_share: 0.5, ..LabelOptions::default() };
     assert_eq!(label(&pair, Some(&both), &options).unwrap().0, [None, Some(5)]);
+}
+
+#[test]
+fn groups_are_clustered_as_the_direction_of_their_sum() {
+    let utterances = ["a1", "b", "a2", "c1", "c2"].map(str::to_owned);
+    let table = Table::parse("utt2group", "c2 c\na1 a\na2 a\nc1 c\nabsent x\n".into()).unwrap();
+    let groups = Groups::new(&utterances, &table);
+    assert_eq!(groups.len(), 3);
+    let rows = vec![1.0, 0.0, 0.0, 1.0, 0.0, 1.0, -1.0, 0.0, 1.0, 0.0];
+    let points = Points::new(rows.clone(), 2).unwrap();
+    // c's two recordings point in opposite directions: their mean has none.
+    assert!(groups.means(&points).unwrap_err().to_string().contains("row 2 is zero"));
+    let points = Points::new([&rows[..8], &[-0.6, 0.8]].concat(), 2).unwrap();
+    let means = groups.means(&points).unwrap();
+    let half = 0.5f32.sqrt();
+    // (-1.6, 0.8) has the length 0.8 sqrt 5.
+    let expected = [half, half, 0.0, 1.0, -2.0 / 5.0f32.sqrt(), 1.0 / 5.0f32.sqrt()];
+    assert!(means.data().iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-6));
+    assert_eq!(groups.spread(&[7, 8, 9]).unwrap(), [7, 8, 7, 9, 9]);
+    assert!(groups.spread(&[7, 8]).is_err());
+    assert!(groups.means(&means).is_err());
 }
 
 #[test]
