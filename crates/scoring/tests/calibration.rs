@@ -173,6 +173,18 @@ fn calibrated_scores_decide_at_the_bayes_threshold_on_other_trials() {
 }
 
 #[test]
+fn an_infinite_score_is_named_and_trains_nothing() {
+    let (mut scores, labels) = gaussian_scores(2, 50);
+    scores[7] = f64::INFINITY;
+    let trials = unnamed(&labels);
+    let inputs = one_system(&trials, &scores);
+    for method in [Method::Logistic(LogisticOptions { prior: 0.05, ridge: 0.0 }), Method::Pav] {
+        let message = train(&trials, &inputs, method).unwrap_err().to_string();
+        assert!(message.contains("trial 8 is inf"), "{message}");
+    }
+}
+
+#[test]
 fn pav_reaches_the_minimal_cllr_on_its_own_trials() {
     let (scores, labels) = gaussian_scores(4, 5_000);
     let trials = unnamed(&labels);

@@ -96,6 +96,17 @@ fn check(options: &LogisticOptions) -> Result<()> {
     Ok(())
 }
 
+/// Refuses an input (counted from 0) that is infinite or no number at some trial.
+pub(super) fn check_finite(at: usize, input: &[f64]) -> Result<()> {
+    let Some(trial) = input.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+    Err(Error::Uncalibratable(format!(
+        "input {} of trial {} is {}, expected a finite number to calibrate from",
+        at + 1,
+        trial + 1,
+        input[trial]
+    )))
+}
+
 /// Mean and standard deviation of an input. The problem is solved for standardised inputs, where it is well conditioned whatever
 /// the units.
 struct Standard {
@@ -105,14 +116,7 @@ struct Standard {
 
 impl Standard {
     fn of(at: usize, input: &[f64]) -> Result<Self> {
-        if let Some(trial) = input.iter().position(|value| !value.is_finite()) {
-            let found = input[trial];
-            return Err(Error::Uncalibratable(format!(
-                "input {} of trial {} is {found}, expected a finite number to calibrate from",
-                at + 1,
-                trial + 1
-            )));
-        }
+        check_finite(at, input)?;
         let count = input.len() as f64;
         let mean = input.iter().sum::<f64>() / count;
         let variance = input.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;

@@ -41,6 +41,7 @@ use ffsvc_kaldi_io::Trials;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Pav, Result, TrialScores};
+use logistic::check_finite;
 
 /// What a calibration is made from and applied to: scores and quality measures of one trial list.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,7 +134,10 @@ fn train_on(trials: &Trials, inputs: &Inputs, places: &[usize], method: Method) 
             Ok(Calibration::Linear { weights: fit.weights, quality_weights, offset: fit.offset })
         }
         Method::Pav => match &values[..] {
-            [scores] => rising(scores, &labels),
+            [scores] => {
+                check_finite(0, scores)?;
+                rising(scores, &labels)
+            }
             _ => Err(Error::Uncalibratable(format!(
                 "PAV calibrates one system's scores without quality measures, found {} inputs",
                 values.len()
