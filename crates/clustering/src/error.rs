@@ -20,6 +20,10 @@ pub enum Error {
         dim: usize,
     },
 
+    /// A linfa data set that linfa itself refuses.
+    #[error(transparent)]
+    DataSet(#[from] linfa::Error),
+
     /// More points than labels of 32 bits can tell apart.
     #[error("found {points} points, expected fewer than 4294967295")]
     TooMany {

@@ -2,6 +2,7 @@
 
 pub mod ahc;
 mod assignments;
+mod data_sets;
 mod distance;
 mod error;
 mod groups;

@@ -3,6 +3,7 @@
 mod assign;
 mod centres;
 mod empty;
+mod nearest;
 mod split;
 mod start;
 
