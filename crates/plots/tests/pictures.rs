@@ -2,7 +2,7 @@
 
 use ffsvc_plots::{
     Bar, CalibrationPlot, CalibrationSystem, ConditionBars, ConditionSystem, DetPlot, DetSystem, Error,
-    HistogramPlot, Picture, write,
+    HistogramPlot, Picture, SweepCurve, SweepPanel, SweepPlot, write,
 };
 use ffsvc_scoring::Pav;
 use ffsvc_scoring::metrics::{DcfParameters, DetCurve};
@@ -132,4 +132,37 @@ fn other_endings_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let error = write(&plot, dir.path().join("a.pdf")).unwrap_err().to_string();
     assert!(error.contains("a.pdf") && error.contains(".svg or .png"), "{error}");
+}
+
+#[test]
+fn a_sweep_with_what_is_proposed() {
+    let curve = |name: &str, value: &dyn Fn(f64) -> f64| SweepCurve {
+        name: name.to_owned(),
+        values: (2..=20).map(|clusters| (10 * clusters, value(clusters as f64))).collect(),
+    };
+    let panel = |label: &str, curves| SweepPanel { label: label.to_owned(), curves };
+    let mut plot = SweepPlot {
+        title: Some("Target recordings".to_owned()),
+        panels: vec![
+            panel(
+                "Mean cosine",
+                vec![curve("clusters", &|k| 1.0 - 0.5 / k), curve("utterances", &|k| 1.0 - 0.6 / k)],
+            ),
+            panel("Silhouette", vec![curve("silhouette", &|k| (k - 6.0).powi(2) / -100.0)]),
+        ],
+        proposals: vec![("knee".to_owned(), 50), ("silhouette".to_owned(), 60), ("bend".to_owned(), 50)],
+    };
+    let svg = drawn(&plot);
+    for expected in
+        ["Target recordings", "Mean cosine", "utterances", "K = 50: knee, bend", "K = 60: silhouette"]
+    {
+        assert!(says(&svg, expected), "{expected}");
+    }
+    // A single number of clusters is drawn, a measure that is no number is not.
+    plot.panels[1].curves[0].values.truncate(1);
+    drawn(&plot);
+    plot.panels[0].curves[0].values[3].1 = f64::NAN;
+    assert!(write(&plot, "x.svg").unwrap_err().to_string().contains("the measure of 50 clusters is NaN"));
+    plot.panels.clear();
+    assert!(matches!(write(&plot, "x.svg"), Err(Error::Empty(_))));
 }
