@@ -78,6 +78,18 @@ fn clusters_become_a_data_directory_and_are_compared_with_the_speakers() {
 }
 
 #[test]
+fn a_sweep_is_drawn() {
+    let dir = workplace();
+    let sweep = ["sweep", "e.scp", "out", "--from", "2", "--to", "12", "--step", "1", "--plot"];
+    run(dir.path(), &[&sweep[..], &["sweep.svg"]].concat()).success().stdout(contains("silhouette"));
+    let svg = std::fs::read_to_string(dir.path().join("sweep.svg")).unwrap();
+    let proposed = svg.lines().find(|line| line.starts_with("K = 6: ")).unwrap();
+    assert!(proposed.contains("silhouette") && proposed.contains("knee-cosine-per-utterance"), "{proposed}");
+    let other = [&sweep[..], &["sweep.pdf", "--overwrite"]].concat();
+    run(dir.path(), &other).code(1).stderr(contains("expected .svg or .png"));
+}
+
+#[test]
 fn hierarchical_clusters_are_the_same_in_one_stage_and_two() {
     let dir = workplace();
     for (out, more) in

@@ -1,9 +1,12 @@
 //! `sweep`: how clusters change with their number, and which number the usual criteria propose.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use ffsvc_cli::{Progress, UsageError, print_json};
 use ffsvc_clustering::knee::{Criterion, Proposal, propose};
 use ffsvc_clustering::{SweepOptions, SweepPoint, sweep};
+use ffsvc_plots::{SweepCurve, SweepPanel, SweepPlot};
 use serde::Serialize;
 
 use crate::folder::{Folder, Input};
@@ -129,7 +132,7 @@ pub(crate) fn choose(measured: &Measured, criterion: Criterion) -> anyhow::Resul
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:
-  ffsvc-cluster sweep exp/target/embeddings.scp exp/sweep --from 20 --to 200 --step 10")]
+  ffsvc-cluster sweep exp/target/embeddings.scp exp/sweep --from 20 --to 200 --step 10 --plot exp/sweep/sweep.svg")]
 pub(crate) struct Sweep {
     #[command(flatten)]
     folder: Folder,
@@ -139,6 +142,10 @@ pub(crate) struct Sweep {
 
     #[command(flatten)]
     algorithm: Algorithm,
+
+    /// Draw cosines, silhouette and what is proposed: .svg or .png
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
 }
 
 impl Sweep {
@@ -146,6 +153,9 @@ impl Sweep {
         let range = self.range.required()?;
         let input = self.folder.open("sweep.json")?;
         let measured = measure(&input, &self.algorithm, &range, &self.folder)?;
+        if let Some(path) = &self.plot {
+            ffsvc_plots::write(&picture(&measured)?, path)?;
+        }
         if json {
             return print_json(&measured);
         }
@@ -170,10 +180,33 @@ impl Sweep {
         }
         println!();
         for proposal in &measured.proposals {
-            let name = serde_json::to_value(proposal.criterion)?;
-            let name = name.as_str().unwrap_or_default();
+            let name = name_of(proposal.criterion)?;
             println!("{name:<31} K = {} (of {} to {})", proposal.clusters, proposal.from, proposal.to);
         }
         Ok(())
     }
+}
+
+/// A criterion as it is called on the command line.
+fn name_of(criterion: Criterion) -> anyhow::Result<String> {
+    Ok(serde_json::from_value(serde_json::to_value(criterion)?)?)
+}
+
+fn picture(measured: &Measured) -> anyhow::Result<SweepPlot> {
+    let curve = |name: &str, value: &dyn Fn(&SweepPoint) -> Option<f64>| SweepCurve {
+        name: name.to_owned(),
+        values: measured.points.iter().filter_map(|point| Some((point.clusters, value(point)?))).collect(),
+    };
+    let cosines = vec![
+        curve("mean over clusters", &|point| Some(point.intra_cosine.per_cluster)),
+        curve("mean over utterances", &|point| Some(point.intra_cosine.per_utterance)),
+    ];
+    let mut panels = vec![SweepPanel { label: "Cosine with the centre".to_owned(), curves: cosines }];
+    let silhouette = curve("by cosine distance", &|point| point.silhouette);
+    if !silhouette.values.is_empty() {
+        panels.push(SweepPanel { label: "Silhouette".to_owned(), curves: vec![silhouette] });
+    }
+    let proposals = measured.proposals.iter();
+    let proposals = proposals.map(|proposal| Ok((name_of(proposal.criterion)?, proposal.clusters)));
+    Ok(SweepPlot { title: None, panels, proposals: proposals.collect::<anyhow::Result<_>>()? })
 }

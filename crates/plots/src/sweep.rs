@@ -104,7 +104,7 @@ impl SweepPanel {
         }
         // The legend has the room above the curves.
         let height = (most - least).max(1e-6);
-        let head = 0.06 + 0.13 * self.curves.len() as f64;
+        let head = 0.14 + 0.13 * self.curves.len() as f64;
         let (low, high) = (least - 0.05 * height, most + head * height);
         let pixels = |units: f64| (units * unit).round() as u32;
         let font = (FONT, TEXT * unit).into_font();
