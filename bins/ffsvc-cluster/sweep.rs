@@ -1,9 +1,12 @@
 //! `sweep`: how clusters change with their number, and which number the usual criteria propose.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use ffsvc_cli::{Progress, UsageError, print_json};
 use ffsvc_clustering::knee::{Criterion, Proposal, propose};
 use ffsvc_clustering::{Points, SweepOptions, SweepPoint, sweep};
+use ffsvc_plots::{SweepCurve, SweepPlot};
 use serde::Serialize;
 
 use crate::folder::Folder;
@@ -82,6 +85,8 @@ pub(crate) struct Measured {
     embeddings: String,
     utterances: usize,
     warm_starts: bool,
+    subsample: Option<usize>,
+    mini_batch: Option<usize>,
     points: Vec<SweepPoint>,
     proposals: Vec<Proposal>,
 }
@@ -104,6 +109,8 @@ pub(crate) fn measure(
         embeddings: folder.store(),
         utterances: points.len(),
         warm_starts: range.warm,
+        subsample: options.kmeans.subsample,
+        mini_batch: options.kmeans.mini_batch,
         points: measured,
         proposals,
     };
@@ -139,6 +146,37 @@ pub(crate) struct Sweep {
 
     #[command(flatten)]
     algorithm: Algorithm,
+
+    /// Draw cosines and silhouette against K, with the proposed values marked (.svg or .png)
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+}
+
+/// The name of a criterion as the files have it.
+fn criterion_name(criterion: Criterion) -> anyhow::Result<String> {
+    Ok(serde_json::to_value(criterion)?.as_str().unwrap_or_default().to_owned())
+}
+
+fn picture(measured: &Measured) -> anyhow::Result<SweepPlot> {
+    let curve = |name: &str, value: &dyn Fn(&SweepPoint) -> Option<f64>| SweepCurve {
+        name: name.to_owned(),
+        values: measured.points.iter().map(value).collect(),
+    };
+    let mut curves = vec![
+        curve("cosine with the centre, mean over clusters", &|point| Some(point.intra_cosine.per_cluster)),
+        curve("the same, mean over utterances", &|point| Some(point.intra_cosine.per_utterance)),
+    ];
+    if measured.points.iter().any(|point| point.silhouette.is_some()) {
+        curves.push(curve("silhouette", &|point| point.silhouette));
+    }
+    let proposals = measured.proposals.iter();
+    let proposals = proposals.map(|proposal| Ok((criterion_name(proposal.criterion)?, proposal.clusters)));
+    Ok(SweepPlot {
+        title: None,
+        clusters: measured.points.iter().map(|point| point.clusters).collect(),
+        curves,
+        proposals: proposals.collect::<anyhow::Result<_>>()?,
+    })
 }
 
 impl Sweep {
@@ -146,6 +184,9 @@ impl Sweep {
         let range = self.range.required()?;
         let (_, points) = self.folder.open("sweep.json")?;
         let measured = measure(&points, &self.algorithm, &range, &self.folder)?;
+        if let Some(path) = &self.plot {
+            ffsvc_plots::write(&picture(&measured)?, path)?;
+        }
         if json {
             return print_json(&measured);
         }
@@ -170,8 +211,7 @@ impl Sweep {
         }
         println!();
         for proposal in &measured.proposals {
-            let name = serde_json::to_value(proposal.criterion)?;
-            let name = name.as_str().unwrap_or_default();
+            let name = criterion_name(proposal.criterion)?;
             println!("{name:<31} K = {} (of {} to {})", proposal.clusters, proposal.from, proposal.to);
         }
         Ok(())

@@ -9,9 +9,11 @@ mod histogram;
 mod legend;
 mod probit;
 mod stroke;
+mod sweep;
 
 pub use calibration::{CalibrationPlot, CalibrationSystem};
 pub use canvas::{Error, Picture, Result, write};
 pub use condition_bars::{Bar, ConditionBars, ConditionSystem};
 pub use det::{DetPlot, DetSystem};
 pub use histogram::HistogramPlot;
+pub use sweep::{SweepCurve, SweepPlot};

@@ -2,7 +2,7 @@
 
 use ffsvc_plots::{
     Bar, CalibrationPlot, CalibrationSystem, ConditionBars, ConditionSystem, DetPlot, DetSystem, Error,
-    HistogramPlot, Picture, write,
+    HistogramPlot, Picture, SweepCurve, SweepPlot, write,
 };
 use ffsvc_scoring::Pav;
 use ffsvc_scoring::metrics::{DcfParameters, DetCurve};
@@ -124,6 +124,36 @@ fn bars_with_intervals_and_without_enough_trials() {
     for expected in ["By distance", "EER (%)", "cosine", "AS-norm", "-1.5M", "8.25", "too few trials"] {
         assert!(says(&svg, expected), "{expected}");
     }
+}
+
+#[test]
+fn a_sweep_with_its_proposals() {
+    let clusters: Vec<usize> = (1..20).map(|step| 10 * step).collect();
+    let curve = |name: &str, value: &dyn Fn(f64) -> f64| SweepCurve {
+        name: name.to_owned(),
+        values: clusters.iter().map(|&k| (k > 10).then(|| value(k as f64))).collect(),
+    };
+    let curves = vec![
+        curve("cosine per cluster", &|k| 1.0 - 6.0 / (k + 5.0)),
+        curve("silhouette", &|k| 0.3 - ((k - 100.0) / 300.0).powi(2)),
+    ];
+    let proposals = [("silhouette", 100), ("knee", 40), ("sharpest bend", 100), ("lowest index", 50)];
+    let proposals = proposals.map(|(name, clusters)| (name.to_owned(), clusters)).to_vec();
+    let plot = SweepPlot { title: Some("Sweep".to_owned()), clusters: clusters.clone(), curves, proposals };
+    let svg = drawn(&plot);
+    for expected in
+        ["Sweep", "cosine per cluster", "40: knee", "100: silhouette, sharpest bend", "Number of clusters"]
+    {
+        assert!(says(&svg, expected), "{expected}");
+    }
+    if let Some(folder) = std::env::var_os("PICTURES") {
+        write(&plot, std::path::Path::new(&folder).join("sweep.png")).unwrap();
+    }
+
+    let dir = tempfile::tempdir().unwrap();
+    let nothing = SweepPlot { title: None, clusters, curves: Vec::new(), proposals: Vec::new() };
+    let error = write(&nothing, dir.path().join("a.svg")).unwrap_err();
+    assert!(matches!(error, Error::Empty(_)), "{error}");
 }
 
 #[test]
