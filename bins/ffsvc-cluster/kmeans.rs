@@ -42,13 +42,21 @@ pub(crate) struct Algorithm {
     #[arg(long, value_name = "N", default_value_t = 20)]
     refinements: usize,
 
+    /// Fit the centres to so many of the utterances, and assign all to them once: for sizes that need no exactness
+    #[arg(long, value_name = "N")]
+    subsample: Option<usize>,
+
+    /// Let the centres follow random samples of so many utterances, and assign all to them once
+    #[arg(long, value_name = "N", conflicts_with = "refinements")]
+    mini_batch: Option<usize>,
+
     /// Seed of all that is random
     #[arg(long, default_value_t = 0)]
     seed: u64,
 
     /// The baseline's notebook: random start, Euclidean, until no label changes, clusters that lose all points stay
     /// empty
-    #[arg(long, conflicts_with_all = ["metric", "start", "tolerance", "max_iterations", "refinements"])]
+    #[arg(long, conflicts_with_all = ["metric", "start", "tolerance", "max_iterations", "refinements", "mini_batch"])]
     compat: bool,
 }
 
@@ -94,7 +102,8 @@ impl Algorithm {
                 ..KMeansOptions::new(clusters)
             }
         };
-        KMeansOptions { restarts: self.restarts, seed: self.seed, ..options }
+        let Self { restarts, subsample, mini_batch, seed, .. } = *self;
+        KMeansOptions { restarts, subsample, mini_batch, seed, ..options }
     }
 }
 
@@ -161,6 +170,8 @@ struct Outcome {
     clusters: usize,
     compat: bool,
     metric: Metric,
+    subsample: Option<usize>,
+    mini_batch: Option<usize>,
     seed: u64,
     iterations: usize,
     converged: bool,
@@ -213,6 +224,8 @@ impl Kmeans {
             clusters,
             compat: options.empty == Empty::Keep,
             metric: options.metric,
+            subsample: options.subsample,
+            mini_batch: options.mini_batch,
             seed: options.seed,
             iterations: fit.iterations,
             converged: fit.converged,

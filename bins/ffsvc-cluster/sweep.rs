@@ -85,6 +85,8 @@ pub(crate) struct Measured {
     embeddings: String,
     utterances: usize,
     warm_starts: bool,
+    subsample: Option<usize>,
+    mini_batch: Option<usize>,
     points: Vec<SweepPoint>,
     proposals: Vec<Proposal>,
 }
@@ -107,6 +109,8 @@ pub(crate) fn measure(
         embeddings: folder.store(),
         utterances: input.utterances(),
         warm_starts: range.warm,
+        subsample: options.kmeans.subsample,
+        mini_batch: options.kmeans.mini_batch,
         points: measured,
         proposals,
     };

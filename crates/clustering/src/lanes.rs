@@ -17,31 +17,64 @@ pub(crate) struct Top {
     pub(crate) second: f32,
 }
 
-/// For each row of `products` (`[n, columns]`) minus `half_norms` (`[columns]`), the top of every `group` columns, to
-/// `out` (`[n, columns / group]`). A place counts from the group's first column.
-pub(crate) fn tops(arch: Arch, products: &[f32], half_norms: &[f32], group: usize, out: &mut [Top]) {
-    arch.dispatch(Tops { products, half_norms, group, out });
+/// For each row of `products` (`[n, columns]`) minus `half_norms` (`[columns]`), the largest of every `group` columns to
+/// `maxima` (`[n, columns / group]`), and the top of the group that has the largest of all to `tops` (`[n]`). A place
+/// counts from the row's first column. If another group has an equally large one, `second` is as large as `best`.
+pub(crate) fn scan(
+    arch: Arch,
+    products: &[f32],
+    half_norms: &[f32],
+    group: usize,
+    maxima: &mut [f32],
+    tops: &mut [Top],
+) {
+    arch.dispatch(Scan { products, half_norms, group, maxima, tops });
 }
 
-struct Tops<'a> {
+struct Scan<'a> {
     products: &'a [f32],
     half_norms: &'a [f32],
     group: usize,
-    out: &'a mut [Top],
+    maxima: &'a mut [f32],
+    tops: &'a mut [Top],
 }
 
-impl WithSimd for Tops<'_> {
+impl WithSimd for Scan<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let columns = self.half_norms.len();
-        let outs = self.out.chunks_exact_mut(columns / self.group);
-        for (row, out) in self.products.chunks_exact(columns).zip(outs) {
-            let groups = row.chunks_exact(self.group).zip(self.half_norms.chunks_exact(self.group));
-            for ((products, half_norms), out) in groups.zip(out) {
-                *out = top(products, half_norms);
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { products, half_norms, group, maxima, tops } = self;
+        let columns = half_norms.len();
+        let rows = products.chunks_exact(columns).zip(maxima.chunks_exact_mut(columns / group));
+        for ((row, maxima), out) in rows.zip(tops) {
+            if let [only] = maxima {
+                *out = top(row, half_norms);
+                *only = out.best;
+                continue;
             }
+            let groups = row.chunks_exact(group).zip(half_norms.chunks_exact(group));
+            for ((products, half_norms), largest) in groups.zip(maxima.iter_mut()) {
+                let (products, _) = S::as_simd_f32s(products);
+                let (half_norms, _) = S::as_simd_f32s(half_norms);
+                let mut lanes = simd.splat_f32s(f32::NEG_INFINITY);
+                for (&product, &half_norm) in products.iter().zip(half_norms) {
+                    lanes = simd.max_f32s(lanes, simd.sub_f32s(product, half_norm));
+                }
+                *largest = simd.reduce_max_f32s(lanes);
+            }
+            let (mut home, mut tie) = (0, false);
+            for at in 1..maxima.len() {
+                if maxima[at] > maxima[home] {
+                    (home, tie) = (at, false);
+                } else if maxima[at] == maxima[home] {
+                    tie = true;
+                }
+            }
+            let first = home * group;
+            *out = top(&row[first..][..group], &half_norms[first..][..group]);
+            out.at += first as u32;
+            out.second = if tie { out.best } else { out.second };
         }
     }
 }

@@ -122,4 +122,25 @@ impl Points {
         let square_norms = points.iter().map(|&point| self.square_norms[point as usize]).collect();
         Self { dim: self.dim, data, square_norms, largest: self.largest }
     }
+
+    /// At most `count` of the points, chosen and ordered by hashes of their numbers and the seed: the same ones in
+    /// whichever order the points come.
+    ///
+    /// # Panics
+    /// `count` is 0.
+    pub fn subsample(&self, count: usize, seed: u64) -> Self {
+        let hash = |row: &[f32]| {
+            let mix = |sum: u64, value: u64| {
+                let product = (sum ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                product ^ (product >> 29)
+            };
+            let sum = row.iter().fold(mix(seed, 1), |sum, value| mix(sum, u64::from(value.to_bits())));
+            mix(sum, 2)
+        };
+        let mut order: Vec<(u64, u32)> =
+            self.data.par_chunks_exact(self.dim).map(hash).zip(0..self.len() as u32).collect();
+        order.par_sort_unstable();
+        let chosen: Vec<u32> = order.into_iter().take(count).map(|(_, row)| row).collect();
+        self.select(&chosen)
+    }
 }

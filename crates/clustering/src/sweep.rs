@@ -24,7 +24,8 @@ pub struct SweepOptions {
     /// Whether each number of clusters begins from the clusters of the one before, the widest of them split
     /// (default), or from nothing.
     pub warm: bool,
-    /// Options of each K-means; `clusters` is not read, and `start` for the first only when `warm`.
+    /// Options of each K-means; `clusters` is not read, and `start` for the first only when `warm`. With a `subsample`, it
+    /// is drawn once, centres are fitted to it, and what is measured are all points, assigned to these centres.
     pub kmeans: KMeansOptions,
 }
 
@@ -76,25 +77,35 @@ pub fn sweep(points: &Points, options: &SweepOptions, mut done: impl FnMut()) ->
     if options.to > points.len() {
         return Err(Error::Clusters { clusters: options.to, points: points.len() });
     }
+    let some = match options.kmeans.subsample {
+        Some(count) if options.to > count => {
+            return Err(Error::Clusters { clusters: options.to, points: count });
+        }
+        Some(count) if count < points.len() => Some(points.subsample(count, options.kmeans.seed)),
+        _ => None,
+    };
+    let fitted = some.as_ref().unwrap_or(points);
     let mut measured = Vec::new();
     let mut last: Option<KMeans> = None;
     for clusters in (options.from..=options.to).step_by(options.step) {
-        let mut kmeans = KMeansOptions { clusters, ..options.kmeans.clone() };
+        let mut kmeans = KMeansOptions { clusters, subsample: None, ..options.kmeans.clone() };
         if options.warm
             && let Some(last) = last.take()
         {
-            let mut centres = add_by_splitting(points, &last, clusters - last.centres.len());
+            let mut centres = add_by_splitting(fitted, &last, clusters - last.centres.len());
             if centres.len() < clusters {
                 // Not enough clusters with two different points.
                 let mut rng = ChaCha8Rng::seed_from_u64(options.kmeans.seed);
                 rng.set_stream(clusters as u64);
-                let distances = square_distances(points, &last.centres, &last.labels);
+                let distances = square_distances(fitted, &last.centres, &last.labels);
                 let missing = clusters - centres.len();
-                add_centres(points, &mut centres, distances, missing, &mut rng);
+                add_centres(fitted, &mut centres, distances, missing, &mut rng);
             }
             (kmeans.start, kmeans.restarts) = (Start::Centres(centres), 1);
         }
-        let fit = KMeans::fit(points, &kmeans)?;
+        let fit = KMeans::fit(fitted, &kmeans)?;
+        last = Some(fit.clone());
+        let fit = if some.is_some() { fit.assigned(points, kmeans.metric) } else { fit };
         let sizes = fit.sizes();
         let sample = options.silhouette_sample;
         let point = SweepPoint {
@@ -114,7 +125,6 @@ pub fn sweep(points: &Points, options: &SweepOptions, mut done: impl FnMut()) ->
         };
         done();
         measured.push(point);
-        last = Some(fit);
     }
     Ok(measured)
 }

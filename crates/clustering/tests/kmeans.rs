@@ -110,6 +110,68 @@ fn fewer_different_points_than_clusters_leave_clusters_empty() {
 }
 
 #[test]
+fn a_subsample_of_all_points_is_all_points() {
+    let points = points(600, 12, 10, 1.0, 4);
+    let exact = KMeans::fit(&points, &KMeansOptions::new(10)).unwrap();
+    for subsample in [Some(600), Some(1000)] {
+        assert_eq!(
+            KMeans::fit(&points, &KMeansOptions { subsample, ..KMeansOptions::new(10) }).unwrap(),
+            exact
+        );
+    }
+    let options = SweepOptions { silhouette_sample: 0, ..SweepOptions::new(5, 15, 5) };
+    let kmeans = KMeansOptions { subsample: Some(600), ..KMeansOptions::new(5) };
+    let all = sweep(&points, &SweepOptions { kmeans, ..options.clone() }, || ()).unwrap();
+    assert_eq!(all, sweep(&points, &options, || ()).unwrap());
+}
+
+#[test]
+fn the_order_of_the_points_does_not_change_a_subsample() {
+    let points = points(500, 5, 10, 1.0, 4);
+    let backwards: Vec<u32> = (0..500).rev().collect();
+    assert_eq!(points.select(&backwards).subsample(60, 7), points.subsample(60, 7));
+    assert!(points.subsample(60, 8) != points.subsample(60, 7));
+    let rows = |points: &Points| -> Vec<Vec<u32>> {
+        (0..points.len()).map(|row| points.row(row).iter().map(|value| value.to_bits()).collect()).collect()
+    };
+    let (some, all) = (rows(&points.subsample(60, 7)), rows(&points));
+    assert!(some.len() == 60 && some.iter().all(|row| all.contains(row)));
+}
+
+#[test]
+fn parts_of_the_points_give_nearly_the_centres_of_all() {
+    let points = points(12_000, 16, 20, 0.6, 2);
+    let exact = KMeans::fit(&points, &KMeansOptions::new(20)).unwrap();
+    let subsample = KMeansOptions { subsample: Some(2000), ..KMeansOptions::new(20) };
+    let mini_batch = KMeansOptions { mini_batch: Some(500), seed: 3, ..KMeansOptions::new(20) };
+    let both = KMeansOptions { subsample: Some(6000), ..mini_batch.clone() };
+    let spherical = KMeansOptions { metric: Metric::Spherical, ..mini_batch.clone() };
+    for (options, within) in [(subsample, 1.01), (mini_batch, 1.1), (both, 1.1), (spherical, 1.1)] {
+        let one = on_threads(1, || KMeans::fit(&points, &options).unwrap());
+        assert_eq!(one, on_threads(3, || KMeans::fit(&points, &options).unwrap()));
+        let ratio = one.inertia / exact.inertia;
+        assert!(ratio < within, "inertia {ratio} times the exact one with {options:?}");
+        assert_eq!(one.labels.len(), 12_000);
+    }
+}
+
+#[test]
+fn a_sweep_on_a_subsample_measures_all_points() {
+    let points = points(6000, 16, 20, 0.6, 2);
+    let options = SweepOptions { silhouette_sample: 500, ..SweepOptions::new(10, 40, 10) };
+    let exact = sweep(&points, &options, || ()).unwrap();
+    let kmeans = KMeansOptions { subsample: Some(1500), ..KMeansOptions::new(10) };
+    let options = SweepOptions { kmeans, ..options };
+    let run = || sweep(&points, &options, || ()).unwrap();
+    let some = on_threads(1, run);
+    assert_eq!(some, on_threads(3, run));
+    for (some, exact) in some.iter().zip(&exact) {
+        let ratio = some.inertia / exact.inertia;
+        assert!((0.99..1.05).contains(&ratio), "K = {}: inertia {ratio} times the exact one", some.clusters);
+    }
+}
+
+#[test]
 fn wrong_requests_are_errors() {
     let points = Points::new(vec![1.0, 2.0, 3.0], 1).unwrap();
     let fit = |options: KMeansOptions| KMeans::fit(&points, &options).unwrap_err();
@@ -119,6 +181,8 @@ fn wrong_requests_are_errors() {
     let options = KMeansOptions::new(2);
     assert!(matches!(fit(KMeansOptions { restarts: 0, ..options.clone() }), Error::Option { .. }));
     assert!(matches!(fit(KMeansOptions { tolerance: f64::NAN, ..options.clone() }), Error::Option { .. }));
+    assert!(matches!(fit(KMeansOptions { mini_batch: Some(0), ..options.clone() }), Error::Option { .. }));
+    assert!(matches!(fit(KMeansOptions { subsample: Some(1), ..options.clone() }), Error::Clusters { .. }));
     for start in
         [Start::Rows(vec![0]), Start::Rows(vec![0, 3]), Start::Centres(Centres::new(vec![1.0; 4], 2))]
     {

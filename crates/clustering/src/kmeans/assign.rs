@@ -11,13 +11,14 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::Centres;
-use crate::lanes::{Top, dot, least_difference, tops};
+use crate::lanes::{Top, dot, least_difference, scan};
 use crate::points::Points;
 use crate::product::{Columns, LANES};
 use crate::sums::{Move, NOWHERE};
 
-/// Points that are worked on together. The more there are, the more of them look at the same group at once.
-const BLOCK: usize = 4096;
+/// Numbers of the points that are worked on together. The more there are, the more of them look at the same group at
+/// once, but they should stay in a core's own cache meanwhile.
+const BLOCK: usize = 1 << 18;
 /// Products with all centres that are held at once.
 const PRODUCTS: usize = 1 << 18;
 
@@ -58,7 +59,8 @@ impl Assignment {
     pub(super) fn new(points: &Points, centres: &Centres, use_bounds: bool) -> Self {
         let clusters = centres.len();
         // Wider groups for more centres: the bounds take memory, and time to look at.
-        let group = LANES * (clusters / 512 + 1).min(4);
+        let group =
+            if use_bounds { LANES * (clusters / 512 + 1).min(4) } else { clusters.next_multiple_of(LANES) };
         let order = centres.grouped_order(group);
         let mut column_of = vec![0; clusters];
         for (column, &centre) in order.iter().enumerate() {
@@ -126,7 +128,7 @@ impl Assignment {
             moved: self.moved.iter().map(|&moved| (moved as f32).next_up()).collect(),
             margin: 2.0 * ulps * reach * reach + 8.0 * f32::EPSILON * reach * (reach + spent),
         };
-        let (block, groups) = (BLOCK, self.groups);
+        let (block, groups) = ((BLOCK / points.dim()).max(LANES), self.groups);
         let mut labels = std::mem::take(&mut self.labels);
         let mut upper = std::mem::take(&mut self.upper);
         let mut lower = std::mem::take(&mut self.lower);
@@ -182,62 +184,53 @@ impl Assignment {
             return Vec::new();
         }
         let left = scratch.left.len();
-        let whole = left == labels.len();
-        if !whole {
-            scratch.rows.clear();
-            for &at in &scratch.left {
-                scratch.rows.extend_from_slice(pass.points.row(first + at as usize));
-            }
-        }
-        let rows = if whole { &pass.points.data()[first * dim..][..left * dim] } else { &scratch.rows };
+        let rows = &pass.points.data()[first * dim..][..labels.len() * dim];
 
         // Which of the points that are left have to look at which group.
-        scratch.tops.clear();
-        scratch.tops.resize(left * groups, UNKNOWN);
-        let mut wanted = vec![Vec::new(); groups];
+        scratch.wanted.resize(groups, Vec::new());
+        scratch.wanted.iter_mut().for_each(Vec::clear);
         for (place, &at) in scratch.left.iter().enumerate() {
             let at = at as usize;
             let own = self.column_of.get(labels[at] as usize).map(|&column| column as usize / self.group);
-            for (group, wanted) in wanted.iter_mut().enumerate() {
-                let bound = lower[at * groups + group] - pass.moved[group];
-                if !self.use_bounds || own == Some(group) || !apart(upper[at], bound, pass.margin) {
+            let bounds = lower[at * groups..][..groups].iter().zip(&pass.moved);
+            for (group, (wanted, (bound, moved))) in scratch.wanted.iter_mut().zip(bounds).enumerate() {
+                if !self.use_bounds || own == Some(group) || !apart(upper[at], bound - moved, pass.margin) {
                     wanted.push(place as u32);
                 }
             }
         }
-        let looks: usize = wanted.iter().map(Vec::len).sum();
-        if looks * 4 >= left * groups * 3 {
-            let columns = pass.columns.half_norms().len();
-            let some = (PRODUCTS / columns).max(LANES);
-            for (rows, out) in rows.chunks(some * dim).zip(scratch.tops.chunks_mut(some * groups)) {
-                scratch.products.resize(rows.len() / dim * columns, 0.0);
-                pass.columns.dot(rows, 0, columns, &mut scratch.products);
-                tops(self.arch, &scratch.products, pass.columns.half_norms(), self.group, out);
-            }
+        let looks: usize = scratch.wanted.iter().map(Vec::len).sum();
+        scratch.maxima.clear();
+        scratch.maxima.resize(left * groups, f32::NAN);
+        scratch.tops.clear();
+        scratch.tops.resize(left, UNKNOWN);
+        if looks * 8 >= left * groups * 7 {
+            self.look_at_all(pass, rows, scratch);
         } else {
-            for (group, wanted) in wanted.iter().enumerate() {
-                if !wanted.is_empty() {
-                    let looks = Looks { rows, left, group, wanted };
-                    self.look(pass, &looks, &mut scratch.some, &mut scratch.products, &mut scratch.tops);
-                }
+            for group in 0..groups {
+                self.look(pass, rows, group, scratch);
             }
         }
 
         let mut moves = Vec::new();
         for (place, &at) in scratch.left.iter().enumerate() {
             let at = at as usize;
-            let tops = &scratch.tops[place * groups..][..groups];
-            let (label, nearest, home) = self.nearest(tops, &rows[place * dim..][..dim], pass);
+            let maxima = &scratch.maxima[place * groups..][..groups];
+            let (column, second) = self.nearest(scratch.tops[place], &rows[at * dim..][..dim], pass);
+            let (label, home) = (self.order[column], column / self.group);
             let norm = pass.points.square_norms()[first + at];
-            upper[at] = (square_distance(norm, nearest).max(0.0) + pass.margin).sqrt();
-            for (group, top) in tops.iter().enumerate() {
-                if top.best.is_nan() {
+            upper[at] = (square_distance(norm, scratch.tops[place].best).max(0.0) + pass.margin).sqrt();
+            let lower = &mut lower[at * groups..][..groups];
+            for (group, ((lower, moved), &nearest)) in
+                lower.iter_mut().zip(&pass.moved).zip(maxima).enumerate()
+            {
+                if nearest.is_nan() {
                     continue;
                 }
-                let other = if group == home { top.second } else { top.best };
+                let other = if group == home { second } else { nearest };
                 let square = square_distance(norm, other);
                 let bound = if square > pass.margin { (square - pass.margin).sqrt() } else { 0.0 };
-                lower[at * groups + group] = (bound + pass.moved[group].next_down()).next_down();
+                *lower = (bound + moved.next_down()).next_down();
             }
             if labels[at] != label {
                 moves.push(Move { point: (first + at) as u32, from: labels[at], to: label });
@@ -247,82 +240,90 @@ impl Assignment {
         moves
     }
 
-    /// The tops of one group for the points that have to look at it.
-    fn look(
-        &self,
-        pass: &Pass<'_>,
-        looks: &Looks<'_>,
-        some: &mut Vec<f32>,
-        products: &mut Vec<f32>,
-        out: &mut [Top],
-    ) {
-        let &Looks { rows, left, group, wanted } = looks;
-        let (dim, first) = (pass.points.dim(), group * self.group);
-        let rows = if wanted.len() == left {
+    /// All groups for all points that are left.
+    fn look_at_all(&self, pass: &Pass<'_>, rows: &[f32], scratch: &mut Scratch) {
+        let Scratch { left, copies, products, maxima, tops, .. } = scratch;
+        let (dim, half_norms) = (pass.points.dim(), pass.columns.half_norms());
+        let rows = if left.len() * dim == rows.len() {
             rows
         } else {
-            some.clear();
-            for &place in wanted {
-                some.extend_from_slice(&rows[place as usize * dim..][..dim]);
-            }
-            some
+            copies.clear();
+            left.iter().for_each(|&at| copies.extend_from_slice(&rows[at as usize * dim..][..dim]));
+            copies
         };
-        products.resize(wanted.len() * self.group, 0.0);
-        pass.columns.dot(rows, first, self.group, products);
-        let half_norms = &pass.columns.half_norms()[first..][..self.group];
-        let mut found = vec![UNKNOWN; wanted.len()];
-        tops(self.arch, products, half_norms, self.group, &mut found);
-        for (&place, top) in wanted.iter().zip(found) {
-            out[place as usize * self.groups + group] = top;
+        let (columns, groups) = (half_norms.len(), self.groups);
+        let some = (PRODUCTS / columns).max(LANES);
+        let outs = maxima.chunks_mut(some * groups).zip(tops.chunks_mut(some));
+        for (rows, (maxima, tops)) in rows.chunks(some * dim).zip(outs) {
+            products.resize(rows.len() / dim * columns, 0.0);
+            pass.columns.dot(rows, 0, columns, products);
+            scan(self.arch, products, half_norms, self.group, maxima, tops);
         }
     }
 
-    /// The nearest centre by the groups that were looked at, its score, and its group.
-    fn nearest(&self, tops: &[Top], row: &[f32], pass: &Pass<'_>) -> (u32, f32, usize) {
-        let mut home = usize::MAX;
-        let mut best = f32::NEG_INFINITY;
-        let mut tie = false;
-        for (group, top) in tops.iter().enumerate() {
-            if top.best > best || home == usize::MAX && !top.best.is_nan() {
-                (home, best, tie) = (group, top.best, top.second == top.best);
-            } else if top.best == best {
-                tie = true;
+    /// One group for the points that have to look at it.
+    fn look(&self, pass: &Pass<'_>, rows: &[f32], group: usize, scratch: &mut Scratch) {
+        let Scratch { left, wanted, chosen, products, some, found, maxima, tops, .. } = scratch;
+        let (wanted, first) = (&wanted[group], group * self.group);
+        chosen.clear();
+        chosen.extend(wanted.iter().map(|&place| left[place as usize]));
+        products.resize(wanted.len() * self.group, 0.0);
+        pass.columns.dot_chosen(self.arch, rows, chosen, (first, self.group), products);
+        some.resize(wanted.len(), 0.0);
+        found.resize(wanted.len(), UNKNOWN);
+        let half_norms = &pass.columns.half_norms()[first..][..self.group];
+        scan(self.arch, products, half_norms, self.group, some, found);
+        for (&place, &Top { best, at, second }) in wanted.iter().zip(&*found) {
+            let place = place as usize;
+            maxima[place * self.groups + group] = best;
+            let top = &mut tops[place];
+            if top.best.is_nan() || best > top.best {
+                *top = Top { best, at: first as u32 + at, second };
+            } else if best == top.best {
+                top.second = best;
             }
         }
-        let column = home * self.group + tops[home].at as usize;
-        if !tie {
-            return (self.order[column], best, home);
+    }
+
+    /// The column of the nearest centre, and the score of the next in its group.
+    fn nearest(&self, top: Top, row: &[f32], pass: &Pass<'_>) -> (usize, f32) {
+        if top.best > top.second {
+            return (top.at as usize, top.second);
         }
         // Equally near centres: the first in the order of the centres, as the plain algorithm has it. A centre as
         // near as the nearest is in a group that was looked at.
         let half_norms = pass.columns.half_norms();
         let mut products = vec![0.0; half_norms.len()];
         pass.columns.dot(row, 0, half_norms.len(), &mut products);
-        let scores = products.iter().zip(half_norms).map(|(product, half)| product - half);
-        let equal = scores.zip(&self.order).filter(|&(score, _)| score == best).map(|(_, &centre)| centre);
-        let first = equal.min().unwrap_or(self.order[column]);
-        (first, best, self.column_of[first as usize] as usize / self.group)
+        let scores: Vec<f32> =
+            products.iter().zip(half_norms).map(|(product, half)| product - half).collect();
+        let equal = (0..self.order.len()).filter(|&column| scores[column] == top.best);
+        let column = equal.min_by_key(|&column| self.order[column]).unwrap_or(top.at as usize);
+        let group = column / self.group * self.group..(column / self.group + 1) * self.group;
+        let others = group.filter(|&other| other != column).map(|other| scores[other]);
+        (column, others.fold(f32::NEG_INFINITY, f32::max))
     }
 }
 
-/// Points that have to look at one group.
-struct Looks<'a> {
-    rows: &'a [f32],
-    left: usize,
-    group: usize,
-    wanted: &'a [u32],
-}
-
+/// Memory that blocks use one after the other.
 #[derive(Default)]
 struct Scratch {
+    /// The points that are left: their places in the block.
     left: Vec<u32>,
-    rows: Vec<f32>,
-    some: Vec<f32>,
+    /// For each group the places in `left` that have to look at it.
+    wanted: Vec<Vec<u32>>,
+    chosen: Vec<u32>,
+    copies: Vec<f32>,
     products: Vec<f32>,
+    some: Vec<f32>,
+    found: Vec<Top>,
+    /// `[left, groups]`: the highest score in each group, NaN where nobody has looked.
+    maxima: Vec<f32>,
+    /// The highest of all, where it is, and the second of its group (or of another, if that is as high).
     tops: Vec<Top>,
 }
 
-/// A group that was not looked at.
+/// The top of nothing.
 const UNKNOWN: Top = Top { best: f32::NAN, at: 0, second: f32::NAN };
 
 /// Whether a centre at a distance of at least `other` is farther than one at a distance of at most `own`, by more than

@@ -3,6 +3,7 @@
 mod assign;
 mod centres;
 mod empty;
+mod mini_batch;
 mod nearest;
 mod split;
 mod start;
@@ -91,6 +92,14 @@ pub struct KMeansOptions {
     /// Use bounds on distances, which gives the same labels in less time and takes 4 bytes for every point and 16 to 64
     /// centres. Default: true.
     pub bounds: bool,
+    /// Fit the centres to so many of the points ([`Points::subsample`]), and assign all points to them once: for data of a size
+    /// that needs no exactness. Default: `None`, all points.
+    pub subsample: Option<usize>,
+    /// Let the centres follow random samples of so many points, and assign all points to them once, instead of Lloyd's
+    /// iterations and refinements; it ends when the samples' inertia falls no more, or after as many points as
+    /// `max_iterations` passes have. Worse than `subsample` for the same time where a pass through a part of the data is
+    /// enough. Default: `None`.
+    pub mini_batch: Option<usize>,
 }
 
 impl KMeansOptions {
@@ -107,6 +116,8 @@ impl KMeansOptions {
             refinements: 20,
             seed: 0,
             bounds: true,
+            subsample: None,
+            mini_batch: None,
         }
     }
 
@@ -130,6 +141,14 @@ impl KMeansOptions {
         if self.restarts == 0 {
             return Err(Error::Option { name: "restarts", value: 0.0, expected: at_least_one });
         }
+        for (name, value) in [("subsample", self.subsample), ("mini_batch", self.mini_batch)] {
+            if value == Some(0) {
+                return Err(Error::Option { name, value: 0.0, expected: at_least_one });
+            }
+        }
+        if let Some(points) = self.subsample.filter(|&count| count < self.clusters) {
+            return Err(Error::Clusters { clusters: self.clusters, points });
+        }
         if self.max_iterations == 0 {
             return Err(Error::Option { name: "max_iterations", value: 0.0, expected: at_least_one });
         }
@@ -149,7 +168,7 @@ pub struct KMeans {
     /// The nearest centre of each point.
     pub labels: Vec<u32>,
     /// Updates of the centres, counted as the baseline's notebook does: the last one, after which no label changes,
-    /// counts. Those of refinements are included.
+    /// counts. Those of refinements are included. Of mini-batches: how many there were.
     pub iterations: usize,
     /// Whether it ended by itself, and not at `max_iterations`.
     pub converged: bool,
@@ -166,14 +185,24 @@ impl KMeans {
     /// More clusters than points, or none; an option out of range; a start that does not fit the points.
     pub fn fit(points: &Points, options: &KMeansOptions) -> Result<Self> {
         options.check(points)?;
+        if let Some(count) = options.subsample.filter(|&count| count < points.len()) {
+            let some = points.subsample(count, options.seed);
+            let fit = Self::fit(&some, &KMeansOptions { subsample: None, ..options.clone() })?;
+            return Ok(fit.assigned(points, options.metric));
+        }
         let enough = options.tolerance * mean_variance(points, options.tolerance);
         let mut best: Option<Self> = None;
         for restart in 0..options.restarts {
             let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
             rng.set_stream(restart as u64);
-            let start = start::centres(points, options.clusters, &options.start, &mut rng)?;
-            let mut fit = Self::lloyd(points, start, options, enough);
-            for _ in 0..options.refinements {
+            let mut fit = if let Some(size) = options.mini_batch {
+                Self::mini_batch(points, size, options, &mut rng)?
+            } else {
+                let start = start::centres(points, options.clusters, &options.start, &mut rng)?;
+                Self::lloyd(points, start, options, enough)
+            };
+            let refinements = if options.mini_batch.is_some() { 0 } else { options.refinements };
+            for _ in 0..refinements {
                 let Some(centres) = split::merge_and_split(points, &fit) else { break };
                 let mut refined = Self::lloyd(points, centres, options, enough);
                 refined.iterations += fit.iterations;
@@ -187,6 +216,44 @@ impl KMeans {
             }
         }
         best.ok_or(Error::Option { name: "restarts", value: 0.0, expected: "at least 1" })
+    }
+
+    fn mini_batch(
+        points: &Points,
+        size: usize,
+        options: &KMeansOptions,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Self> {
+        // Centres to begin with are drawn from a few samples, unless they are given: scikit-learn's `init_size`.
+        let few = (3 * size).max(3 * options.clusters);
+        let given = matches!(options.start, Start::Rows(_) | Start::Centres(_));
+        let start = if given || few >= points.len() {
+            start::centres(points, options.clusters, &options.start, rng)?
+        } else {
+            start::centres(&points.subsample(few, options.seed), options.clusters, &options.start, rng)?
+        };
+        let (centres, iterations, converged) = mini_batch::follow(points, start, size, options, rng);
+        let followed = Self { centres, labels: Vec::new(), iterations, converged, inertia: f64::INFINITY };
+        Ok(followed.assigned(points, options.metric))
+    }
+
+    /// These centres for other points: each point to the nearest, and the centres to where their points are.
+    pub(crate) fn assigned(self, points: &Points, metric: Metric) -> Self {
+        let mut centres = self.centres;
+        let clusters = centres.len();
+        let mut assignment = Assignment::new(points, &centres, false);
+        let moves = assignment.pass(points, &centres, &vec![0.0; clusters]);
+        let mut sums = ClusterSums::new(points, clusters);
+        sums.apply(points, &moves);
+        // Those without points stay where they are.
+        let filled: Vec<bool> = sums.counts().iter().map(|&count| count > 0).collect();
+        centres.follow(&sums, &filled, metric);
+        Self { centres, ..self }.with_labels(points, assignment.into_labels())
+    }
+
+    fn with_labels(self, points: &Points, labels: Vec<u32>) -> Self {
+        let inertia = square_distances(points, &self.centres, &labels).iter().map(|&d| f64::from(d)).sum();
+        Self { labels, inertia, ..self }
     }
 
     /// `enough` is the sum of the centres' squared steps that the tolerance stands for.
@@ -212,9 +279,8 @@ impl KMeans {
             converged = moves.is_empty() || (options.tolerance > 0.0 && step <= enough);
             touched = sums.apply(points, &moves);
         }
-        let labels = assignment.into_labels();
-        let inertia = square_distances(points, &centres, &labels).iter().map(|&d| f64::from(d)).sum();
-        Self { centres, labels, iterations, converged, inertia }
+        let fit = Self { centres, labels: Vec::new(), iterations, converged, inertia: 0.0 };
+        fit.with_labels(points, assignment.into_labels())
     }
 
     /// Number of points in each cluster.
