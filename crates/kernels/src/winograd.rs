@@ -450,6 +450,7 @@ fn tile<S: Simd, const CHANNELS: usize, const N: usize>(
 
 /// Four vectors of outputs, `step` apart (rows first), from 16 vectors of products, `stride` apart.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "it runs over a column of rows")]
 fn outputs<S: Simd>(simd: S, products: &[f32], at: usize, stride: usize, out: &mut [f32], step: usize) {
     let lanes = S::F32_LANES;
     let axis = |[a, b, c, d]: [S::f32s; 4]| {
