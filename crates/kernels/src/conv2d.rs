@@ -4,10 +4,14 @@ use crate::correlation::{Correlation, SLACK, channel_block};
 use crate::memory::with_buffer;
 use crate::planes::{Axis, lay_out};
 use crate::weight_gradient::Dots;
+use crate::winograd::Winograd;
 
 /// Floats of inputs and output gradients that are laid out at a time in [`Conv2d::weight_gradient`]: about half of a
 /// second-level cache.
 const GROUP: usize = 256 * 1024;
+
+/// Channels from which on [`Winograd`] is faster.
+const WINOGRAD_CHANNELS: usize = 8;
 
 /// A two-dimensional convolution (cross-correlation, as everywhere in deep learning) without bias or channel groups.
 ///
@@ -74,6 +78,14 @@ impl Conv2d {
     /// A slice whose length is not that of its tensor.
     pub fn forward(&self, input: &[f32], weights: &[f32], output: &mut [f32]) {
         self.check(input, weights, output);
+        if output.is_empty() {
+            return;
+        }
+        if let Some(winograd) = self.winograd() {
+            let filters = winograd.filters(weights, |o, i, tap| (o * self.channels_in + i) * 9 + tap);
+            winograd.forward(input, &filters, output);
+            return;
+        }
         let layout = self.input_layout();
         let block = channel_block();
         let packed = pack(weights, self.channels_out, self.channels_in, &layout.taps, block, |o, i, tap| {
@@ -84,9 +96,6 @@ impl Conv2d {
         let of_channel = height * width;
         let image_in = self.channels_in * self.size[0] * self.size[1];
         let image_out = self.channels_out * of_channel;
-        if output.is_empty() {
-            return;
-        }
         output.par_chunks_mut(image_out).enumerate().for_each(|(n, output)| {
             layout.with_image(&input[n * image_in..][..image_in], self.channels_in, |planes| {
                 let blocks = packed.chunk_len(self.channels_in);
@@ -121,6 +130,15 @@ impl Conv2d {
     pub fn input_gradient(&self, output_gradient: &[f32], weights: &[f32], input_gradient: &mut [f32]) {
         self.check(input_gradient, weights, output_gradient);
         if input_gradient.is_empty() {
+            return;
+        }
+        if self.winograd().is_some() && self.padding.iter().all(|padding| *padding <= 2) {
+            // The filters turned round, over the output's gradient with the padding that is missing to 2.
+            let (channels_in, channels_out) = (self.channels_out, self.channels_in);
+            let padding = self.padding.map(|padding| 2 - padding);
+            let turned = Winograd { channels_in, channels_out, size: self.output_size(), padding };
+            let filters = turned.filters(weights, |i, o, tap| (o * self.channels_in + i) * 9 + 8 - tap);
+            turned.forward(output_gradient, &filters, input_gradient);
             return;
         }
         let block = channel_block();
@@ -218,6 +236,10 @@ impl Conv2d {
         if output_gradient.is_empty() || weight_gradient.is_empty() {
             return;
         }
+        if let Some(winograd) = self.winograd() {
+            winograd.weight_gradient(input, output_gradient, weight_gradient);
+            return;
+        }
         let layout = self.input_layout();
         let block = channel_block();
         let blocks = self.channels_out.div_ceil(block);
@@ -296,6 +318,17 @@ impl Conv2d {
                 }
             }
         }
+    }
+
+    /// The way with fewer multiplications, where it can be gone and there are enough channels to pay for its sums.
+    fn winograd(&self) -> Option<Winograd> {
+        let fits = self.kernel == [3, 3] && self.stride == [1, 1] && self.dilation == [1, 1];
+        (fits && self.channels_in.min(self.channels_out) >= WINOGRAD_CHANNELS).then_some(Winograd {
+            channels_in: self.channels_in,
+            channels_out: self.channels_out,
+            size: self.size,
+            padding: self.padding,
+        })
     }
 
     fn check(&self, input: &[f32], weights: &[f32], output: &[f32]) {

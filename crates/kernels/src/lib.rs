@@ -6,6 +6,7 @@ mod correlation;
 mod memory;
 mod planes;
 mod weight_gradient;
+mod winograd;
 
 pub use batch_norm::{BatchNorm, BatchStatistics};
 pub use conv2d::Conv2d;

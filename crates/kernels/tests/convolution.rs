@@ -104,6 +104,30 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn a_convolution_of_many_channels_by_3x3_is_as_defined(
+        batch in 1usize..4,
+        channels_in in 8usize..20,
+        channels_out in 8usize..20,
+        size in (3usize..40, 3usize..40),
+        padding in (0usize..4, 0usize..4),
+    ) {
+        check(&Conv2d {
+            batch,
+            channels_in,
+            channels_out,
+            size: [size.0, size.1],
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: [padding.0, padding.1],
+            dilation: [1, 1],
+        });
+    }
+}
+
 #[test]
 fn the_convolutions_of_a_resnet_are_as_defined() {
     let conv = |channels_in, channels_out, size, kernel, stride, padding| Conv2d {
@@ -122,6 +146,7 @@ fn the_convolutions_of_a_resnet_are_as_defined() {
     check(&conv(8, 16, [40, 150], 1, 2, 0));
     check(&conv(32, 64, [10, 38], 3, 2, 1));
     check(&conv(64, 64, [5, 19], 3, 1, 1));
+    check(&conv(16, 16, [3, 1500], 3, 1, 1));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::{BatchNorm, PlainBatchNorm};
-use crate::conv2d::conv2d;
+use crate::convolution::{conv1d, conv2d};
 use crate::error::{Result, require_size};
 use crate::pooling::unsmoothed_temporal_statistics;
 use crate::resnet::shortcut;
@@ -215,7 +215,7 @@ impl TdnnLayer {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        self.nonlinear.forward(self.linear.forward(input))
+        self.nonlinear.forward(conv1d(&self.linear, input))
     }
 }
 
@@ -233,10 +233,10 @@ impl CamLayer {
     /// - output: `[batch, growth_rate, frames]`
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
         let [batch, _, frames] = input.dims();
-        let local = self.linear_local.forward(input.clone());
+        let local = conv1d(&self.linear_local, input.clone());
         let context = input.clone().mean_dim(2) + segment_means(input);
         // A mask is the same for all frames of a segment: it is computed once for each.
-        let mask = sigmoid(self.linear2.forward(relu(self.linear1.forward(context))));
+        let mask = sigmoid(conv1d(&self.linear2, relu(conv1d(&self.linear1, context))));
         let [_, channels, segments] = mask.dims();
         let masked = in_segments(local) * mask.unsqueeze_dim::<4>(3);
         masked.reshape([batch, channels, segments * SEGMENT]).narrow(2, 0, frames)
@@ -299,7 +299,7 @@ impl CamDenseLayer {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let inner = self.linear1.forward(self.nonlinear1.forward(input));
+        let inner = conv1d(&self.linear1, self.nonlinear1.forward(input));
         self.cam_layer.forward(self.nonlinear2.forward(inner))
     }
 }
@@ -347,7 +347,7 @@ impl TransitLayer {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        self.linear.forward(self.nonlinear.forward(input))
+        conv1d(&self.linear, self.nonlinear.forward(input))
     }
 }
 
@@ -360,7 +360,7 @@ struct DenseLayer {
 
 impl DenseLayer {
     fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        let hidden = self.linear.forward(input.unsqueeze_dim::<3>(2)).squeeze_dim::<2>(2);
+        let hidden = conv1d(&self.linear, input.unsqueeze_dim::<3>(2)).squeeze_dim::<2>(2);
         self.nonlinear.batchnorm.forward(hidden)
     }
 }

@@ -13,6 +13,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
+use crate::convolution::conv1d;
 use crate::error::{Result, require, require_size};
 use crate::pooling::{AttentiveStatistics, BaselineAttentivePooling};
 
@@ -186,7 +187,7 @@ impl SeRes2Block {
             if self.compat {
                 hidden = hidden.pad((self.dilation, self.dilation, 0, 0), PadMode::Reflect);
             }
-            outputs.push(activate(conv.forward(hidden), bn, self.compat));
+            outputs.push(activate(conv1d(conv, hidden), bn, self.compat));
         }
         match first {
             Some(first) if self.compat => outputs.push(first),
@@ -204,9 +205,9 @@ impl SeRes2Block {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let hidden = activate(self.conv1.forward(input.clone()), &self.bn1, self.compat);
+        let hidden = activate(conv1d(&self.conv1, input.clone()), &self.bn1, self.compat);
         let hidden = self.res2(hidden);
-        let hidden = activate(self.conv3.forward(hidden), &self.bn3, self.compat);
+        let hidden = activate(conv1d(&self.conv3, hidden), &self.bn3, self.compat);
         self.squeeze_excitation(hidden) + input
     }
 }
@@ -255,7 +256,7 @@ impl EcapaTdnn {
     /// - features: `[batch, mel, frames]`
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
-        let stem = activate(self.conv1.forward(features), &self.bn1, self.compat);
+        let stem = activate(conv1d(&self.conv1, features), &self.bn1, self.compat);
         let outputs = if self.compat {
             let first = self.block1.forward(stem);
             let second = self.block2.forward(first.clone());
@@ -268,7 +269,7 @@ impl EcapaTdnn {
             let third = self.block3.forward(sum + second.clone());
             vec![first, second, third]
         };
-        let aggregated = relu(self.conv2.forward(Tensor::cat(outputs, 1)));
+        let aggregated = relu(conv1d(&self.conv2, Tensor::cat(outputs, 1)));
         let pooled = self.bn2.forward(self.ASP.forward(aggregated));
         self.bn3.forward(self.fc.forward(pooled))
     }

@@ -6,7 +6,7 @@ mod average;
 mod batch_norm;
 mod cam_plus_plus;
 mod checkpoint;
-mod conv2d;
+mod convolution;
 mod cpu;
 mod device;
 mod ecapa_tdnn;

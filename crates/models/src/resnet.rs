@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
-use crate::conv2d::conv2d;
+use crate::convolution::conv2d;
 use crate::error::{Result, require, require_size};
 use crate::padding::{Padding, clear};
 use crate::pooling::{Pooling, PoolingConfig};

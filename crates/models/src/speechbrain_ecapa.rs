@@ -11,6 +11,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
+use crate::convolution::conv1d;
 use crate::error::{Result, require, require_size};
 
 /// Dilation of the three blocks.
@@ -101,10 +102,11 @@ impl Conv {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        self.conv.forward(match self.padding {
+        let padded = match self.padding {
             0 => input,
             padding => input.pad((padding, padding, 0, 0), PadMode::Reflect),
-        })
+        };
+        conv1d(&self.conv, padded)
     }
 }
 

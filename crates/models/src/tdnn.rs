@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
+use crate::convolution::conv1d;
 use crate::error::{Result, require_size};
 use crate::padding::Padding;
 use crate::pooling::temporal_statistics;
@@ -74,7 +75,7 @@ impl TdnnLayer {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        self.bn.forward(relu(self.conv_1d.forward(input)))
+        self.bn.forward(relu(conv1d(&self.conv_1d, input)))
     }
 }
 

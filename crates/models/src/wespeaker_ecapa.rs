@@ -12,6 +12,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
+use crate::convolution::conv1d;
 use crate::error::{Result, require, require_size};
 use crate::pooling::AttentiveStatistics;
 
@@ -99,7 +100,7 @@ impl ConvReluBn {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        self.bn.forward(relu(self.conv.forward(input)))
+        self.bn.forward(relu(conv1d(&self.conv, input)))
     }
 }
 
@@ -133,7 +134,7 @@ impl Res2Conv {
                 Some(previous) => group + previous.clone(),
                 None => group,
             };
-            outputs.push(bn.forward(relu(conv.forward(hidden))));
+            outputs.push(bn.forward(relu(conv1d(conv, hidden))));
         }
         outputs.extend(groups);
         Tensor::cat(outputs, 1)
@@ -213,7 +214,7 @@ impl WespeakerEcapa {
         let first = self.layer2.forward(self.layer1.forward(features));
         let second = self.layer3.forward(first.clone());
         let third = self.layer4.forward(second.clone());
-        let aggregated = relu(self.conv.forward(Tensor::cat(vec![first, second, third], 1)));
+        let aggregated = relu(conv1d(&self.conv, Tensor::cat(vec![first, second, third], 1)));
         let pooled = self.bn.forward(self.pool.forward(aggregated));
         let embedding = self.linear.forward(pooled);
         match &self.bn2 {

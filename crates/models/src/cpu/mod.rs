@@ -2,9 +2,11 @@
 //! returns `None` where its kernel does not apply (another device, another number type): then the caller takes Burn's own way.
 
 mod batch_norm;
+mod conv1d;
 mod conv2d;
 
 pub(crate) use batch_norm::{batch_norm, batch_norm_train};
+pub(crate) use conv1d::{Steps as StepsInTime, conv1d};
 pub(crate) use conv2d::{Steps, conv2d};
 
 use burn::backend::flex::{FlexTensor, Layout};

@@ -8,6 +8,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
 use super::{concatenate, mean_and_variance};
+use crate::convolution::conv1d;
 
 /// Floor of the weighted variance and part of the context's (WeSpeaker's values).
 const EPSILON: f64 = 1e-7;
@@ -42,11 +43,11 @@ impl AttentiveStatistics {
     /// - output: `[batch, 2 * rows]`
     pub fn forward(&self, input: Tensor<3>) -> Tensor<2> {
         let hidden = if self.linear1.weight.dims()[1] == input.dims()[1] {
-            self.linear1.forward(input.clone())
+            conv1d(&self.linear1, input.clone())
         } else {
             self.in_context(input.clone())
         };
-        let weights = softmax(self.linear2.forward(hidden.tanh()), 2);
+        let weights = softmax(conv1d(&self.linear2, hidden.tanh()), 2);
 
         let weighted = weights * input.clone();
         let mean = weighted.clone().sum_dim(2);
