@@ -248,14 +248,16 @@ fn report(args: &Args, store: &Path, report: &Report) -> anyhow::Result<()> {
         eprintln!("interrupted; the same command goes on");
     } else {
         println!(
-            "{} embeddings{} ({} taken over, {} failed); {:.1} h of speech in {:.1} s, {:.1} times real time",
+            "{} embeddings{} ({} taken over, {} failed); {:.1} h of speech in {:.1} s, {:.1} times real time, \
+             {:.1} utterances/s",
             report.embeddings,
             report.store.as_ref().map_or_else(String::new, |store| format!(" in {}", store.display())),
             report.resumed,
             report.failed.len(),
             report.audio_s / 3600.0,
             report.wall_s,
-            report.real_time_factor()
+            report.real_time_factor(),
+            (report.embeddings - report.resumed) as f64 / report.wall_s.max(1e-9)
         );
     }
     if report.interrupted {

@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} points; {}", points.len(), spent()?);
 
     let kmeans =
-        KMeansOptions { subsample: Some(subsample.parse()?), refinements: 0, ..KMeansOptions::new(10) };
+        KMeansOptions { subsample: Some(subsample.parse()?), refinements: 2, ..KMeansOptions::new(10) };
     let options = SweepOptions { kmeans, ..SweepOptions::new(10, 1990, step.parse()?) };
     let begun = Instant::now();
     let mut done = 0;

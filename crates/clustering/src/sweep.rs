@@ -8,7 +8,7 @@ use crate::distance::square_distances;
 use crate::kmeans::{add_by_splitting, add_centres};
 use crate::points::Points;
 use crate::validity::{IntraCosine, calinski_harabasz, davies_bouldin, intra_cosine, silhouette};
-use crate::{Error, KMeans, KMeansOptions, Result, Start};
+use crate::{Centres, Error, KMeans, KMeansOptions, Result, Start};
 
 /// How a sweep is done.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,15 +92,7 @@ pub fn sweep(points: &Points, options: &SweepOptions, mut done: impl FnMut()) ->
         if options.warm
             && let Some(last) = last.take()
         {
-            let mut centres = add_by_splitting(fitted, &last, clusters - last.centres.len());
-            if centres.len() < clusters {
-                // Not enough clusters with two different points.
-                let mut rng = ChaCha8Rng::seed_from_u64(options.kmeans.seed);
-                rng.set_stream(clusters as u64);
-                let distances = square_distances(fitted, &last.centres, &last.labels);
-                let missing = clusters - centres.len();
-                add_centres(fitted, &mut centres, distances, missing, &mut rng);
-            }
+            let centres = grown(fitted, last, &kmeans)?;
             (kmeans.start, kmeans.restarts) = (Start::Centres(centres), 1);
         }
         let fit = KMeans::fit(fitted, &kmeans)?;
@@ -127,4 +119,29 @@ pub fn sweep(points: &Points, options: &SweepOptions, mut done: impl FnMut()) ->
         measured.push(point);
     }
     Ok(measured)
+}
+
+/// Centres to begin with, from those of fewer clusters: the widest clusters are split. Where there are to be many more, that
+/// takes several turns, with Lloyd's iterations between: half of a wide cluster needs a split more than a narrow one does.
+fn grown(points: &Points, mut last: KMeans, options: &KMeansOptions) -> Result<Centres> {
+    loop {
+        let missing = options.clusters - last.centres.len();
+        let mut centres = add_by_splitting(points, &last, missing.min(last.centres.len().div_ceil(4)));
+        if centres.len() == last.centres.len() {
+            // No cluster has two different points.
+            let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+            rng.set_stream(options.clusters as u64);
+            let distances = square_distances(points, &last.centres, &last.labels);
+            add_centres(points, &mut centres, distances, missing, &mut rng);
+        }
+        if centres.len() == options.clusters {
+            return Ok(centres);
+        }
+        let clusters = centres.len();
+        let (start, restarts, refinements) = (Start::Centres(centres), 1, 0);
+        last = KMeans::fit(
+            points,
+            &KMeansOptions { clusters, start, restarts, refinements, ..options.clone() },
+        )?;
+    }
 }

@@ -172,6 +172,19 @@ fn a_sweep_on_a_subsample_measures_all_points() {
 }
 
 #[test]
+fn a_step_to_many_more_clusters_is_as_good_as_small_steps() {
+    let points = points(6000, 16, 80, 0.5, 2);
+    let kmeans = KMeansOptions { refinements: 0, ..KMeansOptions::new(3) };
+    let options = SweepOptions { silhouette_sample: 0, kmeans, ..SweepOptions::new(3, 83, 80) };
+    let large = sweep(&points, &options, || ()).unwrap();
+    let small = sweep(&points, &SweepOptions { step: 4, ..options }, || ()).unwrap();
+    let (large, small) = (large.last().unwrap(), small.last().unwrap());
+    assert_eq!((large.clusters, small.clusters), (83, 83));
+    let ratio = large.inertia / small.inertia;
+    assert!(ratio < 1.05, "inertia {ratio} times that of small steps");
+}
+
+#[test]
 fn wrong_requests_are_errors() {
     let points = Points::new(vec![1.0, 2.0, 3.0], 1).unwrap();
     let fit = |options: KMeansOptions| KMeans::fit(&points, &options).unwrap_err();
