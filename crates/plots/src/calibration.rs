@@ -4,9 +4,8 @@ use ffsvc_scoring::Pav;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use crate::canvas::FONT;
-use crate::chart::{framed, number};
-use crate::legend::{self, Corner, TEXT};
+use crate::chart::{draw_axes, framed, number};
+use crate::legend::{self, Corner};
 use crate::stroke::Stroke;
 use crate::{Error, Picture, Result};
 
@@ -56,22 +55,14 @@ impl Picture for CalibrationPlot {
         let (low, high) = (ends.0 - margin, ends.1 + margin);
 
         let pixels = |units: f64| (units * unit).round() as u32;
-        let font = (FONT, TEXT * unit).into_font();
         let mut chart = framed(area, self.title.as_ref(), unit).build_cartesian_2d(low..high, low..high)?;
-        chart
-            .configure_mesh()
-            .x_labels(9)
-            .x_label_formatter(&number)
-            .y_labels(9)
-            .y_label_formatter(&number)
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(BLACK.mix(0.2).stroke_width(pixels(0.8).max(1)))
-            .axis_style(BLACK.stroke_width(pixels(1.2)))
-            .x_desc("Score, taken for a log-likelihood ratio")
-            .y_desc("Log-likelihood ratio that it has")
-            .label_style(font.clone())
-            .axis_desc_style(font)
-            .draw()?;
+        let mut mesh = chart.configure_mesh();
+        mesh.x_labels(9).x_label_formatter(&number).y_labels(9).y_label_formatter(&number);
+        draw_axes(
+            &mut mesh,
+            ["Score, taken for a log-likelihood ratio", "Log-likelihood ratio that it has"],
+            unit,
+        )?;
         let plane = chart.plotting_area();
         let (x_pixels, y_pixels) = plane.get_pixel_range();
         let place = |x: f64, y: f64| {

@@ -1,8 +1,11 @@
 //! What charts with two axes of numbers share.
 
+use plotters::chart::MeshStyle;
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::prelude::*;
 
+use crate::Result;
 use crate::canvas::FONT;
 use crate::legend::TEXT;
 
@@ -19,6 +22,30 @@ pub(crate) fn framed<'a, 'b, B: DrawingBackend>(
         builder.caption(title, (FONT, 1.2 * TEXT * unit));
     }
     builder
+}
+
+/// Draws axes with their descriptions, and faint lines at their labels.
+pub(crate) fn draw_axes<'b, X, Y, B>(
+    mesh: &mut MeshStyle<'_, 'b, X, Y, B>,
+    [x, y]: [&str; 2],
+    unit: f64,
+) -> Result<()>
+where
+    X: Ranged + ValueFormatter<X::ValueType>,
+    Y: Ranged + ValueFormatter<Y::ValueType>,
+    B: DrawingBackend,
+{
+    let pixels = |units: f64| (units * unit).round() as u32;
+    let font = (FONT, TEXT * unit).into_font();
+    mesh.light_line_style(TRANSPARENT)
+        .bold_line_style(BLACK.mix(0.2).stroke_width(pixels(0.8).max(1)))
+        .axis_style(BLACK.stroke_width(pixels(1.2)))
+        .x_desc(x)
+        .y_desc(y)
+        .label_style(font.clone())
+        .axis_desc_style(font)
+        .draw()?;
+    Ok(())
 }
 
 /// A number on an axis, without the noise of the last digits.

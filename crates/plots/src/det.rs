@@ -7,9 +7,8 @@ use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::*;
 
-use crate::canvas::FONT;
-use crate::chart::framed;
-use crate::legend::{self, Corner, TEXT};
+use crate::chart::{draw_axes, framed};
+use crate::legend::{self, Corner};
 use crate::probit::probit;
 use crate::stroke::Stroke;
 use crate::{Error, Picture, Result};
@@ -86,19 +85,9 @@ impl Picture for DetPlot<'_> {
         let pixels = |units: f64| (units * unit).round() as u32;
         let mut chart = framed(area, self.title.as_ref(), unit)
             .build_cartesian_2d(ProbitAxis { low, high }, ProbitAxis { low, high })?;
-        let font = (FONT, TEXT * unit).into_font();
-        chart
-            .configure_mesh()
-            .x_labels(TICKS.len())
-            .y_labels(TICKS.len())
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(BLACK.mix(0.2).stroke_width(pixels(0.8).max(1)))
-            .axis_style(BLACK.stroke_width(pixels(1.2)))
-            .x_desc("False-alarm rate (%)")
-            .y_desc("Miss rate (%)")
-            .label_style(font.clone())
-            .axis_desc_style(font)
-            .draw()?;
+        let mut mesh = chart.configure_mesh();
+        mesh.x_labels(TICKS.len()).y_labels(TICKS.len());
+        draw_axes(&mut mesh, ["False-alarm rate (%)", "Miss rate (%)"], unit)?;
         let plane = chart.plotting_area();
         let (x_pixels, y_pixels) = plane.get_pixel_range();
         // From rates to pixels of the plotting area itself.

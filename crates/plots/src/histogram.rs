@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::canvas::FONT;
-use crate::chart::{framed, number};
+use crate::chart::{draw_axes, framed, number};
 use crate::legend::{self, Corner, TEXT};
 use crate::stroke::Stroke;
 use crate::{Error, Picture, Result};
@@ -56,20 +56,9 @@ impl Picture for HistogramPlot<'_> {
         let font = (FONT, TEXT * unit).into_font();
         let mut chart =
             framed(area, self.title.as_ref(), unit).build_cartesian_2d(low..high, 0.0..1.4 * highest)?;
-        chart
-            .configure_mesh()
-            .x_labels(9)
-            .x_label_formatter(&number)
-            .y_labels(6)
-            .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(BLACK.mix(0.2).stroke_width(pixels(0.8).max(1)))
-            .axis_style(BLACK.stroke_width(pixels(1.2)))
-            .x_desc("Score")
-            .y_desc("Density")
-            .label_style(font.clone())
-            .axis_desc_style(font.clone())
-            .draw()?;
+        let mut mesh = chart.configure_mesh();
+        mesh.x_labels(9).x_label_formatter(&number).y_labels(6).disable_x_mesh();
+        draw_axes(&mut mesh, ["Score", "Density"], unit)?;
         let plane = chart.plotting_area();
         let (x_pixels, y_pixels) = plane.get_pixel_range();
         let place = |score: f64, density: f64| {

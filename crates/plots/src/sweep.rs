@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::canvas::FONT;
-use crate::chart::{framed, number};
+use crate::chart::{draw_axes, framed, number};
 use crate::legend::{self, Corner, TEXT};
 use crate::stroke::Stroke;
 use crate::{Error, Picture, Result};
@@ -107,22 +107,10 @@ impl SweepPanel {
         let head = 0.14 + 0.13 * self.curves.len() as f64;
         let (low, high) = (least - 0.05 * height, most + head * height);
         let pixels = |units: f64| (units * unit).round() as u32;
-        let font = (FONT, TEXT * unit).into_font();
         let mut chart = framed(area, title, unit).build_cartesian_2d(from as f64..to as f64, low..high)?;
-        chart
-            .configure_mesh()
-            .x_labels(10)
-            .x_label_formatter(&number)
-            .y_labels(6)
-            .y_label_formatter(&number)
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(BLACK.mix(0.2).stroke_width(pixels(0.8).max(1)))
-            .axis_style(BLACK.stroke_width(pixels(1.2)))
-            .x_desc("Number of clusters K")
-            .y_desc(self.label.as_str())
-            .label_style(font.clone())
-            .axis_desc_style(font)
-            .draw()?;
+        let mut mesh = chart.configure_mesh();
+        mesh.x_labels(10).x_label_formatter(&number).y_labels(6).y_label_formatter(&number);
+        draw_axes(&mut mesh, ["Number of clusters K", self.label.as_str()], unit)?;
         let plane = chart.plotting_area();
         let (x_pixels, y_pixels) = plane.get_pixel_range();
         let place = |clusters: usize, value: f64| {
