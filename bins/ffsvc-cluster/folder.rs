@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use ffsvc_cli::UsageError;
+use ffsvc_clustering::validity::sizes;
 use ffsvc_clustering::{Assignments, Centres, Groups, Points};
 use ffsvc_kaldi_io::{Embeddings, Table};
 use serde::Serialize;
@@ -100,8 +101,7 @@ impl Folder {
         let names = (0..centres.len()).map(|cluster| cluster.to_string()).collect();
         let store = Embeddings::from_parts(names, centres.dim(), centres.data().to_vec())?;
         store.write(self.path("centres.scp"))?;
-        let mut sizes = vec![0; centres.len()];
-        labels.iter().for_each(|&label| sizes[label as usize] += 1);
+        let sizes = sizes(&labels, centres.len());
         let Input { utterances, embeddings, .. } = input;
         Assignments::new(utterances, &embeddings, centres, &labels, others)?
             .write(self.path("assignments"))?;

@@ -53,7 +53,10 @@ impl Groups {
     /// # Errors
     /// There are not as many points as grouped utterances; the points of a group sum to zero.
     pub fn means(&self, points: &Points) -> Result<Points> {
-        self.check(points.len())?;
+        let (found, expected) = (points.len(), self.group_of.len());
+        if found != expected {
+            return Err(Error::Mismatch { what: "points in groups", found, expected });
+        }
         let dim = points.dim();
         let mut sums = vec![0.0f64; self.len * dim];
         for (point, &group) in self.group_of.iter().enumerate() {
@@ -76,13 +79,5 @@ impl Groups {
             });
         }
         Ok(self.group_of.iter().map(|&group| labels[group as usize]).collect())
-    }
-
-    fn check(&self, points: usize) -> Result<()> {
-        let expected = self.group_of.len();
-        if points != expected {
-            return Err(Error::Mismatch { what: "points in groups", found: points, expected });
-        }
-        Ok(())
     }
 }

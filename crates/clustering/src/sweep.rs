@@ -96,27 +96,28 @@ pub fn sweep(points: &Points, options: &SweepOptions, mut done: impl FnMut()) ->
             (kmeans.start, kmeans.restarts) = (Start::Centres(centres), 1);
         }
         let fit = KMeans::fit(fitted, &kmeans)?;
-        last = Some(fit.clone());
-        let fit = if some.is_some() { fit.assigned(points, kmeans.metric) } else { fit };
-        let sizes = fit.sizes();
+        let assigned = some.as_ref().map(|_| fit.assigned(points, kmeans.metric));
+        let all = assigned.as_ref().unwrap_or(&fit);
+        let sizes = all.sizes();
         let sample = options.silhouette_sample;
         let point = SweepPoint {
             clusters,
-            iterations: fit.iterations,
-            converged: fit.converged,
-            inertia: fit.inertia,
-            intra_cosine: intra_cosine(points, &fit.centres, &fit.labels),
+            iterations: all.iterations,
+            converged: all.converged,
+            inertia: all.inertia,
+            intra_cosine: intra_cosine(points, &all.centres, &all.labels),
             silhouette: match sample {
                 0 => None,
-                _ => silhouette(points, &fit.labels, sample, options.kmeans.seed)?,
+                _ => silhouette(points, &all.labels, sample, options.kmeans.seed)?,
             },
-            calinski_harabasz: calinski_harabasz(points, &fit.labels)?,
-            davies_bouldin: davies_bouldin(points, &fit.labels)?,
+            calinski_harabasz: calinski_harabasz(points, &all.labels)?,
+            davies_bouldin: davies_bouldin(points, &all.labels)?,
             smallest: sizes.iter().copied().min().unwrap_or(0),
             largest: sizes.iter().copied().max().unwrap_or(0),
         };
         done();
         measured.push(point);
+        last = Some(fit);
     }
     Ok(measured)
 }

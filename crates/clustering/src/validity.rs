@@ -63,6 +63,16 @@ pub fn means(points: &Points, labels: &[u32], clusters: usize) -> Result<(Centre
     Ok((Centres::new(rows.collect(), points.dim()), sums.counts().to_vec()))
 }
 
+/// Number of points in each cluster.
+///
+/// # Panics
+/// A label is not below `clusters`.
+pub fn sizes(labels: &[u32], clusters: usize) -> Vec<usize> {
+    let mut sizes = vec![0; clusters];
+    labels.iter().for_each(|&label| sizes[label as usize] += 1);
+    sizes
+}
+
 fn check(points: &Points, labels: &[u32]) -> Result<()> {
     if labels.len() == points.len() {
         return Ok(());

@@ -83,6 +83,13 @@ impl Assignment {
         }
     }
 
+    /// The label of every point, found once and without bounds, and the points as moves to their clusters.
+    pub(super) fn once(points: &Points, centres: &Centres) -> (Vec<u32>, Vec<Move>) {
+        let mut assignment = Self::new(points, centres, false);
+        let moves = assignment.pass(points, centres, &vec![0.0; centres.len()]);
+        (assignment.labels, moves)
+    }
+
     pub(super) fn labels(&self) -> &[u32] {
         &self.labels
     }

@@ -22,9 +22,8 @@ impl Followers {
     /// Moves each centre to the mean of all points that it has followed, those of this sample included. Returns the
     /// sample's inertia before the step.
     fn step(&mut self, sample: &Points, metric: Metric) -> f64 {
-        let mut assignment = Assignment::new(sample, &self.centres, false);
-        let moves = assignment.pass(sample, &self.centres, &vec![0.0; self.centres.len()]);
-        let distances = square_distances(sample, &self.centres, assignment.labels());
+        let (labels, moves) = Assignment::once(sample, &self.centres);
+        let distances = square_distances(sample, &self.centres, &labels);
         let mut sums = ClusterSums::new(sample, self.centres.len());
         sums.apply(sample, &moves);
         for (cluster, weight) in self.weights.iter_mut().enumerate() {

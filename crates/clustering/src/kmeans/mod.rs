@@ -19,6 +19,7 @@ pub(crate) use start::add_centres;
 use crate::distance::square_distances;
 use crate::points::Points;
 use crate::sums::ClusterSums;
+use crate::validity::sizes;
 use crate::{Error, Result};
 use assign::Assignment;
 
@@ -238,22 +239,20 @@ impl KMeans {
     }
 
     /// These centres for other points: each point to the nearest, and the centres to where their points are.
-    pub(crate) fn assigned(self, points: &Points, metric: Metric) -> Self {
-        let mut centres = self.centres;
-        let clusters = centres.len();
-        let mut assignment = Assignment::new(points, &centres, false);
-        let moves = assignment.pass(points, &centres, &vec![0.0; clusters]);
-        let mut sums = ClusterSums::new(points, clusters);
+    pub(crate) fn assigned(&self, points: &Points, metric: Metric) -> Self {
+        let mut centres = self.centres.clone();
+        let (labels, moves) = Assignment::once(points, &centres);
+        let mut sums = ClusterSums::new(points, centres.len());
         sums.apply(points, &moves);
         // Those without points stay where they are.
         let filled: Vec<bool> = sums.counts().iter().map(|&count| count > 0).collect();
         centres.follow(&sums, &filled, metric);
-        Self { centres, ..self }.with_labels(points, assignment.into_labels())
+        Self::new(points, centres, labels, self.iterations, self.converged)
     }
 
-    fn with_labels(self, points: &Points, labels: Vec<u32>) -> Self {
-        let inertia = square_distances(points, &self.centres, &labels).iter().map(|&d| f64::from(d)).sum();
-        Self { labels, inertia, ..self }
+    fn new(points: &Points, centres: Centres, labels: Vec<u32>, iterations: usize, converged: bool) -> Self {
+        let inertia = square_distances(points, &centres, &labels).iter().map(|&d| f64::from(d)).sum();
+        Self { centres, labels, iterations, converged, inertia }
     }
 
     /// `enough` is the sum of the centres' squared steps that the tolerance stands for.
@@ -279,15 +278,12 @@ impl KMeans {
             converged = moves.is_empty() || (options.tolerance > 0.0 && step <= enough);
             touched = sums.apply(points, &moves);
         }
-        let fit = Self { centres, labels: Vec::new(), iterations, converged, inertia: 0.0 };
-        fit.with_labels(points, assignment.into_labels())
+        Self::new(points, centres, assignment.into_labels(), iterations, converged)
     }
 
     /// Number of points in each cluster.
     pub fn sizes(&self) -> Vec<usize> {
-        let mut sizes = vec![0; self.centres.len()];
-        self.labels.iter().for_each(|&label| sizes[label as usize] += 1);
-        sizes
+        sizes(&self.labels, self.centres.len())
     }
 }
 

@@ -15,8 +15,6 @@ impl KMeans {
         if found != expected {
             return Err(Error::Mismatch { what: "dimensions of points", found, expected });
         }
-        let mut assignment = Assignment::new(points, &self.centres, false);
-        assignment.pass(points, &self.centres, &vec![0.0; self.centres.len()]);
-        Ok(assignment.into_labels())
+        Ok(Assignment::once(points, &self.centres).0)
     }
 }
