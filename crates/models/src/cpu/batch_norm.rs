@@ -1,13 +1,12 @@
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn::tensor::Tensor;
 use ffsvc_kernels::BatchStatistics;
 
-use super::{Context, context, contiguous, floats, plain, tensor, tracked};
+use super::{Context, context, contiguous, floats, plain, recorded, tensor, tracked};
 
 /// Normalisation by the batch itself, in training: the output, and the batch's mean and biased variance.
 ///
@@ -44,22 +43,13 @@ pub(crate) fn batch_norm_train<const D: usize>(
     };
     let nodes = [input_node, scale_node, offset_node];
     let output = match residual {
-        None => {
-            let output = apply(None);
-            match Gradient.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
-                OpsKind::Tracked(prepared) => prepared.finish(state(&output), output),
-                OpsKind::UnTracked(prepared) => prepared.finish(output),
-            }
-        }
+        None => recorded(Gradient, nodes, apply(None), state),
         Some(residual) => {
             let (residual, residual_node) = tracked(residual.clone())?.into_parts();
             let output = apply(Some(&contiguous(residual)));
             let [input, scale, offset] = nodes;
             let nodes = [input, scale, offset, residual_node];
-            match ResidualGradient.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
-                OpsKind::Tracked(prepared) => prepared.finish(state(&output), output),
-                OpsKind::UnTracked(prepared) => prepared.finish(output),
-            }
+            recorded(ResidualGradient, nodes, output, state)
         }
     };
     Some((Tensor::from_primitive::<Autodiff<Flex>>(output), statistics))

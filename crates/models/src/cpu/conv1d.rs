@@ -1,12 +1,11 @@
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Shape, Tensor};
 
-use super::{Context, context, contiguous, dims, floats, plain, tensor, tracked};
+use super::{Context, context, contiguous, dims, floats, plain, recorded, tensor, tracked};
 
 /// Stride, padding and dilation of a convolution over time.
 #[derive(Debug, Clone, Copy)]
@@ -43,20 +42,13 @@ pub(crate) fn conv1d(
             let output = match bias {
                 None => {
                     let output = conv.forward(&input, &weight, None);
-                    let nodes = [input_node, weight_node];
-                    match Gradient.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
-                        OpsKind::Tracked(prepared) => prepared.finish((conv, input, weight), output),
-                        OpsKind::UnTracked(prepared) => prepared.finish(output),
-                    }
+                    recorded(Gradient, [input_node, weight_node], output, |_| (conv, input, weight))
                 }
                 Some(bias) => {
                     let (bias, bias_node) = tracked(bias.clone())?.into_parts();
                     let output = conv.forward(&input, &weight, Some(&contiguous(bias)));
                     let nodes = [input_node, weight_node, bias_node];
-                    match Gradient.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
-                        OpsKind::Tracked(prepared) => prepared.finish((conv, input, weight), output),
-                        OpsKind::UnTracked(prepared) => prepared.finish(output),
-                    }
+                    recorded(Gradient, nodes, output, |_| (conv, input, weight))
                 }
             };
             Some(Tensor::from_primitive::<Autodiff<Flex>>(output))
@@ -91,8 +83,8 @@ impl Conv1d {
 
     fn forward(&self, input: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> FlexTensor {
         let conv = &self.0;
-        let mut output = self.is_product().then(|| product(self.matrix(weight), input.clone())).flatten();
-        let output = output.get_or_insert_with(|| {
+        let product = self.is_product().then(|| product(self.matrix(weight), input.clone())).flatten();
+        let mut output = product.unwrap_or_else(|| {
             let mut output = vec![0.0; conv.output_len()];
             conv.forward(floats(input), floats(weight), &mut output);
             tensor(output, Shape::from([conv.batch, conv.channels_out, conv.output_size()[1]]))
@@ -105,7 +97,7 @@ impl Conv1d {
                 }
             }
         }
-        output.clone()
+        output
     }
 
     fn input_gradient(&self, gradient: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
@@ -122,10 +114,9 @@ impl Conv1d {
         let conv = &self.0;
         let shape = Shape::from([conv.channels_out, conv.channels_in, conv.kernel[1]]);
         let outer = || {
-            let over_all = [1, self.0.batch * self.0.size[1]];
             let rows = |values: &FlexTensor, channels: usize| {
                 let rows = by_channel(floats(values), conv.batch, channels, conv.size[1]);
-                tensor(rows, Shape::from([1, channels, over_all[1]]))
+                tensor(rows, Shape::from([1, channels, conv.batch * conv.size[1]]))
             };
             let (gradient, input) = (rows(gradient, conv.channels_out), rows(input, conv.channels_in));
             product(gradient, input.transpose(1, 2))

@@ -1,12 +1,11 @@
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn::tensor::{Shape, Tensor};
 
-use super::{Context, context, contiguous, dims, floats, plain, tensor, tracked};
+use super::{Context, context, contiguous, dims, floats, plain, recorded, tensor, tracked};
 
 /// Stride, padding and dilation of a convolution, each of rows and columns.
 #[derive(Debug, Clone, Copy)]
@@ -31,14 +30,8 @@ pub(crate) fn conv2d(input: &Tensor<4>, weight: &Tensor<4>, steps: Steps) -> Opt
             let (input, weight) = (contiguous(input), contiguous(weight));
             let conv = shape(&input, &weight, steps);
             let output = forward(&conv, &input, &weight);
-            let prepared = Conv2dGradient
-                .prepare::<NoCheckpointing>([input_node, weight_node])
-                .compute_bound()
-                .stateful();
-            let output = match prepared {
-                OpsKind::Tracked(prepared) => prepared.finish((conv, input, weight), output),
-                OpsKind::UnTracked(prepared) => prepared.finish(output),
-            };
+            let nodes = [input_node, weight_node];
+            let output = recorded(Conv2dGradient, nodes, output, |_| (conv, input, weight));
             Some(Tensor::from_primitive::<Autodiff<Flex>>(output))
         }
     }

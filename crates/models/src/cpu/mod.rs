@@ -9,6 +9,8 @@ pub(crate) use batch_norm::{batch_norm, batch_norm_train};
 pub(crate) use conv1d::{Steps as StepsInTime, conv1d};
 pub(crate) use conv2d::{Steps, conv2d};
 
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::ops::{Backward, NodeGuard, OpsKind};
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, DispatchDevice, Flex, TensorMetadata};
@@ -77,6 +79,19 @@ fn plain<const D: usize>(tensor: Tensor<D>) -> Option<FlexTensor> {
 /// The primitive of a tensor whose context is [`Context::Autodiff`].
 fn tracked<const D: usize>(tensor: Tensor<D>) -> Option<FloatTensor<Autodiff<Flex>>> {
     tensor.try_into_primitive::<Autodiff<Flex>>().ok()
+}
+
+/// An output with what its gradients need; that is asked for only where a parent wants a gradient.
+fn recorded<G: Backward<Flex, N>, const N: usize>(
+    gradient: G,
+    parents: [NodeGuard; N],
+    output: FlexTensor,
+    state: impl FnOnce(&FlexTensor) -> G::State,
+) -> FloatTensor<Autodiff<Flex>> {
+    match gradient.prepare::<NoCheckpointing>(parents).compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => prepared.finish(state(&output), output),
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
+    }
 }
 
 fn dims<const D: usize>(tensor: &impl TensorMetadata) -> [usize; D] {
