@@ -257,7 +257,7 @@ fn report(args: &Args, store: &Path, report: &Report) -> anyhow::Result<()> {
             report.audio_s / 3600.0,
             report.wall_s,
             report.real_time_factor(),
-            (report.embeddings - report.resumed) as f64 / report.wall_s.max(1e-9)
+            report.recordings_per_second()
         );
     }
     if report.interrupted {

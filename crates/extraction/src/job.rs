@@ -66,6 +66,11 @@ impl Report {
     pub fn real_time_factor(&self) -> f64 {
         self.audio_s / self.wall_s.max(1e-9)
     }
+
+    /// Recordings embedded in one second.
+    pub fn recordings_per_second(&self) -> f64 {
+        self.embeddings.saturating_sub(self.resumed) as f64 / self.wall_s.max(1e-9)
+    }
 }
 
 impl Job {
