@@ -93,6 +93,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
+    ffsvc_cli::keep_freed_memory();
     ffsvc_cli::run("ffsvc-extract", || {
         let args = Args::parse();
         args.logging.init();

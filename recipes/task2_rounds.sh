@@ -15,10 +15,12 @@
 # --rounds N    at most so many rounds (default 5)
 # --k N|auto    number of clusters (default auto: tried from --k-from 10 to --k-to 200 in steps of --k-step 10, and the number
 #               taken that --criterion of ffsvc-cluster proposes)
-# --criterion C, --keep-share S (0.8), --min-size N (2), --group UTT2GROUP   see ffsvc-cluster kmeans and labels
+# --criterion C, --k-factor F, --keep-share S (0.8), --min-size N (2), --group UTT2GROUP   see ffsvc-cluster kmeans and labels
+# --near UTTERANCES   the target recordings that were made close to the speakers: they alone are clustered, and those of other
+#               devices take the labels of their groups (--group)
 # --source-share S   share of the labelled recordings in each batch (default: all recordings alike, as the baseline)
 # --true-labels UTT2SPK   speakers of the target recordings, for the table alone: NMI and purity of the clusters, of all
-#               recordings and not only of those that are kept
+#               recordings and, in a column of its own, purity of those that are kept
 # --mean-subtract   score with the mean of the target embeddings subtracted (no labels needed)
 # --bin DIR     the programs (default target/release); --device DEVICE; --set section.key=value for the fine-tunes
 #
@@ -30,8 +32,8 @@ set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 bin=${FFSVC_BIN:-${CARGO_TARGET_DIR:-$root/target}/release}
-model= config= source= target= dev= enrol= trials= work= true_labels= group= criterion= source_share= mean= device=cpu
-rounds=5 k=auto k_from=10 k_to=200 k_step=10 keep_share=0.8 min_size=2
+model= config= source= target= dev= enrol= trials= work= true_labels= group= near= criterion= source_share= mean= device=cpu
+rounds=5 k=auto k_from=10 k_to=200 k_step=10 k_factor=1 keep_share=0.8 min_size=2
 sets=()
 given="$*"
 while [ $# -gt 0 ]; do
@@ -49,10 +51,12 @@ while [ $# -gt 0 ]; do
         --k-from) k_from=$2; shift 2 ;;
         --k-to) k_to=$2; shift 2 ;;
         --k-step) k_step=$2; shift 2 ;;
+        --k-factor) k_factor=$2; shift 2 ;;
         --criterion) criterion=$2; shift 2 ;;
         --keep-share) keep_share=$2; shift 2 ;;
         --min-size) min_size=$2; shift 2 ;;
         --group) group=$2; shift 2 ;;
+        --near) near=$2; shift 2 ;;
         --source-share) source_share=$2; shift 2 ;;
         --true-labels) true_labels=$2; shift 2 ;;
         --mean-subtract) mean=yes; shift ;;
@@ -70,12 +74,16 @@ for option in model config source target dev trials work; do
     fi
 done
 for file in "$model" "$config" "$source/wav.scp" "$source/utt2spk" "$target/wav.scp" "$dev/wav.scp" "$trials" \
-    ${enrol:+"$enrol/wav.scp"} ${true_labels:+"$true_labels"} ${group:+"$group"}; do
+    ${enrol:+"$enrol/wav.scp"} ${true_labels:+"$true_labels"} ${group:+"$group"} ${near:+"$near"}; do
     if [ ! -f "$file" ]; then
         echo "task2_rounds.sh: $file is missing" >&2
         exit 2
     fi
 done
+if [ -n "$near" ] && [ -z "$group" ]; then
+    echo "task2_rounds.sh: --near needs --group: whose label the other recordings take" >&2
+    exit 2
+fi
 for program in data train extract score cluster; do
     if [ ! -x "$bin/ffsvc-$program" ]; then
         echo "task2_rounds.sh: no program $bin/ffsvc-$program: build with cargo build --release, or name the folder with --bin" >&2
@@ -116,9 +124,11 @@ evaluate() {
 eer_of() { awk '/^EER/ { print $2; exit }' "$1/dev.txt"; }
 dcf_of() { awk '/^minDCF.*P_target 0.01,/ { print $2; exit }' "$1/dev.txt"; }
 
+columns='%5s %6s %7s %7s %7s %11s %9s %12s\n'
+
 # A line of the table: round, folder of its clusters and labels, folder of its result.
 row() {
-    local clusters=- kept=- nmi=- purity=-
+    local clusters=- kept=- nmi=- purity=- kept_purity=-
     if [ -d "$2/pseudo" ]; then
         clusters=$(number clusters "$2/clusters/result.json")
         kept=$(awk 'NR == FNR { kept++; next } { all++ } END { printf "%.0f %%", 100 * kept / all }' \
@@ -126,9 +136,10 @@ row() {
         if [ -n "$true_labels" ]; then
             nmi=$(printf %.3f "$(number nmi "$2/quality.json")")
             purity=$(printf %.3f "$(number purity "$2/quality.json")")
+            kept_purity=$(printf %.3f "$(number purity "$2/kept-quality.json")")
         fi
     fi
-    printf '%5s %6s %7s %7s %7s %9s %12s\n' "$1" "$clusters" "$kept" "$nmi" "$purity" "$(eer_of "$3") %" "$(dcf_of "$3")"
+    printf "$columns" "$1" "$clusters" "$kept" "$nmi" "$purity" "$kept_purity" "$(eer_of "$3") %" "$(dcf_of "$3")"
 }
 
 before=$work/round-0
@@ -136,7 +147,7 @@ mkdir -p "$before"
 extract "$model" "$target" "$before/target.ark"
 evaluate "$model" "$before"
 {
-    printf '%5s %6s %7s %7s %7s %9s %12s\n' round K kept NMI purity EER minDCF
+    printf "$columns" round K kept NMI purity kept-purity EER minDCF
     row 0 - "$before"
 } > "$work/rounds.txt"
 tail -n 1 "$work/rounds.txt"
@@ -149,8 +160,13 @@ for round in $(seq "$rounds"); do
     # The clusters are of the embeddings of the round before.
     if [ ! -f "$here/clusters/result.json" ]; then
         clusters=(--k "$k")
-        [ "$k" != auto ] || clusters+=(--from "$k_from" --to "$k_to" --step "$k_step")
-        "$bin/ffsvc-cluster" kmeans "$before/target.scp" "$here/clusters" "${clusters[@]}" --overwrite \
+        [ "$k" != auto ] || clusters+=(--from "$k_from" --to "$k_to" --step "$k_step" --k-factor "$k_factor")
+        store=$before/target.scp
+        if [ -n "$near" ]; then
+            store=$here/near.scp
+            awk 'NR == FNR { near[$1]; next } $1 in near' "$near" "$before/target.scp" > "$store"
+        fi
+        "$bin/ffsvc-cluster" kmeans "$store" "$here/clusters" "${clusters[@]}" --overwrite \
             ${criterion:+--criterion "$criterion"} ${group:+--group "$group"} >&2
     fi
     if [ ! -f "$here/pseudo/labels.json" ]; then
@@ -160,6 +176,7 @@ for round in $(seq "$rounds"); do
     if [ -n "$true_labels" ]; then
         awk '{ split($2, own, ":"); print $1, own[1] }' "$here/clusters/assignments" > "$here/utt2cluster"
         "$bin/ffsvc-cluster" quality "$here/utt2cluster" "$true_labels" --json > "$here/quality.json"
+        "$bin/ffsvc-cluster" quality "$here/pseudo/utt2spk" "$true_labels" --json > "$here/kept-quality.json"
     fi
 
     if [ -n "$source_share" ]; then

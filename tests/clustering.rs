@@ -56,6 +56,11 @@ fn clusters_become_a_data_directory_and_are_compared_with_the_speakers() {
     let sweep: Value =
         serde_json::from_slice(&std::fs::read(dir.path().join("out/sweep.json")).unwrap()).unwrap();
     assert_eq!(sweep["points"].as_array().map(Vec::len), Some(11));
+    let twice = [
+        &["kmeans", "e.scp", "twice", "--k", "auto", "--k-factor", "2"][..],
+        &["--from", "2", "--to", "12", "--step", "1", "--json"],
+    ];
+    assert_eq!(json(&run(dir.path(), &twice.concat()).success())["clusters"], 12);
 
     let arguments = ["labels", "out", "data", "new", "--prefix", "p", "--round", "1", "--keep-share", "0.75"];
     run(dir.path(), &arguments).success().stdout(contains("new: 48 of 60 utterances, 6 of 6 clusters"));
@@ -131,6 +136,35 @@ fn recordings_of_one_utterance_are_clustered_as_one() {
 }
 
 #[test]
+fn recordings_that_were_not_clustered_take_the_label_of_their_group() {
+    let dir = workplace();
+    let pair = |number: usize| number % 6 + 6 * (number / 12);
+    let pairs: String = (0..60).map(|number| format!("utt{number:02} {}\n", pair(number))).collect();
+    std::fs::write(dir.path().join("utt2group"), &pairs).unwrap();
+    // The first of each pair is clustered, but for the pair 0.
+    let all = std::fs::read_to_string(dir.path().join("e.scp")).unwrap();
+    let near: String = all
+        .lines()
+        .enumerate()
+        .filter(|(number, _)| number % 12 < 6 && *number > 0)
+        .map(|(_, line)| format!("{line}\n"))
+        .collect();
+    std::fs::write(dir.path().join("near.scp"), near).unwrap();
+    run(dir.path(), &["kmeans", "near.scp", "clusters", "--k", "6"]).success();
+    let labels = ["labels", "clusters", "data", "labelled", "--group", "utt2group", "--json"];
+    let found = json(&run(dir.path(), &labels).success());
+    for (count, expected) in [("utterances", 29), ("followed", 29), ("unclustered", 2), ("written", 58)] {
+        assert_eq!(found[count], expected, "{count} in {found}");
+    }
+    let utt2spk = Table::read(dir.path().join("labelled/utt2spk")).unwrap();
+    let speaker = |number: usize| utt2spk.get(&format!("utt{number:02}"));
+    assert!((0..60).filter(|number| pair(*number) > 0).all(|number| {
+        speaker(number).is_some() && speaker(number) == speaker(number % 6 + 12 * (number / 12))
+    }));
+    assert_eq!((speaker(0), speaker(6)), (None, None));
+}
+
+#[test]
 fn the_same_request_gives_the_same_files_and_a_result_is_not_overwritten() {
     let dir = workplace();
     let arguments = |out: &'static str| ["kmeans", "e.scp", out, "--k", "9", "--seed", "4"];
@@ -155,6 +189,7 @@ fn what_is_wrong_is_said() {
     fails(&["kmeans", "e.scp", "x", "--k", "61"], 1, "61 clusters of 60 points");
     fails(&["kmeans", "e.scp", "x", "--k", "none"], 2, "expected a number of at least 1, or auto");
     fails(&["kmeans", "e.scp", "x", "--k", "auto"], 2, "--from, --to and --step");
+    fails(&["kmeans", "e.scp", "x", "--k", "2", "--k-factor", "0"], 2, "--k-factor 0: expected");
     fails(&["sweep", "e.scp", "x", "--from", "9", "--to", "5", "--step", "1"], 1, "from is 9");
     fails(&["kmeans", "absent.scp", "x", "--k", "2"], 1, "absent.scp");
     fails(&["labels", "absent", "data", "x"], 1, "absent");

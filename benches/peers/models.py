@@ -7,6 +7,9 @@ Packages: torch, onnx, onnxruntime, numpy. The definitions below have the layers
 speed is compared. A round runs each subject once, in turns; the ratio is the median over rounds of our time by theirs, so more
 than 1 is slower. CPU time is that of all threads of a process. Threads that wait in a loop count in it, as those of PyTorch
 and ONNX Runtime do, so with 2 threads look at wall time too, on an otherwise idle machine.
+
+With --memory it prints the most memory of each subject instead, in a process of its own that does the work twice, and how much
+of it the process had before the first time.
 """
 
 import argparse
@@ -22,7 +25,9 @@ parser.add_argument("server")
 parser.add_argument("--threads", type=int, default=1)
 parser.add_argument("--rounds", type=int, default=7)
 parser.add_argument("--models", default="resnet34-c32,ecapa-c512,ecapa-c1024,cam++")
-parser.add_argument("--tasks", default="one,many,step")
+parser.add_argument("--tasks", default="one,many,step", help="and long: one recording of ten minutes")
+parser.add_argument("--memory", action="store_true")
+parser.add_argument("--alone", help=argparse.SUPPRESS)
 ARGS = parser.parse_args()
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
     os.environ[variable] = str(ARGS.threads)
@@ -36,7 +41,9 @@ from torch.nn import functional as F
 torch.set_num_threads(ARGS.threads)
 MELS, SPEAKERS = 80, 1000
 # Batch and frames (10 ms each).
-TASKS = {"one": ("forward", 1, 400), "many": ("forward", 16, 200), "step": ("step", 16, 200)}
+TASKS = {
+    "one": ("forward", 1, 400), "many": ("forward", 16, 200), "step": ("step", 16, 200), "long": ("forward", 1, 60000)
+}
 
 
 class BasicBlock(nn.Module):
@@ -242,7 +249,7 @@ def onnx_session(model, features, folder):
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def subjects(name, task, ours):
+def subjects(name, task, ours, with_onnx=True):
     """Functions that do the work so many times, by subject, and their clocks."""
     what, batch, frames = TASKS[task]
     make, embedding = MODELS[name]
@@ -271,6 +278,8 @@ def subjects(name, task, ours):
                 model(features)
 
     found["PyTorch"] = (forward, Clock())
+    if not with_onnx:
+        return found
     with tempfile.TemporaryDirectory() as folder:
         session = onnx_session(model, features, folder)
     array = features.numpy()
@@ -283,7 +292,41 @@ def subjects(name, task, ours):
     return found
 
 
+def megabytes(key, pid="self"):
+    """Of /proc/PID/status: VmRSS, memory now, or VmHWM, the most so far."""
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(key)) // 1024
+
+
+def memory():
+    """Peaks, each in a process of its own."""
+    if ARGS.alone:
+        idle = Ours(ARGS.server)
+        found = subjects(ARGS.models, ARGS.tasks, idle, ARGS.alone != "PyTorch")
+        before = megabytes("VmRSS")
+        run, _ = found[ARGS.alone]
+        run(2)
+        print(before, megabytes("VmHWM"))
+        return
+    for name in ARGS.models.split(","):
+        for task in ARGS.tasks.split(","):
+            what, batch, frames = TASKS[task]
+            ours = Ours(ARGS.server)
+            peaks = {"ours": (megabytes("VmRSS", ours.child.pid), 0)}
+            ours.run(f"{name} {what} {batch} {frames}", 2)
+            peaks["ours"] = (peaks["ours"][0], megabytes("VmHWM", ours.child.pid))
+            for subject in ["PyTorch"] + ["ONNX Runtime"] * (what == "forward"):
+                command = [sys.executable, __file__, ARGS.server, "--memory", "--alone", subject, "--models", name,
+                           "--tasks", task, "--threads", str(ARGS.threads)]
+                out = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+                peaks[subject] = tuple(map(int, out.stdout.split()))
+            parts = [f"{subject} {peak} MB, {before} before" for subject, (before, peak) in peaks.items()]
+            print(f"{name:<13} {what:<8}{batch:>3} x {frames / 100:g} s   " + "   ".join(parts), flush=True)
+
+
 def main():
+    if ARGS.memory:
+        return memory()
     ours = Ours(ARGS.server)
     print(f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, {ARGS.threads} thread(s), "
           f"{ARGS.rounds} rounds; ratios are ours by theirs")

@@ -132,7 +132,7 @@ impl FromStr for Number {
 /// (`utterance cluster:cosine ...`: the own cluster, then the nearest others) and result.json.
 ///
 /// With `--k auto` the numbers of --from, --to and --step are tried first, as `sweep` does, and the one that
-/// --criterion proposes is taken.
+/// --criterion proposes is taken, or --k-factor times it.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -148,6 +148,11 @@ pub(crate) struct Kmeans {
 
     #[command(flatten)]
     range: Range,
+
+    /// With --k auto: so many times the proposed number. More clusters than there are speakers are purer, and --min-size
+    /// and --keep-share of `labels` drop the scraps
+    #[arg(long, value_name = "F", default_value_t = 1.0)]
+    k_factor: f64,
 
     #[command(flatten)]
     algorithm: Algorithm,
@@ -186,6 +191,10 @@ impl Kmeans {
             Number::Auto => Some(self.range.required()?),
             Number::Given(_) => None,
         };
+        if !(self.k_factor > 0.0 && self.k_factor.is_finite()) {
+            let message = format!("--k-factor {}: expected a number above 0", self.k_factor);
+            return Err(UsageError::new(message).into());
+        }
         let input = self.folder.open("result.json")?;
         let points = input.points();
         let clusters = match (self.k, range) {
@@ -193,7 +202,8 @@ impl Kmeans {
             (Number::Auto, range) => {
                 let range = range.context("a range for --k auto")?;
                 let measured = crate::sweep::measure(&input, &self.algorithm, &range, &self.folder)?;
-                crate::sweep::choose(&measured, self.range.criterion())?
+                let proposed = crate::sweep::choose(&measured, self.range.criterion())?;
+                ((proposed as f64 * self.k_factor).round() as usize).clamp(1, points.len())
             }
         };
         let mut options = self.algorithm.options(clusters);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ffsvc_cli::print_json;
-use ffsvc_clustering::{Assignments, LabelOptions, LabelReport, label, speaker_name};
+use ffsvc_clustering::{Assignments, LabelOptions, LabelReport, label, labels_of_groups, speaker_name};
 use ffsvc_kaldi_io::{DataDir, OpenOptions, Output, Table, write_table};
 use serde::Serialize;
 
@@ -19,7 +19,13 @@ use serde::Serialize;
 #[command(after_long_help = "\
 Example, and labelled data beside it for a fine-tune:
   ffsvc-cluster labels exp/clusters data/target data/target-r1 --prefix r1 --keep-share 0.8 --min-size 4
-  ffsvc-data combine data/source data/target-r1 --output data/train-r1")]
+  ffsvc-data combine data/source data/target-r1 --output data/train-r1
+
+Clusters of the recordings close to the speakers, for those of all devices:
+  ffsvc-data subset data/target --utterances data/near -o data/target-near
+  ffsvc-extract --model M.safetensors data/target-near exp/near.ark
+  ffsvc-cluster kmeans exp/near.scp exp/clusters --k 200
+  ffsvc-cluster labels exp/clusters data/target data/target-r1 --group data/target/utt2group")]
 pub(crate) struct Labels {
     /// The folder that `kmeans` has written
     clusters: PathBuf,
@@ -54,7 +60,8 @@ pub(crate) struct Labels {
     #[arg(long, value_name = "COSINE", allow_hyphen_values = true)]
     min_margin: Option<f32>,
 
-    /// Table `utterance group`: all utterances of a group get the label that most of them have
+    /// Table `utterance group`: all utterances of a group get the label that most of them have, those that were not
+    /// clustered too
     #[arg(long, value_name = "UTT2GROUP")]
     group: Option<PathBuf>,
 
@@ -71,7 +78,9 @@ pub(crate) struct Labels {
 struct Outcome {
     #[serde(flatten)]
     report: LabelReport,
-    /// Utterances of the data directory that were not clustered.
+    /// Utterances of the data directory that were not clustered and have the label of their group.
+    followed: usize,
+    /// Utterances of the data directory that were not clustered and have no label.
     unclustered: usize,
     /// Kept utterances that the data directory does not have.
     absent: usize,
@@ -100,9 +109,17 @@ impl Labels {
         let name = |cluster: u32| speaker_name(&prefix, cluster, highest.saturating_add(1));
         let utterances = assignments.utterances.iter().map(String::as_str);
         let label_of: HashMap<&str, Option<u32>> = utterances.zip(labels.iter().copied()).collect();
+        let of_groups =
+            groups.as_ref().map(|groups| (groups, labels_of_groups(&assignments, &labels, groups)));
+        let of_group = |utterance: &str| {
+            let (groups, labels) = of_groups.as_ref()?;
+            labels.get(groups.get(utterance)?).copied()
+        };
         let output = Output::new(&self.out_dir).overwrite(self.overwrite);
-        let written =
-            data.relabel(|utterance| label_of.get(utterance).copied().flatten().map(name), &output)?;
+        let written = data.relabel(
+            |utterance| label_of.get(utterance).copied().unwrap_or_else(|| of_group(utterance)).map(name),
+            &output,
+        )?;
 
         let kept: std::collections::BTreeSet<u32> = labels.iter().flatten().copied().collect();
         let soft = assignments.utterances.iter().zip(&assignments.near).zip(&labels);
@@ -118,11 +135,19 @@ impl Labels {
         soft.sort_unstable();
         write_table(self.out_dir.join("soft_labels"), soft)?;
 
-        let unclustered = data.utterances().filter(|utterance| !label_of.contains_key(utterance.id)).count();
-        let outcome = Outcome { absent: report.kept - written, unclustered, written, report };
+        let others: Vec<&str> =
+            data.utterances().map(|utterance| utterance.id).filter(|id| !label_of.contains_key(id)).collect();
+        let followed = others.iter().filter(|id| of_group(id).is_some()).count();
+        let outcome = Outcome {
+            followed,
+            unclustered: others.len() - followed,
+            absent: report.kept + followed - written,
+            written,
+            report,
+        };
         crate::folder::write_json(&self.out_dir.join("labels.json"), &outcome)?;
         for (count, what) in [
-            (outcome.unclustered, "utterances of the data directory were not clustered"),
+            (outcome.unclustered, "utterances of the data directory were not clustered and have no label"),
             (outcome.absent, "clustered utterances are not in the data directory"),
         ] {
             if count > 0 {
@@ -136,12 +161,13 @@ impl Labels {
         println!(
             "{}: {written} of {} utterances, {} of {} clusters",
             self.out_dir.display(),
-            report.utterances,
+            data.len(),
             report.kept_clusters,
             report.clusters
         );
         for (count, why) in [
             (report.regrouped, "took the label of their group"),
+            (outcome.followed, "were not clustered and took the label of their group"),
             (report.below_cosine, "left out by --min-cosine"),
             (report.below_margin, "left out by --min-margin"),
             (report.beyond_share, "left out by --keep-share"),

@@ -131,6 +131,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    ffsvc_cli::keep_freed_memory();
     ffsvc_cli::run("ffsvc-score", || {
         let words = ffsvc_cli::expand_options(std::env::args_os())?;
         let is_subcommand = |word: &std::ffi::OsString| Args::command().find_subcommand(word).is_some();

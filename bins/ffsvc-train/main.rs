@@ -118,6 +118,7 @@ impl From<Head> for HeadStart {
 }
 
 fn main() -> ExitCode {
+    ffsvc_cli::keep_freed_memory();
     ffsvc_cli::run("ffsvc-train", || {
         let matches = Args::command().subcommand(serve_device::Args::command()).try_get_matches()?;
         match matches.subcommand() {

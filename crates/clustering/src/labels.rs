@@ -119,6 +119,17 @@ pub fn label(
     Ok((labels, report))
 }
 
+/// The label of each group of which a clustered utterance is kept, for those of its utterances that were not clustered: where one
+/// device stands close to the speaker and others in the distance, the clusters of its recordings are purer than those of all.
+pub fn labels_of_groups<'a>(
+    assignments: &Assignments,
+    labels: &[Option<u32>],
+    groups: &'a Table,
+) -> HashMap<&'a str, u32> {
+    let utterances = assignments.utterances.iter().zip(labels);
+    utterances.filter_map(|(utterance, label)| Some((groups.get(utterance)?, (*label)?))).collect()
+}
+
 fn distinct<'a>(clusters: impl Iterator<Item = &'a u32>) -> usize {
     clusters.collect::<std::collections::BTreeSet<_>>().len()
 }

@@ -22,6 +22,6 @@ pub use distance::{cosines, square_distances};
 pub use error::{Error, Result};
 pub use groups::Groups;
 pub use kmeans::{Centres, Empty, KMeans, KMeansOptions, Metric, Start};
-pub use labels::{LabelOptions, LabelReport, label, speaker_name};
+pub use labels::{LabelOptions, LabelReport, label, labels_of_groups, speaker_name};
 pub use points::Points;
 pub use sweep::{SweepOptions, SweepPoint, sweep};

@@ -1,8 +1,9 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Batch normalisation of `[batch, channels, positions]`, optionally with an addition before and a rectification after it:
-/// `output = relu(scale * (input - mean) / sqrt(variance + epsilon) + offset + residual)`.
+/// Batch normalisation of `[batch, channels, positions]` by the batch itself, optionally with a rectification before it, an addition
+/// and a rectification after it: `output = relu(scale * (relu(input) - mean) / sqrt(variance + epsilon) + offset + residual)`.
+/// By running statistics it is an [`Epilogue`](crate::Epilogue).
 ///
 /// Results do not depend on the number of threads. Sums over a batch are formed in double precision from sums over
 /// single planes.
@@ -14,11 +15,13 @@ pub struct BatchNorm {
     pub positions: usize,
     /// Added to the variance.
     pub epsilon: f32,
+    /// Negative inputs count as 0, in the statistics too.
+    pub relu_first: bool,
     /// Negative outputs become 0.
     pub relu: bool,
 }
 
-/// Mean and biased variance of each channel over a batch.
+/// Mean and biased variance of each channel over a batch, of what is normalised.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BatchStatistics {
     /// `[channels]`
@@ -31,7 +34,7 @@ pub struct BatchStatistics {
 const TASK: usize = 16 * 1024;
 
 impl BatchNorm {
-    /// Mean and variance of each channel of `input`.
+    /// Mean and variance of each channel of `input`, rectified where that is wanted.
     ///
     /// # Panics
     /// `input` is not a whole number of images.
@@ -42,7 +45,9 @@ impl BatchNorm {
             .par_iter_mut()
             .with_min_len(self.planes_together())
             .zip(input.par_chunks(self.positions.max(1)))
-            .for_each(|(moments, plane)| *moments = pulp::Arch::new().dispatch(Moments(plane)));
+            .for_each(|(moments, plane)| {
+                *moments = pulp::Arch::new().dispatch(Moments { plane, relu: self.relu_first });
+            });
         let batch = planes.len() / self.channels.max(1);
         let count = self.positions as f64;
         let (mut mean, mut variance) = (Vec::new(), Vec::new());
@@ -58,7 +63,7 @@ impl BatchNorm {
         BatchStatistics { mean, variance }
     }
 
-    /// The output, with the given mean and variance: those of the batch in training, running ones otherwise.
+    /// The output, with the batch's mean and variance.
     ///
     /// # Panics
     /// A slice of a wrong length.
@@ -83,6 +88,7 @@ impl BatchNorm {
                 pulp::Arch::new().dispatch(Apply {
                     input: &input[from..from + positions],
                     residual: residual.map(|residual| &residual[from..from + positions]),
+                    relu_first: self.relu_first,
                     mean: statistics.mean[channel],
                     factor,
                     offset: offset[channel],
@@ -123,6 +129,7 @@ impl BatchNorm {
                 input: &input[range.clone()],
                 output: self.relu.then(|| &output[range.clone()]),
                 gradient: &output_gradient[range],
+                relu_first: self.relu_first,
                 mean: statistics.mean[plane % self.channels],
             });
         });
@@ -148,6 +155,7 @@ impl BatchNorm {
                 input: &input[range.clone()],
                 output: self.relu.then(|| &output[range.clone()]),
                 gradient: &output_gradient[range],
+                relu_first: self.relu_first,
                 mean: statistics.mean[plane % self.channels],
                 factor,
                 level,
@@ -189,29 +197,51 @@ impl BatchNorm {
     }
 }
 
+/// Negative values as 0, where that is wanted. Not a maximum: that hides a NaN.
+#[inline(always)]
+fn rectified<S: Simd>(simd: S, x: S::f32s, wanted: bool) -> S::f32s {
+    let zero = simd.splat_f32s(0.0);
+    if wanted { simd.select_f32s(simd.less_than_f32s(x, zero), zero, x) } else { x }
+}
+
+/// The same of one value.
+#[inline(always)]
+fn rectified_one(x: f32, wanted: bool) -> f32 {
+    if wanted && x < 0.0 { 0.0 } else { x }
+}
+
 /// Mean and sum of squared deviations of a plane.
-struct Moments<'a>(&'a [f32]);
+struct Moments<'a> {
+    plane: &'a [f32],
+    relu: bool,
+}
 
 impl WithSimd for Moments<'_> {
     type Output = (f64, f64);
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> (f64, f64) {
-        let sum = total(simd, self.0, |sum, x| simd.add_f32s(sum, x), |sum, x| sum + x);
-        let mean = sum / self.0.len() as f64;
+        let Self { plane, relu } = self;
+        let sum = total(
+            simd,
+            plane,
+            |sum, x| simd.add_f32s(sum, rectified(simd, x, relu)),
+            |sum, x| sum + rectified_one(x, relu),
+        );
+        let mean = sum / plane.len() as f64;
         let near = mean as f32;
         let centre = simd.splat_f32s(near);
         let squares = total(
             simd,
-            self.0,
+            plane,
             |sum, x| {
-                let x = simd.sub_f32s(x, centre);
+                let x = simd.sub_f32s(rectified(simd, x, relu), centre);
                 simd.mul_add_e_f32s(x, x, sum)
             },
-            |sum, x| sum + (x - near) * (x - near),
+            |sum, x| sum + (rectified_one(x, relu) - near).powi(2),
         );
         let missed = mean - f64::from(near);
-        (mean, (squares - self.0.len() as f64 * missed * missed).max(0.0))
+        (mean, (squares - plane.len() as f64 * missed * missed).max(0.0))
     }
 }
 
@@ -246,6 +276,7 @@ fn total<S: Simd>(
 struct Apply<'a> {
     input: &'a [f32],
     residual: Option<&'a [f32]>,
+    relu_first: bool,
     mean: f32,
     factor: f32,
     offset: f32,
@@ -260,12 +291,11 @@ impl WithSimd for Apply<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let (mean, factor, offset) =
             (simd.splat_f32s(self.mean), simd.splat_f32s(self.factor), simd.splat_f32s(self.offset));
-        let zero = simd.splat_f32s(0.0);
-        // Not a maximum: that hides a NaN.
-        let rectify = |y: S::f32s| {
-            if self.relu { simd.select_f32s(simd.less_than_f32s(y, zero), zero, y) } else { y }
+        let rectify = |y: S::f32s| rectified(simd, y, self.relu);
+        let normalise = |x: S::f32s| {
+            let x = rectified(simd, x, self.relu_first);
+            simd.mul_add_e_f32s(simd.sub_f32s(x, mean), factor, offset)
         };
-        let normalise = |x: S::f32s| simd.mul_add_e_f32s(simd.sub_f32s(x, mean), factor, offset);
         let (inputs, input_tail) = S::as_simd_f32s(self.input);
         let (outputs, output_tail) = S::as_mut_simd_f32s(self.output);
         if let Some(residual) = self.residual {
@@ -292,6 +322,7 @@ struct GradientSums<'a> {
     input: &'a [f32],
     output: Option<&'a [f32]>,
     gradient: &'a [f32],
+    relu_first: bool,
     mean: f32,
 }
 
@@ -317,6 +348,7 @@ impl WithSimd for GradientSums<'_> {
             let mut step = |i: usize, x: S::f32s, g: S::f32s, y: S::f32s| {
                 let g = if always { g } else { simd.select_f32s(simd.greater_than_f32s(y, zero), g, zero) };
                 sum[i] = simd.add_f32s(sum[i], g);
+                let x = rectified(simd, x, self.relu_first);
                 product[i] = simd.mul_add_e_f32s(g, simd.sub_f32s(x, mean), product[i]);
             };
             for (i, ((x, g), y)) in inputs.iter().zip(grads).zip(outputs).enumerate() {
@@ -326,7 +358,7 @@ impl WithSimd for GradientSums<'_> {
             for ((x, g), y) in input_tail.iter().zip(gradient_tail).zip(output_tail) {
                 if always || *y > 0.0 {
                     rest.0 += g;
-                    rest.1 += g * (x - self.mean);
+                    rest.1 += g * (rectified_one(*x, self.relu_first) - self.mean);
                 }
             }
             gradients += f64::from(simd.reduce_sum_f32s(simd.add_f32s(sum[0], sum[1])) + rest.0);
@@ -340,6 +372,7 @@ struct Gradient<'a> {
     input: &'a [f32],
     output: Option<&'a [f32]>,
     gradient: &'a [f32],
+    relu_first: bool,
     mean: f32,
     factor: f32,
     level: f32,
@@ -356,12 +389,19 @@ impl WithSimd for Gradient<'_> {
         let (mean, factor) = (simd.splat_f32s(self.mean), simd.splat_f32s(self.factor));
         let (level, slope) = (simd.splat_f32s(self.level), simd.splat_f32s(self.slope));
         let zero = simd.splat_f32s(0.0);
-        let rectified = self.output.is_some();
+        let with_relu = self.output.is_some();
         let masked = |g: S::f32s, y: S::f32s| {
-            if rectified { simd.select_f32s(simd.greater_than_f32s(y, zero), g, zero) } else { g }
+            if with_relu { simd.select_f32s(simd.greater_than_f32s(y, zero), g, zero) } else { g }
         };
         let at = |g: S::f32s, x: S::f32s| {
-            simd.mul_f32s(factor, simd.add_f32s(simd.mul_add_e_f32s(simd.sub_f32s(x, mean), slope, g), level))
+            let centred = simd.sub_f32s(rectified(simd, x, self.relu_first), mean);
+            let gradient =
+                simd.mul_f32s(factor, simd.add_f32s(simd.mul_add_e_f32s(centred, slope, g), level));
+            if self.relu_first {
+                simd.select_f32s(simd.greater_than_f32s(x, zero), gradient, zero)
+            } else {
+                gradient
+            }
         };
         let (inputs, input_tail) = S::as_simd_f32s(self.input);
         let (gradients, gradient_tail) = S::as_simd_f32s(self.gradient);

@@ -1,6 +1,7 @@
 use rayon::prelude::*;
 
 use crate::correlation::{Correlation, SLACK, channel_block};
+use crate::epilogue::Epilogue;
 use crate::memory::with_buffer;
 use crate::planes::{Axis, lay_out};
 use crate::weight_gradient::Dots;
@@ -77,13 +78,22 @@ impl Conv2d {
     /// # Panics
     /// A slice whose length is not that of its tensor.
     pub fn forward(&self, input: &[f32], weights: &[f32], output: &mut [f32]) {
+        self.forward_and(input, weights, &Epilogue::default(), output);
+    }
+
+    /// `output = epilogue(weights * input)`.
+    ///
+    /// # Panics
+    /// A slice whose length is not that of its tensor.
+    pub fn forward_and(&self, input: &[f32], weights: &[f32], epilogue: &Epilogue<'_>, output: &mut [f32]) {
         self.check(input, weights, output);
+        epilogue.check(self.channels_out, output.len());
         if output.is_empty() {
             return;
         }
         if let Some(winograd) = self.winograd() {
-            let filters = winograd.filters(weights, |o, i, tap| (o * self.channels_in + i) * 9 + tap);
-            winograd.forward(input, &filters, output);
+            let filters = winograd.filters(weights, |o, i| (o * self.channels_in + i) * 9, false);
+            winograd.forward(input, &filters, epilogue, output);
             return;
         }
         let layout = self.input_layout();
@@ -99,26 +109,28 @@ impl Conv2d {
         output.par_chunks_mut(image_out).enumerate().for_each(|(n, output)| {
             layout.with_image(&input[n * image_in..][..image_in], self.channels_in, |planes| {
                 let blocks = packed.chunk_len(self.channels_in);
-                output.par_chunks_mut(block * of_channel).zip(packed.weights.par_chunks(blocks)).for_each(
-                    |(output, weights)| {
-                        let channels = output.len() / of_channel;
-                        Correlation {
-                            planes,
-                            plane_size: layout.channel_size(),
-                            channels_in: self.channels_in,
-                            taps: &offsets,
-                            weights,
-                            rows: height,
-                            pitch: layout.columns.len,
-                            columns: width,
+                let parts = output.par_chunks_mut(block * of_channel).zip(packed.weights.par_chunks(blocks));
+                parts.enumerate().for_each(|(b, (output, weights))| {
+                    let channels = output.len() / of_channel;
+                    Correlation {
+                        planes,
+                        plane_size: layout.channel_size(),
+                        channels_in: self.channels_in,
+                        taps: &offsets,
+                        weights,
+                        rows: height,
+                        pitch: layout.columns.len,
+                        columns: width,
+                    }
+                    .run(|channel, row, values| {
+                        if channel < channels {
+                            output[channel * of_channel + row * width..][..width].copy_from_slice(values);
                         }
-                        .run(|channel, row, values| {
-                            if channel < channels {
-                                output[channel * of_channel + row * width..][..width].copy_from_slice(values);
-                            }
-                        });
-                    },
-                );
+                    });
+                    for (channel, plane) in (b * block..).zip(output.chunks_mut(of_channel)) {
+                        epilogue.in_place(channel, n * image_out + channel * of_channel, plane);
+                    }
+                });
             });
         });
     }
@@ -137,8 +149,8 @@ impl Conv2d {
             let (channels_in, channels_out) = (self.channels_out, self.channels_in);
             let padding = self.padding.map(|padding| 2 - padding);
             let turned = Winograd { channels_in, channels_out, size: self.output_size(), padding };
-            let filters = turned.filters(weights, |i, o, tap| (o * self.channels_in + i) * 9 + 8 - tap);
-            turned.forward(output_gradient, &filters, input_gradient);
+            let filters = turned.filters(weights, |i, o| (o * self.channels_in + i) * 9, true);
+            turned.forward(output_gradient, &filters, &Epilogue::default(), input_gradient);
             return;
         }
         let block = channel_block();

@@ -3,6 +3,7 @@
 mod batch_norm;
 mod conv2d;
 mod correlation;
+mod epilogue;
 mod memory;
 mod planes;
 mod weight_gradient;
@@ -10,3 +11,4 @@ mod winograd;
 
 pub use batch_norm::{BatchNorm, BatchStatistics};
 pub use conv2d::Conv2d;
+pub use epilogue::Epilogue;

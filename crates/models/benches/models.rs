@@ -17,6 +17,7 @@ const TWO_SECONDS: usize = 200;
 const BATCH: usize = 16;
 
 fn models(criterion: &mut Criterion) {
+    ffsvc_cli::keep_freed_memory();
     let plain = Device::flex();
     let device = plain.clone().autodiff();
     for (name, config) in networks() {

@@ -22,6 +22,7 @@ fn config(name: &str) -> Result<ModelConfig, String> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ffsvc_cli::keep_freed_memory();
     let plain = Device::flex();
     let device = plain.clone().autodiff();
     let mut models = HashMap::new();

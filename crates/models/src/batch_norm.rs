@@ -54,64 +54,30 @@ impl BatchNorm {
     /// - input: `[batch, channels, ...]`
     /// - output: as the input
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        self.normalise(input, None, false)
+        self.alone().forward(input)
     }
 
-    /// `relu(forward(input))`, in one operation on CPUs.
-    pub fn forward_relu<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        self.normalise(input, None, true)
+    /// `bn(x)`.
+    pub(crate) fn alone<const D: usize>(&self) -> Normalisation<'_, D> {
+        Normalisation { bn: self, relu_first: false, residual: None, relu: false }
     }
 
-    /// `relu(forward(input) + residual)`, in one operation on CPUs.
-    pub fn forward_add_relu<const D: usize>(&self, input: Tensor<D>, residual: Tensor<D>) -> Tensor<D> {
-        self.normalise(input, Some(residual), true)
+    /// `bn(relu(x))`.
+    pub(crate) fn after_relu<const D: usize>(&self) -> Normalisation<'_, D> {
+        Normalisation { relu_first: true, ..self.alone() }
     }
 
-    fn normalise<const D: usize>(
-        &self,
-        input: Tensor<D>,
-        residual: Option<Tensor<D>>,
-        rectified: bool,
-    ) -> Tensor<D> {
-        let training = self.training.is_enabled() && input.device().is_autodiff();
-        let (scale, offset) = (self.weight.val(), self.bias.val());
-        let scale_and_offset = [&scale, &offset];
-        let fused = if training {
-            cpu::batch_norm_train(&input, residual.as_ref(), scale_and_offset, EPSILON, rectified).map(
-                |(output, batch)| {
-                    let device = input.device();
-                    let vector = |floats: Vec<f32>| {
-                        let channels = floats.len();
-                        Tensor::<1>::from_data(TensorData::new(floats, [channels]), &device)
-                    };
-                    self.update(vector(batch.mean), vector(batch.variance), &input.dims());
-                    output
-                },
-            )
-        } else {
-            let (mean, variance) = (self.running_mean.value(), self.running_var.value());
-            cpu::batch_norm(
-                &input,
-                residual.as_ref(),
-                [&mean, &variance],
-                scale_and_offset,
-                EPSILON,
-                rectified,
-            )
-        };
-        if let Some(output) = fused {
-            return output;
-        }
-        let normalised = if training {
-            self.normalise_by_batch(input)
-        } else {
-            self.normalise_by_running_statistics(input)
-        };
-        let sum = match residual {
-            Some(residual) => normalised + residual,
-            None => normalised,
-        };
-        if rectified { relu(sum) } else { sum }
+    /// `relu(bn(x))`.
+    pub(crate) fn then_relu<const D: usize>(&self) -> Normalisation<'_, D> {
+        Normalisation { relu: true, ..self.alone() }
+    }
+
+    /// `relu(bn(x) + residual)`.
+    pub(crate) fn then_add_relu<'a, const D: usize>(
+        &'a self,
+        residual: &'a Tensor<D>,
+    ) -> Normalisation<'a, D> {
+        Normalisation { residual: Some(residual), ..self.then_relu() }
     }
 
     fn normalise_by_batch<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
@@ -137,6 +103,58 @@ impl BatchNorm {
         let mut per_channel = [1; D];
         per_channel[1] = scale.dims()[0];
         input * scale.reshape(per_channel) + shift.reshape(per_channel)
+    }
+}
+
+/// A normalisation with what is around it: `relu(bn(relu(x)) + residual)`, all but the normalisation optional. One operation on
+/// CPUs; outside training a convolution before it takes it along ([`conv2d_then`](crate::convolution::conv2d_then)).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Normalisation<'a, const D: usize> {
+    bn: &'a BatchNorm,
+    relu_first: bool,
+    residual: Option<&'a Tensor<D>>,
+    relu: bool,
+}
+
+impl<const D: usize> Normalisation<'_, D> {
+    /// The output for `input`.
+    pub(crate) fn forward(self, input: Tensor<D>) -> Tensor<D> {
+        let Self { bn, relu_first, residual, relu: relu_last } = self;
+        let training = bn.training.is_enabled() && input.device().is_autodiff();
+        let fused = if training {
+            let around = cpu::Around { relu_first, residual, relu: relu_last };
+            let batch = cpu::batch_norm_train(&input, around, [&bn.weight.val(), &bn.bias.val()], EPSILON);
+            batch.map(|(output, batch)| {
+                let device = input.device();
+                let vector = |floats: Vec<f32>| {
+                    let channels = floats.len();
+                    Tensor::<1>::from_data(TensorData::new(floats, [channels]), &device)
+                };
+                bn.update(vector(batch.mean), vector(batch.variance), &input.dims());
+                output
+            })
+        } else {
+            self.epilogue().and_then(|epilogue| cpu::normalise(&input, &epilogue))
+        };
+        if let Some(output) = fused {
+            return output;
+        }
+        let input = if relu_first { relu(input) } else { input };
+        let normalised =
+            if training { bn.normalise_by_batch(input) } else { bn.normalise_by_running_statistics(input) };
+        let sum = match residual {
+            Some(residual) => normalised + residual.clone(),
+            None => normalised,
+        };
+        if relu_last { relu(sum) } else { sum }
+    }
+
+    /// The same by running statistics, on CPUs without gradients.
+    pub(crate) fn epilogue(&self) -> Option<cpu::Epilogue> {
+        let bn = self.bn;
+        let statistics = [&bn.running_mean.value(), &bn.running_var.value()];
+        let around = cpu::Around { relu_first: self.relu_first, residual: self.residual, relu: self.relu };
+        cpu::Epilogue::new(statistics, [&bn.weight.val(), &bn.bias.val()], EPSILON, around)
     }
 }
 

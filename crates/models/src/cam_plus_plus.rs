@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::{BatchNorm, PlainBatchNorm};
-use crate::convolution::{conv1d, conv2d};
+use crate::convolution::{conv1d, conv1d_then, conv2d_then};
 use crate::error::{Result, require_size};
 use crate::pooling::unsmoothed_temporal_statistics;
 use crate::resnet::shortcut;
@@ -132,9 +132,9 @@ impl ResBlock {
     }
 
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let hidden = self.bn1.forward_relu(conv2d(&self.conv1, input.clone()));
-        let hidden = conv2d(&self.conv2, hidden);
-        self.bn2.forward_add_relu(hidden, shortcut(self.shortcut.as_ref(), input))
+        let hidden = conv2d_then(&self.conv1, input.clone(), self.bn1.then_relu());
+        let shortcut = shortcut(self.shortcut.as_ref(), input);
+        conv2d_then(&self.conv2, hidden, self.bn2.then_add_relu(&shortcut))
     }
 }
 
@@ -164,9 +164,9 @@ impl Fcm {
     }
 
     fn forward(&self, features: Tensor<3>) -> Tensor<3> {
-        let stem = self.bn1.forward_relu(conv2d(&self.conv1, features.unsqueeze_dim(1)));
+        let stem = conv2d_then(&self.conv1, features.unsqueeze_dim(1), self.bn1.then_relu());
         let hidden = self.layer1.iter().chain(&self.layer2).fold(stem, |hidden, block| block.forward(hidden));
-        let hidden = self.bn2.forward_relu(conv2d(&self.conv2, hidden));
+        let hidden = conv2d_then(&self.conv2, hidden, self.bn2.then_relu());
         let [batch, channels, frequencies, frames] = hidden.dims();
         hidden.reshape([batch, channels * frequencies, frames])
     }
@@ -184,7 +184,12 @@ impl Nonlinear {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        self.batchnorm.forward_relu(input)
+        self.batchnorm.then_relu().forward(input)
+    }
+
+    /// Of the output of `layer`.
+    fn after(&self, layer: &Conv1d, input: Tensor<3>) -> Tensor<3> {
+        conv1d_then(layer, input, self.batchnorm.then_relu())
     }
 }
 
@@ -215,7 +220,7 @@ impl TdnnLayer {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        self.nonlinear.forward(conv1d(&self.linear, input))
+        self.nonlinear.after(&self.linear, input)
     }
 }
 
@@ -299,8 +304,8 @@ impl CamDenseLayer {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let inner = conv1d(&self.linear1, self.nonlinear1.forward(input));
-        self.cam_layer.forward(self.nonlinear2.forward(inner))
+        let input = self.nonlinear1.forward(input);
+        self.cam_layer.forward(self.nonlinear2.after(&self.linear1, input))
     }
 }
 

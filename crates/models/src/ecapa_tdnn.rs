@@ -13,7 +13,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
-use crate::convolution::conv1d;
+use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
 use crate::pooling::{AttentiveStatistics, BaselineAttentivePooling};
 
@@ -119,9 +119,9 @@ fn min_frames(compat: bool) -> usize {
     if compat { STEM_KERNEL + DILATIONS[2] } else { 1 }
 }
 
-/// Activation and normalisation in the order of the paper or of the baseline.
-fn activate(hidden: Tensor<3>, bn: &BatchNorm, compat: bool) -> Tensor<3> {
-    if compat { relu(bn.forward(hidden)) } else { bn.forward(relu(hidden)) }
+/// Convolution, activation and normalisation in the order of the paper or of the baseline.
+fn layer(conv: &Conv1d, bn: &BatchNorm, input: Tensor<3>, compat: bool) -> Tensor<3> {
+    conv1d_then(conv, input, if compat { bn.then_relu() } else { bn.after_relu() })
 }
 
 /// Squeeze-excitation around a Res2 convolution, with a shortcut.
@@ -187,7 +187,7 @@ impl SeRes2Block {
             if self.compat {
                 hidden = hidden.pad((self.dilation, self.dilation, 0, 0), PadMode::Reflect);
             }
-            outputs.push(activate(conv1d(conv, hidden), bn, self.compat));
+            outputs.push(layer(conv, bn, hidden, self.compat));
         }
         match first {
             Some(first) if self.compat => outputs.push(first),
@@ -205,9 +205,9 @@ impl SeRes2Block {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let hidden = activate(conv1d(&self.conv1, input.clone()), &self.bn1, self.compat);
+        let hidden = layer(&self.conv1, &self.bn1, input.clone(), self.compat);
         let hidden = self.res2(hidden);
-        let hidden = activate(conv1d(&self.conv3, hidden), &self.bn3, self.compat);
+        let hidden = layer(&self.conv3, &self.bn3, hidden, self.compat);
         self.squeeze_excitation(hidden) + input
     }
 }
@@ -256,7 +256,7 @@ impl EcapaTdnn {
     /// - features: `[batch, mel, frames]`
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
-        let stem = activate(conv1d(&self.conv1, features), &self.bn1, self.compat);
+        let stem = layer(&self.conv1, &self.bn1, features, self.compat);
         let outputs = if self.compat {
             let first = self.block1.forward(stem);
             let second = self.block2.forward(first.clone());

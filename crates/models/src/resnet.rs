@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
-use crate::convolution::conv2d;
+use crate::convolution::conv2d_then;
 use crate::error::{Result, require, require_size};
 use crate::padding::{Padding, clear};
 use crate::pooling::{Pooling, PoolingConfig};
@@ -129,7 +129,7 @@ fn projection(
 
 pub(crate) fn shortcut(projection: Option<&(Conv2d, BatchNorm)>, input: Tensor<4>) -> Tensor<4> {
     match projection {
-        Some((projection, bn)) => bn.forward(conv2d(projection, input)),
+        Some((projection, bn)) => conv2d_then(projection, input, bn.alone()),
         None => input,
     }
 }
@@ -157,9 +157,9 @@ impl BasicBlock {
 
     /// `padding` is that of the output.
     fn forward(&self, input: Tensor<4>, padding: Option<&Padding>) -> Tensor<4> {
-        let hidden = self.bn1.forward_relu(conv2d(&self.conv1, input.clone()));
-        let hidden = conv2d(&self.conv2, clear(padding, hidden));
-        clear(padding, self.bn2.forward_add_relu(hidden, shortcut(self.downsample.as_ref(), input)))
+        let hidden = clear(padding, conv2d_then(&self.conv1, input.clone(), self.bn1.then_relu()));
+        let shortcut = shortcut(self.downsample.as_ref(), input);
+        clear(padding, conv2d_then(&self.conv2, hidden, self.bn2.then_add_relu(&shortcut)))
     }
 }
 
@@ -191,10 +191,10 @@ impl Bottleneck {
 
     /// `before` is the padding of the input, `after` that of the output.
     fn forward(&self, input: Tensor<4>, before: Option<&Padding>, after: Option<&Padding>) -> Tensor<4> {
-        let hidden = self.bn1.forward_relu(conv2d(&self.conv1, input.clone()));
-        let hidden = self.bn2.forward_relu(conv2d(&self.conv2, clear(before, hidden)));
-        let hidden = conv2d(&self.conv3, hidden);
-        clear(after, self.bn3.forward_add_relu(hidden, shortcut(self.downsample.as_ref(), input)))
+        let hidden = clear(before, conv2d_then(&self.conv1, input.clone(), self.bn1.then_relu()));
+        let hidden = conv2d_then(&self.conv2, hidden, self.bn2.then_relu());
+        let shortcut = shortcut(self.downsample.as_ref(), input);
+        clear(after, conv2d_then(&self.conv3, hidden, self.bn3.then_add_relu(&shortcut)))
     }
 }
 
@@ -264,7 +264,7 @@ impl FrontBlocks {
 
     /// The feature map, and its padding.
     fn forward(&self, input: Tensor<4>, padding: Option<Padding>) -> (Tensor<4>, Option<Padding>) {
-        let stem = clear(padding.as_ref(), self.bn1.forward_relu(conv2d(&self.conv1, input)));
+        let stem = clear(padding.as_ref(), conv2d_then(&self.conv1, input, self.bn1.then_relu()));
         [&self.layer1, &self.layer2, &self.layer3, &self.layer4]
             .into_iter()
             .flatten()

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
-use crate::convolution::conv1d;
+use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
 
 /// Dilation of the three blocks.
@@ -102,11 +102,14 @@ impl Conv {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let padded = match self.padding {
+        conv1d(&self.conv, self.padded(input))
+    }
+
+    fn padded(&self, input: Tensor<3>) -> Tensor<3> {
+        match self.padding {
             0 => input,
             padding => input.pad((padding, padding, 0, 0), PadMode::Reflect),
-        };
-        conv1d(&self.conv, padded)
+        }
     }
 }
 
@@ -138,7 +141,7 @@ impl TdnnBlock {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        self.norm.norm.forward(relu(self.conv.forward(input)))
+        conv1d_then(&self.conv.conv, self.conv.padded(input), self.norm.norm.after_relu())
     }
 }
 

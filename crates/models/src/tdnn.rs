@@ -4,12 +4,11 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv1d, Conv1dConfig};
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
-use crate::convolution::conv1d;
+use crate::convolution::conv1d_then;
 use crate::error::{Result, require_size};
 use crate::padding::Padding;
 use crate::pooling::temporal_statistics;
@@ -75,7 +74,7 @@ impl TdnnLayer {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        self.bn.forward(relu(conv1d(&self.conv_1d, input)))
+        conv1d_then(&self.conv_1d, input, self.bn.after_relu())
     }
 }
 

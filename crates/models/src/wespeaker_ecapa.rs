@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
-use crate::convolution::conv1d;
+use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
 use crate::pooling::AttentiveStatistics;
 
@@ -100,7 +100,7 @@ impl ConvReluBn {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        self.bn.forward(relu(conv1d(&self.conv, input)))
+        conv1d_then(&self.conv, input, self.bn.after_relu())
     }
 }
 
@@ -134,7 +134,7 @@ impl Res2Conv {
                 Some(previous) => group + previous.clone(),
                 None => group,
             };
-            outputs.push(bn.forward(relu(conv1d(conv, hidden))));
+            outputs.push(conv1d_then(conv, hidden, bn.after_relu()));
         }
         outputs.extend(groups);
         Tensor::cat(outputs, 1)

@@ -3,8 +3,8 @@
 # embeddings take the place of speakers, in rounds, each with the network of the one before.
 #
 #   recipes/ffsvc2022/task2/run.sh [--corpora DIR] [--model PRETRAINED.safetensors] [--work DIR]
-#                                  [--rounds N] [--k N|auto] [--k-from N] [--k-to N] [--k-step N] [--keep-share S]
-#                                  [--min-size N] [--no-groups] [--quality]
+#                                  [--rounds N] [--k N|auto] [--k-from N] [--k-to N] [--k-step N] [--k-factor F]
+#                                  [--keep-share S] [--min-size N] [--no-groups | --near] [--quality]
 #                                  [--stage N] [--stop-stage N] [--device DEVICE] [--set section.key=value ...]
 #                                  [--pretrain-config TOML] [--finetune-config TOML]
 #                                  [--voxceleb1 DIR] [--voxceleb2 DIR] [--supplement DIR] [--dev DIR] [--eval DIR]
@@ -13,7 +13,8 @@
 # --corpora, --model and --set are those of ../task1/run.sh. What is missing is said before anything is done.
 # --rounds, --k and so on are those of ../../task2_rounds.sh (default: at most 5 rounds; K by the sweep from 10 to 200 in
 # steps of 10). Recordings of one utterance by several devices get one label; --no-groups, as in the baseline, does not tie
-# them. --quality compares clusters with the supplement's speakers for the table of rounds; nothing else looks at them.
+# them. --near clusters the recordings by the close-talking microphone and by telephones at 0.25 m alone, and the others of an
+# utterance take their label: in small, on speechocean762, that made the clusters much purer. --quality compares clusters with the supplement's speakers for the table of rounds; nothing else looks at them.
 #
 # Stages: 1 data directories, 2 pre-train, 3 rounds (extract the supplement, cluster, label, combine, fine-tune, evaluate
 # dev), 4 extract eval, 5 scores.txt of eval, zipped. Given again, the same command goes on where it was.
@@ -25,13 +26,15 @@ work=exp/ffsvc2022-task2
 finetune_config=configs/fine-tune-task2.toml
 rounds=()
 groups=yes
+near=
 quality=
 while [ $# -gt 0 ]; do
     case $1 in
-        --rounds | --k | --k-from | --k-to | --k-step | --keep-share | --min-size)
+        --rounds | --k | --k-from | --k-to | --k-step | --k-factor | --keep-share | --min-size)
             [ $# -gt 1 ] || { echo "run.sh: $1 needs a value" >&2; exit 2; }
             rounds+=("$1" "$2"); shift 2 ;;
         --no-groups) groups=; shift ;;
+        --near) near=yes; shift ;;
         --quality) quality=yes; shift ;;
         *) shared_option "$@"; shift 2 ;;
     esac
@@ -44,6 +47,8 @@ if run 1; then
     echo "Stage 1: data directories in $data"
     prepare_data
     prepare ffsvc2020 --unlabelled "$supplement" "$data/supplement"
+    { awk '$2 == "MIC"' "$data/supplement/utt2device"; awk '$2 == "0.25M"' "$data/supplement/utt2distance"; } |
+        awk '{ print $1 }' | LC_ALL=C sort > "$data/supplement-near"
     [ -z "$quality" ] || prepare ffsvc2020 "$supplement" "$data/supplement-speakers"
 fi
 
@@ -57,7 +62,7 @@ if run 3; then
     recipes/task2_rounds.sh --model "$(pretrained)" --config "$finetune_config" --bin "$bin" --device "$device" \
         --source "$data/vox2dev" --target "$data/supplement" --dev "$data/dev" --trials "$data/dev/trials" \
         --work "$work/rounds" ${rounds[@]+"${rounds[@]}"} \
-        ${groups:+--group "$data/supplement/utt2group"} \
+        ${groups:+--group "$data/supplement/utt2group"} ${near:+--near "$data/supplement-near"} \
         ${quality:+--true-labels "$data/supplement-speakers/utt2spk"} \
         "${sounds[@]}" --set validation.data="$data/dev" --set validation.trials="$data/dev/trials" \
         ${sets[@]+"${sets[@]}"}

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::components::{Split, input_components, store};
 use super::{COMPONENTS, VECTORS, WIDEST, Winograd};
 use crate::correlation::{SLACK, channel_block};
+use crate::epilogue::Epilogue;
 use crate::memory::with_buffer;
 
 /// Floats of a group's components: about three quarters of a second-level cache.
@@ -13,7 +14,13 @@ const GROUP: usize = 384 * 1024;
 
 impl Winograd {
     /// Images of `input`, `[batch, channels in, height, width]`, to images of `output`.
-    pub(crate) fn forward(&self, input: &[f32], filters: &[f32], output: &mut [f32]) {
+    pub(crate) fn forward(
+        &self,
+        input: &[f32],
+        filters: &[f32],
+        epilogue: &Epilogue<'_>,
+        output: &mut [f32],
+    ) {
         let [height, width] = self.output_size();
         let [tile_rows, tile_columns] = self.tiles();
         let image_in = self.channels_in * self.size[0] * self.size[1];
@@ -42,6 +49,8 @@ impl Winograd {
                             conv: self,
                             image: &input[image * image_in..][..image_in],
                             filters,
+                            epilogue,
+                            place: image * self.channels_out * of_channel,
                             first,
                             rows: rows.min(tile_rows - first),
                             parts: &mut parts,
@@ -61,6 +70,9 @@ struct Group<'a, 'b> {
     conv: &'a Winograd,
     image: &'a [f32],
     filters: &'a [f32],
+    epilogue: &'a Epilogue<'a>,
+    /// Where the image begins in the whole output.
+    place: usize,
     first: usize,
     rows: usize,
     /// The rows of each output channel.
@@ -86,9 +98,10 @@ impl WithSimd for Group<'_, '_> {
 
 #[inline(always)]
 fn group<S: Simd, const CHANNELS: usize>(simd: S, group: Group<'_, '_>) {
-    let Group { conv, image, filters, first, rows, parts, planes, components, scratch } = group;
+    let Group { conv, image, filters, epilogue, place, first, rows, parts, planes, components, scratch } =
+        group;
     let [_, tile_columns] = conv.tiles();
-    let [_, width] = conv.output_size();
+    let [height, width] = conv.output_size();
     let pitch = tile_columns + 1;
     let plane = (rows + 1) * pitch;
     let positions = rows * pitch - 1;
@@ -112,7 +125,8 @@ fn group<S: Simd, const CHANNELS: usize>(simd: S, group: Group<'_, '_>) {
     let (products, lines) = scratch.split_at_mut(COMPONENTS * CHANNELS * panel);
     let (halves, lines) = lines.split_at_mut(4 * panel);
     let filters = filters.chunks_exact(COMPONENTS * conv.channels_in * CHANNELS);
-    for (parts, filters) in parts.chunks_mut(CHANNELS).zip(filters) {
+    let plainly = epilogue.is_nothing();
+    for (block, (parts, filters)) in parts.chunks_mut(CHANNELS).zip(filters).enumerate() {
         for (at, components) in (0..positions).step_by(panel).zip(components.chunks_exact(of_panel)) {
             let filters = filters.chunks_exact(conv.channels_in * CHANNELS);
             let products_of = products.chunks_exact_mut(CHANNELS * panel);
@@ -143,6 +157,8 @@ fn group<S: Simd, const CHANNELS: usize>(simd: S, group: Group<'_, '_>) {
                         *pair = [*even, *odd];
                     }
                 }
+                let channel = block * CHANNELS + c;
+                let (finish, channel) = (epilogue.of(channel), place + channel * height * width);
                 let past = (at + panel).min(positions);
                 for row in at / pitch..=(past - 1) / pitch {
                     let from = at.max(row * pitch);
@@ -151,7 +167,13 @@ fn group<S: Simd, const CHANNELS: usize>(simd: S, group: Group<'_, '_>) {
                         let start = (2 * row + a) * width;
                         if start < part.len() && !columns.is_empty() {
                             let line = &lines[2 * a * panel + 2 * (from - at)..][..columns.len()];
-                            part[start + columns.start..start + columns.end].copy_from_slice(line);
+                            let out = &mut part[start + columns.start..start + columns.end];
+                            if plainly {
+                                out.copy_from_slice(line);
+                            } else {
+                                let place = channel + 2 * first * width + start + columns.start;
+                                finish.copy(simd, line, epilogue.residual_at(place, line.len()), out);
+                            }
                         }
                     }
                 }

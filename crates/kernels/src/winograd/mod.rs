@@ -11,6 +11,8 @@ mod components;
 mod forward;
 mod weight_gradient;
 
+use rayon::prelude::*;
+
 use crate::correlation::channel_block;
 
 /// Components of a tile.
@@ -21,6 +23,10 @@ const VECTORS: usize = 3;
 
 /// Floats of the widest vector.
 const WIDEST: usize = 16;
+
+/// Input channels whose filters are turned before any of them is written: the components lie at distances that are powers of two, so
+/// that a cache keeps none of the sixteen lines that are being written until they are full.
+const TOGETHER: usize = 8;
 
 /// A 3x3 convolution of one image.
 #[derive(Debug, Clone, Copy)]
@@ -42,35 +48,65 @@ impl Winograd {
         self.output_size().map(|len| len.div_ceil(2))
     }
 
-    /// Components of the filters, `[blocks of output channels, components, input channels, block]`. `at(output, input, tap)` is
-    /// a weight's place.
-    pub(crate) fn filters(&self, weights: &[f32], at: impl Fn(usize, usize, usize) -> usize) -> Vec<f32> {
-        let block = channel_block();
-        let len = COMPONENTS * self.channels_in * block;
-        let mut filters = vec![0.0; self.channels_out.div_ceil(block) * len];
-        for (b, filters) in filters.chunks_exact_mut(len).enumerate() {
-            let channels = block.min(self.channels_out - b * block);
-            for i in 0..self.channels_in {
-                for c in 0..channels {
-                    let o = b * block + c;
-                    let rows: [[f32; 4]; 3] = std::array::from_fn(|row| {
-                        filter([0, 1, 2].map(|column| weights[at(o, i, 3 * row + column)]))
-                    });
+    /// Components of the filters, `[blocks of output channels, components, input channels, block]`. `filter(output, input)` is
+    /// where a filter's nine weights begin; `turned` takes them from the last to the first.
+    pub(crate) fn filters(
+        &self,
+        weights: &[f32],
+        filter: impl Fn(usize, usize) -> usize + Sync,
+        turned: bool,
+    ) -> Vec<f32> {
+        if channel_block() == 8 {
+            self.filters_in_blocks::<8>(weights, filter, turned)
+        } else {
+            self.filters_in_blocks::<4>(weights, filter, turned)
+        }
+    }
+
+    fn filters_in_blocks<const BLOCK: usize>(
+        &self,
+        weights: &[f32],
+        filter: impl Fn(usize, usize) -> usize + Sync,
+        turned: bool,
+    ) -> Vec<f32> {
+        let len = COMPONENTS * self.channels_in * BLOCK;
+        let mut filters = vec![0.0; self.channels_out.div_ceil(BLOCK) * len];
+        filters.par_chunks_exact_mut(len).enumerate().for_each(|(b, filters)| {
+            let (filters, _) = filters.as_chunks_mut::<BLOCK>();
+            // Past the last channel it is taken again: nobody looks at those outputs.
+            let channels: [usize; BLOCK] =
+                std::array::from_fn(|c| (b * BLOCK + c).min(self.channels_out - 1));
+            let mut some = [[[0.0; BLOCK]; TOGETHER]; COMPONENTS];
+            for first in (0..self.channels_in).step_by(TOGETHER) {
+                let together = TOGETHER.min(self.channels_in - first);
+                for i in 0..together {
+                    let weights = channels.map(|o| &weights[filter(o, first + i)..][..9]);
+                    let mut taps: [[f32; BLOCK]; 9] =
+                        std::array::from_fn(|tap| std::array::from_fn(|c| weights[c][tap]));
+                    if turned {
+                        taps.reverse();
+                    }
+                    let (rows, _) = taps.as_chunks::<3>();
+                    let rows = [axis(rows[0]), axis(rows[1]), axis(rows[2])];
                     for column in 0..4 {
-                        let components = filter(rows.map(|row| row[column]));
+                        let components = axis([rows[0][column], rows[1][column], rows[2][column]]);
                         for (row, component) in components.into_iter().enumerate() {
-                            filters[((4 * row + column) * self.channels_in + i) * block + c] = component;
+                            some[4 * row + column][i] = component;
                         }
                     }
                 }
+                for (component, some) in some.iter().enumerate() {
+                    filters[component * self.channels_in + first..][..together]
+                        .copy_from_slice(&some[..together]);
+                }
             }
-        }
+        });
         filters
     }
 }
 
-/// One axis of a filter's components.
-fn filter([a, b, c]: [f32; 3]) -> [f32; 4] {
-    let ends = 0.5 * (a + c);
-    [a, ends + 0.5 * b, ends - 0.5 * b, c]
+/// One axis of the components of several filters.
+fn axis<const BLOCK: usize>([a, b, c]: [[f32; BLOCK]; 3]) -> [[f32; BLOCK]; 4] {
+    let ends: [f32; BLOCK] = std::array::from_fn(|i| 0.5 * (a[i] + c[i]));
+    [a, std::array::from_fn(|i| ends[i] + 0.5 * b[i]), std::array::from_fn(|i| ends[i] - 0.5 * b[i]), c]
 }

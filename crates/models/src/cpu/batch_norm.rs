@@ -6,23 +6,23 @@ use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn::tensor::Tensor;
 use ffsvc_kernels::BatchStatistics;
 
-use super::{Context, context, contiguous, floats, plain, recorded, tensor, tracked};
+use super::{Around, Context, context, contiguous, floats, recorded, tensor, tracked};
 
-/// Normalisation by the batch itself, in training: the output, and the batch's mean and biased variance.
-///
-/// With `residual`, that is added before the rectification; `relu` says whether there is one.
+/// Normalisation by the batch itself, in training: the output, and mean and biased variance of what is normalised.
 pub(crate) fn batch_norm_train<const D: usize>(
     input: &Tensor<D>,
-    residual: Option<&Tensor<D>>,
+    Around { relu_first, residual, relu }: Around<'_, D>,
     [scale, offset]: [&Tensor<1>; 2],
     epsilon: f64,
-    relu: bool,
 ) -> Option<(Tensor<D>, BatchStatistics)> {
     let kinds = [context(input), residual.map_or(context(input), context), context(scale), context(offset)];
     if Context::common(&kinds)? != Context::Autodiff {
         return None;
     }
-    let norm = kernel(&input.dims(), epsilon, relu);
+    let shape = input.dims();
+    let positions = shape[2..].iter().product();
+    let (channels, epsilon) = (shape[1], epsilon as f32);
+    let norm = ffsvc_kernels::BatchNorm { channels, positions, epsilon, relu_first, relu };
     let (input, input_node) = tracked(input.clone())?.into_parts();
     let (scale, scale_node) = tracked(scale.clone())?.into_parts();
     let (offset, offset_node) = tracked(offset.clone())?.into_parts();
@@ -53,47 +53,6 @@ pub(crate) fn batch_norm_train<const D: usize>(
         }
     };
     Some((Tensor::from_primitive::<Autodiff<Flex>>(output), statistics))
-}
-
-/// Normalisation by given statistics, without gradients. Options as of [`batch_norm_train`].
-pub(crate) fn batch_norm<const D: usize>(
-    input: &Tensor<D>,
-    residual: Option<&Tensor<D>>,
-    [mean, variance]: [&Tensor<1>; 2],
-    [scale, offset]: [&Tensor<1>; 2],
-    epsilon: f64,
-    relu: bool,
-) -> Option<Tensor<D>> {
-    let kinds = [
-        context(input),
-        residual.map_or(context(input), context),
-        context(mean),
-        context(variance),
-        context(scale),
-        context(offset),
-    ];
-    if Context::common(&kinds)? != Context::Plain {
-        return None;
-    }
-    let norm = kernel(&input.dims(), epsilon, relu);
-    let [mean, variance, scale, offset] = [mean, variance, scale, offset].map(|tensor| plain(tensor.clone()));
-    let (mean, variance) = (contiguous(mean?), contiguous(variance?));
-    let statistics = BatchStatistics { mean: floats(&mean).to_vec(), variance: floats(&variance).to_vec() };
-    let (scale, offset) = (contiguous(scale?), contiguous(offset?));
-    let input = contiguous(plain(input.clone())?);
-    let residual = match residual {
-        Some(residual) => Some(contiguous(plain(residual.clone())?)),
-        None => None,
-    };
-    let mut output = vec![0.0; floats(&input).len()];
-    let residual = residual.as_ref().map(floats);
-    norm.forward(floats(&input), residual, &statistics, floats(&scale), floats(&offset), &mut output);
-    Some(Tensor::from_primitive::<Flex>(tensor(output, input.shape())))
-}
-
-fn kernel(shape: &[usize], epsilon: f64, relu: bool) -> ffsvc_kernels::BatchNorm {
-    let positions = shape[2..].iter().product();
-    ffsvc_kernels::BatchNorm { channels: shape[1], positions, epsilon: epsilon as f32, relu }
 }
 
 #[derive(Debug, Clone)]
@@ -178,14 +137,16 @@ mod tests {
     fn outputs_and_gradients_are_those_of_burn() {
         let device = Device::flex().autodiff();
         device.seed(3);
-        for (rectified, with_residual) in [(false, false), (true, false), (true, true), (false, true)] {
+        let cases = (0..8).map(|bits| [1, 2, 4].map(|bit| bits & bit != 0));
+        for [relu_first, with_residual, rectified] in cases {
             let random = |d: [usize; 4]| {
                 Tensor::<4>::random(d, Distribution::Normal(0.5, 2.0), &device).require_grad()
             };
             let vector = || Tensor::<1>::random([5], Distribution::Uniform(0.5, 1.5), &device).require_grad();
             let (x, residual) = (random([3, 5, 7, 11]), random([3, 5, 7, 11]));
             let (scale, offset) = (vector(), vector());
-            let theirs = module::batch_norm_train(x.clone(), scale.clone(), offset.clone(), 1e-5);
+            let before = if relu_first { relu(x.clone()) } else { x.clone() };
+            let theirs = module::batch_norm_train(before, scale.clone(), offset.clone(), 1e-5);
             let (mean, variance) = (theirs.mean, theirs.variance);
             let mut theirs = theirs.output;
             if with_residual {
@@ -194,9 +155,9 @@ mod tests {
             if rectified {
                 theirs = relu(theirs);
             }
-            let added = with_residual.then_some(&residual);
-            let (ours, statistics) = batch_norm_train(&x, added, [&scale, &offset], 1e-5, rectified)
-                .expect("the CPU's kernel applies");
+            let around = Around { relu_first, residual: with_residual.then_some(&residual), relu: rectified };
+            let (ours, statistics) =
+                batch_norm_train(&x, around, [&scale, &offset], 1e-5).expect("the CPU's kernel applies");
             let near = |a: Vec<f32>, b: Vec<f32>, what: &str| {
                 assert_eq!(a.len(), b.len());
                 for (a, b) in a.iter().zip(&b) {
@@ -221,22 +182,5 @@ mod tests {
                 near(of(&ours), of(&theirs), "parameter gradient");
             }
         }
-    }
-
-    #[test]
-    fn given_statistics_are_used_as_in_the_formula() {
-        let device = Device::flex();
-        let x = Tensor::<3>::from_floats([[[1.0, 2.0], [3.0, -4.0]]], &device);
-        let vector = |a: f32, b: f32| Tensor::<1>::from_floats([a, b], &device);
-        let y = batch_norm(
-            &x,
-            Some(&Tensor::<3>::ones([1, 2, 2], &device)),
-            [&vector(1.0, 1.0), &vector(4.0, 1.0)],
-            [&vector(2.0, 1.0), &vector(0.5, 0.0)],
-            0.0,
-            true,
-        )
-        .expect("the CPU's kernel applies");
-        assert_eq!(y.into_data().try_to_vec::<f32>().expect("f32"), [1.5, 2.5, 3.0, 0.0]);
     }
 }

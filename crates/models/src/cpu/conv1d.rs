@@ -5,7 +5,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Shape, Tensor};
 
-use super::{Context, context, contiguous, dims, floats, plain, recorded, tensor, tracked};
+use super::{Context, Epilogue, context, contiguous, dims, floats, plain, recorded, tensor, tracked};
 
 /// Stride, padding and dilation of a convolution over time.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,8 @@ pub(crate) fn conv1d(
                 Some(bias) => Some(contiguous(plain(bias.clone())?)),
                 None => None,
             };
-            let output = Conv1d::new(&input, &weight, steps).forward(&input, &weight, bias.as_ref());
+            let epilogue = ffsvc_kernels::Epilogue { bias: bias.as_ref().map(floats), ..Default::default() };
+            let output = Conv1d::new(&input, &weight, steps).forward(&input, &weight, &epilogue);
             Some(Tensor::from_primitive::<Flex>(output))
         }
         Context::Autodiff => {
@@ -41,12 +42,15 @@ pub(crate) fn conv1d(
             let conv = Conv1d::new(&input, &weight, steps);
             let output = match bias {
                 None => {
-                    let output = conv.forward(&input, &weight, None);
+                    let output = conv.forward(&input, &weight, &ffsvc_kernels::Epilogue::default());
                     recorded(Gradient, [input_node, weight_node], output, |_| (conv, input, weight))
                 }
                 Some(bias) => {
                     let (bias, bias_node) = tracked(bias.clone())?.into_parts();
-                    let output = conv.forward(&input, &weight, Some(&contiguous(bias)));
+                    let bias = contiguous(bias);
+                    let epilogue =
+                        ffsvc_kernels::Epilogue { bias: Some(floats(&bias)), ..Default::default() };
+                    let output = conv.forward(&input, &weight, &epilogue);
                     let nodes = [input_node, weight_node, bias_node];
                     recorded(Gradient, nodes, output, |_| (conv, input, weight))
                 }
@@ -54,6 +58,28 @@ pub(crate) fn conv1d(
             Some(Tensor::from_primitive::<Autodiff<Flex>>(output))
         }
     }
+}
+
+/// [`conv1d`], and then `epilogue` while the outputs are at hand.
+pub(crate) fn conv1d_then(
+    input: &Tensor<3>,
+    weight: &Tensor<3>,
+    bias: Option<&Tensor<1>>,
+    steps: Steps,
+    epilogue: &Epilogue,
+) -> Option<Tensor<3>> {
+    let kinds = [context(input), context(weight), bias.map_or(context(weight), context)];
+    if Context::common(&kinds)? != Context::Plain {
+        return None;
+    }
+    let (input, weight) = (contiguous(plain(input.clone())?), contiguous(plain(weight.clone())?));
+    let bias = match bias {
+        Some(bias) => Some(contiguous(plain(bias.clone())?)),
+        None => None,
+    };
+    let epilogue = epilogue.with_bias(bias.as_ref());
+    let output = Conv1d::new(&input, &weight, steps).forward(&input, &weight, &epilogue);
+    Some(Tensor::from_primitive::<Flex>(output))
 }
 
 /// The kernel, for images of one row.
@@ -81,23 +107,25 @@ impl Conv1d {
         self.0.kernel[1] == 1 && self.0.stride[1] == 1 && self.0.padding[1] == 0
     }
 
-    fn forward(&self, input: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> FlexTensor {
+    fn forward(
+        &self,
+        input: &FlexTensor,
+        weight: &FlexTensor,
+        epilogue: &ffsvc_kernels::Epilogue<'_>,
+    ) -> FlexTensor {
         let conv = &self.0;
-        let product = self.is_product().then(|| product(self.matrix(weight), input.clone())).flatten();
-        let mut output = product.unwrap_or_else(|| {
-            let mut output = vec![0.0; conv.output_len()];
-            conv.forward(floats(input), floats(weight), &mut output);
-            tensor(output, Shape::from([conv.batch, conv.channels_out, conv.output_size()[1]]))
-        });
-        if let Some(bias) = bias {
-            let frames = conv.output_size()[1].max(1);
-            for image in output.storage_mut::<f32>().chunks_mut(conv.channels_out * frames) {
-                for (row, bias) in image.chunks_mut(frames).zip(floats(bias)) {
-                    row.iter_mut().for_each(|value| *value += bias);
-                }
+        let frames = conv.output_size()[1];
+        match self.is_product().then(|| product(self.matrix(weight), input.clone())).flatten() {
+            Some(mut output) => {
+                epilogue.apply(conv.channels_out, frames, output.storage_mut::<f32>());
+                output
+            }
+            None => {
+                let mut output = vec![0.0; conv.output_len()];
+                conv.forward_and(floats(input), floats(weight), epilogue, &mut output);
+                tensor(output, Shape::from([conv.batch, conv.channels_out, frames]))
             }
         }
-        output
     }
 
     fn input_gradient(&self, gradient: &FlexTensor, weight: &FlexTensor) -> FlexTensor {

@@ -5,7 +5,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn::tensor::{Shape, Tensor};
 
-use super::{Context, context, contiguous, dims, floats, plain, recorded, tensor, tracked};
+use super::{Context, Epilogue, context, contiguous, dims, floats, plain, recorded, tensor, tracked};
 
 /// Stride, padding and dilation of a convolution, each of rows and columns.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +21,8 @@ pub(crate) fn conv2d(input: &Tensor<4>, weight: &Tensor<4>, steps: Steps) -> Opt
     match Context::common(&[context(input), context(weight)])? {
         Context::Plain => {
             let (input, weight) = (contiguous(plain(input.clone())?), contiguous(plain(weight.clone())?));
-            let output = forward(&shape(&input, &weight, steps), &input, &weight);
+            let nothing = ffsvc_kernels::Epilogue::default();
+            let output = forward(&shape(&input, &weight, steps), &input, &weight, &nothing);
             Some(Tensor::from_primitive::<Flex>(output))
         }
         Context::Autodiff => {
@@ -29,12 +30,27 @@ pub(crate) fn conv2d(input: &Tensor<4>, weight: &Tensor<4>, steps: Steps) -> Opt
             let (weight, weight_node) = tracked(weight.clone())?.into_parts();
             let (input, weight) = (contiguous(input), contiguous(weight));
             let conv = shape(&input, &weight, steps);
-            let output = forward(&conv, &input, &weight);
+            let output = forward(&conv, &input, &weight, &ffsvc_kernels::Epilogue::default());
             let nodes = [input_node, weight_node];
             let output = recorded(Conv2dGradient, nodes, output, |_| (conv, input, weight));
             Some(Tensor::from_primitive::<Autodiff<Flex>>(output))
         }
     }
+}
+
+/// [`conv2d`], and then `epilogue` while the outputs are at hand.
+pub(crate) fn conv2d_then(
+    input: &Tensor<4>,
+    weight: &Tensor<4>,
+    steps: Steps,
+    epilogue: &Epilogue,
+) -> Option<Tensor<4>> {
+    if Context::common(&[context(input), context(weight)])? != Context::Plain {
+        return None;
+    }
+    let (input, weight) = (contiguous(plain(input.clone())?), contiguous(plain(weight.clone())?));
+    let output = forward(&shape(&input, &weight, steps), &input, &weight, &epilogue.with_bias(None));
+    Some(Tensor::from_primitive::<Flex>(output))
 }
 
 fn shape(input: &FlexTensor, weight: &FlexTensor, steps: Steps) -> ffsvc_kernels::Conv2d {
@@ -52,9 +68,14 @@ fn shape(input: &FlexTensor, weight: &FlexTensor, steps: Steps) -> ffsvc_kernels
     }
 }
 
-fn forward(conv: &ffsvc_kernels::Conv2d, input: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
+fn forward(
+    conv: &ffsvc_kernels::Conv2d,
+    input: &FlexTensor,
+    weight: &FlexTensor,
+    epilogue: &ffsvc_kernels::Epilogue<'_>,
+) -> FlexTensor {
     let mut output = vec![0.0; conv.output_len()];
-    conv.forward(floats(input), floats(weight), &mut output);
+    conv.forward_and(floats(input), floats(weight), epilogue, &mut output);
     let [height, width] = conv.output_size();
     tensor(output, Shape::from([conv.batch, conv.channels_out, height, width]))
 }

@@ -4,10 +4,12 @@
 mod batch_norm;
 mod conv1d;
 mod conv2d;
+mod epilogue;
 
-pub(crate) use batch_norm::{batch_norm, batch_norm_train};
-pub(crate) use conv1d::{Steps as StepsInTime, conv1d};
-pub(crate) use conv2d::{Steps, conv2d};
+pub(crate) use batch_norm::batch_norm_train;
+pub(crate) use conv1d::{Steps as StepsInTime, conv1d, conv1d_then};
+pub(crate) use conv2d::{Steps, conv2d, conv2d_then};
+pub(crate) use epilogue::{Around, Epilogue, normalise};
 
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, OpsKind};
