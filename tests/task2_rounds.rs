@@ -106,3 +106,24 @@ fn a_missing_input_is_named_before_anything_is_done() {
     assert!(error.contains("pre/final.safetensors is missing"), "{error}");
     assert!(!folder.path().join("work").exists());
 }
+
+#[test]
+fn near_recordings_without_groups_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["pre/final.safetensors", "tiny.toml", "near"] {
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+    }
+    for (dir, files) in [("source", "utt2spk"), ("target", "utt2spk"), ("dev", "trials")] {
+        let dir = folder.path().join("data").join(dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        for file in ["wav.scp", files] {
+            std::fs::write(dir.join(file), "").unwrap();
+        }
+    }
+    let output = rounds(&folder, "work", 60.0, &["--near", "near"]);
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("--near needs --group"), "{error}");
+}

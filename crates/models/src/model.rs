@@ -180,6 +180,18 @@ impl SpeakerModel {
         }
     }
 
+    /// Whether utterances of different lengths can share a batch ([`forward_padded`](Self::forward_padded)).
+    pub fn leaves_padding_out(&self) -> bool {
+        match self {
+            Self::Resnet(model) => model.leaves_padding_out(),
+            Self::Tdnn(_) => true,
+            Self::EcapaTdnn(_)
+            | Self::CamPlusPlus(_)
+            | Self::WespeakerEcapaTdnn(_)
+            | Self::SpeechBrainEcapaTdnn(_) => false,
+        }
+    }
+
     /// Least number of frames that the network can take.
     pub fn min_frames(&self) -> usize {
         match self {

@@ -293,9 +293,14 @@ impl ResNet {
         self.dropout.forward(self.bottleneck.forward(self.pool.forward(map)))
     }
 
+    /// Whether the pooling can leave padding out.
+    pub(crate) fn leaves_padding_out(&self) -> bool {
+        self.pool.leaves_padding_out()
+    }
+
     /// As `forward`, in evaluation, of utterances of different lengths; none where the pooling cannot leave padding out.
     pub(crate) fn forward_padded(&self, features: Tensor<3>, padding: Padding) -> Option<Tensor<2>> {
-        if !self.pool.leaves_padding_out() {
+        if !self.leaves_padding_out() {
             return None;
         }
         let (map, padding) = self.front.forward(features.unsqueeze_dim(1), Some(padding));

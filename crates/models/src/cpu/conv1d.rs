@@ -26,14 +26,9 @@ pub(crate) fn conv1d(
     let kinds = [context(input), context(weight), bias.map_or(context(weight), context)];
     match Context::common(&kinds)? {
         Context::Plain => {
-            let (input, weight) = (contiguous(plain(input.clone())?), contiguous(plain(weight.clone())?));
-            let bias = match bias {
-                Some(bias) => Some(contiguous(plain(bias.clone())?)),
-                None => None,
-            };
+            let bias = vector(bias)?;
             let epilogue = ffsvc_kernels::Epilogue { bias: bias.as_ref().map(floats), ..Default::default() };
-            let output = Conv1d::new(&input, &weight, steps).forward(&input, &weight, &epilogue);
-            Some(Tensor::from_primitive::<Flex>(output))
+            without_gradients(input, weight, steps, &epilogue)
         }
         Context::Autodiff => {
             let (input, input_node) = tracked(input.clone())?.into_parts();
@@ -69,16 +64,31 @@ pub(crate) fn conv1d_then(
     epilogue: &Epilogue,
 ) -> Option<Tensor<3>> {
     let kinds = [context(input), context(weight), bias.map_or(context(weight), context)];
-    if Context::common(&kinds)? != Context::Plain {
-        return None;
+    match Context::common(&kinds)? {
+        Context::Plain => {
+            let bias = vector(bias)?;
+            without_gradients(input, weight, steps, &epilogue.with_bias(bias.as_ref()))
+        }
+        Context::Autodiff => None,
     }
-    let (input, weight) = (contiguous(plain(input.clone())?), contiguous(plain(weight.clone())?));
-    let bias = match bias {
+}
+
+/// The primitive of a bias, if there is one; none where it cannot be had.
+fn vector(bias: Option<&Tensor<1>>) -> Option<Option<FlexTensor>> {
+    Some(match bias {
         Some(bias) => Some(contiguous(plain(bias.clone())?)),
         None => None,
-    };
-    let epilogue = epilogue.with_bias(bias.as_ref());
-    let output = Conv1d::new(&input, &weight, steps).forward(&input, &weight, &epilogue);
+    })
+}
+
+fn without_gradients(
+    input: &Tensor<3>,
+    weight: &Tensor<3>,
+    steps: Steps,
+    epilogue: &ffsvc_kernels::Epilogue<'_>,
+) -> Option<Tensor<3>> {
+    let (input, weight) = (contiguous(plain(input.clone())?), contiguous(plain(weight.clone())?));
+    let output = Conv1d::new(&input, &weight, steps).forward(&input, &weight, epilogue);
     Some(Tensor::from_primitive::<Flex>(output))
 }
 

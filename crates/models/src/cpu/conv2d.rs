@@ -19,12 +19,7 @@ pub(crate) struct Steps {
 /// `[channels out, channels in, height, width]`.
 pub(crate) fn conv2d(input: &Tensor<4>, weight: &Tensor<4>, steps: Steps) -> Option<Tensor<4>> {
     match Context::common(&[context(input), context(weight)])? {
-        Context::Plain => {
-            let (input, weight) = (contiguous(plain(input.clone())?), contiguous(plain(weight.clone())?));
-            let nothing = ffsvc_kernels::Epilogue::default();
-            let output = forward(&shape(&input, &weight, steps), &input, &weight, &nothing);
-            Some(Tensor::from_primitive::<Flex>(output))
-        }
+        Context::Plain => without_gradients(input, weight, steps, &ffsvc_kernels::Epilogue::default()),
         Context::Autodiff => {
             let (input, input_node) = tracked(input.clone())?.into_parts();
             let (weight, weight_node) = tracked(weight.clone())?.into_parts();
@@ -45,11 +40,20 @@ pub(crate) fn conv2d_then(
     steps: Steps,
     epilogue: &Epilogue,
 ) -> Option<Tensor<4>> {
-    if Context::common(&[context(input), context(weight)])? != Context::Plain {
-        return None;
+    match Context::common(&[context(input), context(weight)])? {
+        Context::Plain => without_gradients(input, weight, steps, &epilogue.with_bias(None)),
+        Context::Autodiff => None,
     }
+}
+
+fn without_gradients(
+    input: &Tensor<4>,
+    weight: &Tensor<4>,
+    steps: Steps,
+    epilogue: &ffsvc_kernels::Epilogue<'_>,
+) -> Option<Tensor<4>> {
     let (input, weight) = (contiguous(plain(input.clone())?), contiguous(plain(weight.clone())?));
-    let output = forward(&shape(&input, &weight, steps), &input, &weight, &epilogue.with_bias(None));
+    let output = forward(&shape(&input, &weight, steps), &input, &weight, epilogue);
     Some(Tensor::from_primitive::<Flex>(output))
 }
 
