@@ -20,7 +20,7 @@
 #               devices take the labels of their groups (--group)
 # --source-share S   share of the labelled recordings in each batch (default: all recordings alike, as the baseline)
 # --true-labels UTT2SPK   speakers of the target recordings, for the table alone: NMI and purity of the clusters, of all
-#               recordings and, in a column of its own, purity of those that are kept
+#               clustered recordings, and purity of those that are kept
 # --mean-subtract   score with the mean of the target embeddings subtracted (no labels needed)
 # --bin DIR     the programs (default target/release); --device DEVICE; --set section.key=value for the fine-tunes
 #
