@@ -1,6 +1,8 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::epilogue::{OfChannel, planes_together, rectified};
+
 /// Batch normalisation of `[batch, channels, positions]` by the batch itself, optionally with a rectification before it, an addition
 /// and a rectification after it: `output = relu(scale * (relu(input) - mean) / sqrt(variance + epsilon) + offset + residual)`.
 /// By running statistics it is an [`Epilogue`](crate::Epilogue).
@@ -29,9 +31,6 @@ pub struct BatchStatistics {
     /// `[channels]`, divided by the number of values.
     pub variance: Vec<f32>,
 }
-
-/// Planes of a task are at least so many floats together.
-const TASK: usize = 16 * 1024;
 
 impl BatchNorm {
     /// Mean and variance of each channel of `input`, rectified where that is wanted.
@@ -84,17 +83,20 @@ impl BatchNorm {
             |(plane, output)| {
                 let channel = plane % self.channels;
                 let factor = scale[channel] * self.inverse_deviation(statistics, channel);
-                let from = plane * positions;
-                pulp::Arch::new().dispatch(Apply {
-                    input: &input[from..from + positions],
-                    residual: residual.map(|residual| &residual[from..from + positions]),
+                let range = plane * positions..(plane + 1) * positions;
+                OfChannel {
+                    bias: 0.0,
                     relu_first: self.relu_first,
                     mean: statistics.mean[channel],
-                    factor,
+                    scale: factor,
                     offset: offset[channel],
                     relu: self.relu,
+                }
+                .run(
+                    Some(&input[range.clone()]),
+                    residual.map(|residual| &residual[range]),
                     output,
-                });
+                );
             },
         );
     }
@@ -185,7 +187,7 @@ impl BatchNorm {
     }
 
     fn planes_together(&self) -> usize {
-        (TASK / self.positions.max(1)).max(1)
+        planes_together(self.positions)
     }
 
     fn check(&self, floats: usize) {
@@ -197,14 +199,7 @@ impl BatchNorm {
     }
 }
 
-/// Negative values as 0, where that is wanted. Not a maximum: that hides a NaN.
-#[inline(always)]
-fn rectified<S: Simd>(simd: S, x: S::f32s, wanted: bool) -> S::f32s {
-    let zero = simd.splat_f32s(0.0);
-    if wanted { simd.select_f32s(simd.less_than_f32s(x, zero), zero, x) } else { x }
-}
-
-/// The same of one value.
+/// [`rectified`], of one value.
 #[inline(always)]
 fn rectified_one(x: f32, wanted: bool) -> f32 {
     if wanted && x < 0.0 { 0.0 } else { x }
@@ -271,50 +266,6 @@ fn total<S: Simd>(
         sum += f64::from(tail.iter().fold(simd.reduce_sum_f32s(lanes), |sum, x| scalar(sum, *x)));
     }
     sum
-}
-
-struct Apply<'a> {
-    input: &'a [f32],
-    residual: Option<&'a [f32]>,
-    relu_first: bool,
-    mean: f32,
-    factor: f32,
-    offset: f32,
-    relu: bool,
-    output: &'a mut [f32],
-}
-
-impl WithSimd for Apply<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let (mean, factor, offset) =
-            (simd.splat_f32s(self.mean), simd.splat_f32s(self.factor), simd.splat_f32s(self.offset));
-        let rectify = |y: S::f32s| rectified(simd, y, self.relu);
-        let normalise = |x: S::f32s| {
-            let x = rectified(simd, x, self.relu_first);
-            simd.mul_add_e_f32s(simd.sub_f32s(x, mean), factor, offset)
-        };
-        let (inputs, input_tail) = S::as_simd_f32s(self.input);
-        let (outputs, output_tail) = S::as_mut_simd_f32s(self.output);
-        if let Some(residual) = self.residual {
-            let (residuals, residual_tail) = S::as_simd_f32s(residual);
-            for ((out, x), r) in outputs.iter_mut().zip(inputs).zip(residuals) {
-                *out = rectify(simd.add_f32s(normalise(*x), *r));
-            }
-            let y = simd.add_f32s(
-                normalise(simd.partial_load_f32s(input_tail)),
-                simd.partial_load_f32s(residual_tail),
-            );
-            simd.partial_store_f32s(output_tail, rectify(y));
-        } else {
-            for (out, x) in outputs.iter_mut().zip(inputs) {
-                *out = rectify(normalise(*x));
-            }
-            simd.partial_store_f32s(output_tail, rectify(normalise(simd.partial_load_f32s(input_tail))));
-        }
-    }
 }
 
 /// Sums of a plane: of the gradient after the rectification, and of its product with the centred input.

@@ -20,8 +20,10 @@ pub struct Epilogue<'a> {
     pub relu: bool,
 }
 
-/// Planes of a task are at least so many floats together.
-const TASK: usize = 16 * 1024;
+/// Planes of a task: at least so many that they are some thousand floats together.
+pub(crate) fn planes_together(positions: usize) -> usize {
+    (16 * 1024 / positions.max(1)).max(1)
+}
 
 impl Epilogue<'_> {
     /// Does it to `input`, `[batch, channels, positions]`.
@@ -34,15 +36,11 @@ impl Epilogue<'_> {
         if input.is_empty() {
             return;
         }
-        let together = (TASK / positions).max(1);
-        output.par_chunks_mut(positions).with_min_len(together).enumerate().for_each(|(plane, output)| {
+        let planes = output.par_chunks_mut(positions).with_min_len(planes_together(positions));
+        planes.enumerate().for_each(|(plane, output)| {
             let range = plane * positions..(plane + 1) * positions;
-            pulp::Arch::new().dispatch(Copy {
-                of: self.of(plane % channels),
-                residual: self.residual_at(range.start, positions),
-                values: &input[range],
-                output,
-            });
+            let residual = self.residual_at(range.start, positions);
+            self.of(plane % channels).run(Some(&input[range]), residual, output);
         });
     }
 
@@ -55,8 +53,8 @@ impl Epilogue<'_> {
         if self.is_nothing() || values.is_empty() {
             return;
         }
-        let together = (TASK / positions).max(1);
-        values.par_chunks_mut(positions).with_min_len(together).enumerate().for_each(|(plane, values)| {
+        let planes = values.par_chunks_mut(positions).with_min_len(planes_together(positions));
+        planes.enumerate().for_each(|(plane, values)| {
             self.in_place(plane % channels, plane * positions, values);
         });
     }
@@ -64,11 +62,7 @@ impl Epilogue<'_> {
     /// Does it to some outputs of one channel, which begin at `place` of the whole output.
     pub(crate) fn in_place(&self, channel: usize, place: usize, values: &mut [f32]) {
         if !self.is_nothing() {
-            pulp::Arch::new().dispatch(InPlace {
-                of: self.of(channel),
-                residual: self.residual_at(place, values.len()),
-                values,
-            });
+            self.of(channel).run(None, self.residual_at(place, values.len()), values);
         }
     }
 
@@ -78,7 +72,7 @@ impl Epilogue<'_> {
         let [scale, offset] =
             self.scale_and_offset.map_or([1.0, 0.0], |[scale, offset]| [scale[channel], offset[channel]]);
         let bias = self.bias.map_or(0.0, |bias| bias[channel]);
-        OfChannel { bias, relu_first: self.relu_first, scale, offset, relu: self.relu }
+        OfChannel { bias, relu_first: self.relu_first, mean: 0.0, scale, offset, relu: self.relu }
     }
 
     /// The residual of `len` outputs from `place` on.
@@ -106,99 +100,94 @@ impl Epilogue<'_> {
     }
 }
 
-/// An [`Epilogue`] of one channel; the residual comes with the values.
+/// Negative values as 0, where that is wanted. Not a maximum: that hides a NaN.
+#[inline(always)]
+pub(crate) fn rectified<S: Simd>(simd: S, x: S::f32s, wanted: bool) -> S::f32s {
+    let zero = simd.splat_f32s(0.0);
+    if wanted { simd.select_f32s(simd.less_than_f32s(x, zero), zero, x) } else { x }
+}
+
+/// An [`Epilogue`] of one channel, and a mean that is subtracted before scale and offset; the residual comes with the values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OfChannel {
-    bias: f32,
-    relu_first: bool,
-    scale: f32,
-    offset: f32,
-    relu: bool,
+    pub(crate) bias: f32,
+    pub(crate) relu_first: bool,
+    pub(crate) mean: f32,
+    pub(crate) scale: f32,
+    pub(crate) offset: f32,
+    pub(crate) relu: bool,
 }
 
 impl OfChannel {
-    /// The finished vector, of one of outputs and one of the residual.
+    /// `values`, or what `out` holds where there are none, and their residual to `out`, all of one length.
+    pub(crate) fn run(self, values: Option<&[f32]>, residual: Option<&[f32]>, out: &mut [f32]) {
+        pulp::Arch::new().dispatch(Run { of: self, values, residual, out });
+    }
+
+    /// [`run`](Self::run), within code that is dispatched already.
     #[inline(always)]
-    fn vector<S: Simd>(self, simd: S) -> impl Fn(S::f32s, S::f32s) -> S::f32s {
-        let zero = simd.splat_f32s(0.0);
-        // Not a maximum: that hides a NaN.
-        let rectified = move |x: S::f32s, wanted: bool| {
-            if wanted { simd.select_f32s(simd.less_than_f32s(x, zero), zero, x) } else { x }
+    pub(crate) fn run_with<S: Simd>(
+        self,
+        simd: S,
+        values: Option<&[f32]>,
+        residual: Option<&[f32]>,
+        out: &mut [f32],
+    ) {
+        let of = Vectors {
+            bias: simd.splat_f32s(self.bias),
+            relu_first: self.relu_first,
+            mean: simd.splat_f32s(self.mean),
+            scale: simd.splat_f32s(self.scale),
+            offset: simd.splat_f32s(self.offset),
+            relu: self.relu,
         };
-        let (bias, scale, offset) =
-            (simd.splat_f32s(self.bias), simd.splat_f32s(self.scale), simd.splat_f32s(self.offset));
-        move |x, residual| {
-            let x = rectified(simd.add_f32s(x, bias), self.relu_first);
-            rectified(simd.add_f32s(simd.mul_add_e_f32s(x, scale, offset), residual), self.relu)
-        }
-    }
-
-    /// `values` and their residual to `out`, all of one length.
-    #[inline(always)]
-    pub(crate) fn copy<S: Simd>(self, simd: S, values: &[f32], residual: Option<&[f32]>, out: &mut [f32]) {
-        let finished = self.vector(simd);
         let zero = simd.splat_f32s(0.0);
-        let (body, tail) = S::as_simd_f32s(values);
         let (out, out_tail) = S::as_mut_simd_f32s(out);
-        if let Some(residual) = residual {
-            let (residuals, residual_tail) = S::as_simd_f32s(residual);
-            for ((out, x), r) in out.iter_mut().zip(body).zip(residuals) {
-                *out = finished(*x, *r);
-            }
-            let last = finished(simd.partial_load_f32s(tail), simd.partial_load_f32s(residual_tail));
-            simd.partial_store_f32s(out_tail, last);
-        } else {
-            for (out, x) in out.iter_mut().zip(body) {
-                *out = finished(*x, zero);
-            }
-            simd.partial_store_f32s(out_tail, finished(simd.partial_load_f32s(tail), zero));
+        let values = values.map(|values| S::as_simd_f32s(values));
+        let residual = residual.map(|residual| S::as_simd_f32s(residual));
+        for (at, out) in out.iter_mut().enumerate() {
+            let x = if let Some((values, _)) = values { values[at] } else { *out };
+            let residual = if let Some((residuals, _)) = residual { residuals[at] } else { zero };
+            *out = of.finished(simd, x, residual);
         }
+        let x_tail = simd.partial_load_f32s(if let Some((_, tail)) = values { tail } else { out_tail });
+        let residual_tail = if let Some((_, tail)) = residual { simd.partial_load_f32s(tail) } else { zero };
+        simd.partial_store_f32s(out_tail, of.finished(simd, x_tail, residual_tail));
     }
 }
 
-struct InPlace<'a> {
-    of: OfChannel,
-    residual: Option<&'a [f32]>,
-    values: &'a mut [f32],
+/// An [`OfChannel`] in vectors. Its formula is a method and no closure: closures are not always inlined, and what is not inlined into
+/// dispatched code is compiled without vectors.
+struct Vectors<S: Simd> {
+    bias: S::f32s,
+    relu_first: bool,
+    mean: S::f32s,
+    scale: S::f32s,
+    offset: S::f32s,
+    relu: bool,
 }
 
-impl WithSimd for InPlace<'_> {
+impl<S: Simd> Vectors<S> {
+    #[inline(always)]
+    fn finished(&self, simd: S, x: S::f32s, residual: S::f32s) -> S::f32s {
+        let x = simd.sub_f32s(rectified(simd, simd.add_f32s(x, self.bias), self.relu_first), self.mean);
+        let y = simd.add_f32s(simd.mul_add_e_f32s(x, self.scale, self.offset), residual);
+        rectified(simd, y, self.relu)
+    }
+}
+
+struct Run<'a> {
+    of: OfChannel,
+    values: Option<&'a [f32]>,
+    residual: Option<&'a [f32]>,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Run<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let finished = self.of.vector(simd);
-        let zero = simd.splat_f32s(0.0);
-        let (body, tail) = S::as_mut_simd_f32s(self.values);
-        if let Some(residual) = self.residual {
-            let (residuals, residual_tail) = S::as_simd_f32s(residual);
-            for (x, r) in body.iter_mut().zip(residuals) {
-                *x = finished(*x, *r);
-            }
-            let last = finished(simd.partial_load_f32s(tail), simd.partial_load_f32s(residual_tail));
-            simd.partial_store_f32s(tail, last);
-        } else {
-            for x in body {
-                *x = finished(*x, zero);
-            }
-            let last = finished(simd.partial_load_f32s(tail), zero);
-            simd.partial_store_f32s(tail, last);
-        }
-    }
-}
-
-struct Copy<'a> {
-    of: OfChannel,
-    residual: Option<&'a [f32]>,
-    values: &'a [f32],
-    output: &'a mut [f32],
-}
-
-impl WithSimd for Copy<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        self.of.copy(simd, self.values, self.residual, self.output);
+        self.of.run_with(simd, self.values, self.residual, self.out);
     }
 }

@@ -1,16 +1,13 @@
 //! Batch normalisation against its definition in double precision, gradients included.
 
+mod numbers;
+
 use ffsvc_kernels::BatchNorm;
+use numbers::numbers;
 use proptest::prelude::*;
 
-fn numbers(len: usize, seed: u32, mean: f32) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
-    (0..len)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0 + mean
-        })
-        .collect()
+fn numbers_around(mean: f32, len: usize, seed: u32) -> Vec<f32> {
+    numbers(len, seed).into_iter().map(|number| number + mean).collect()
 }
 
 fn near(found: &[f32], expected: &[f64], scale: f64, what: &str) {
@@ -26,9 +23,9 @@ fn near(found: &[f32], expected: &[f64], scale: f64, what: &str) {
 
 fn check(norm: BatchNorm, batch: usize, with_residual: bool) {
     let len = batch * norm.channels * norm.positions;
-    let (input, residual) = (numbers(len, 1, 0.7), numbers(len, 2, 0.0));
-    let (scale, offset) = (numbers(norm.channels, 3, 1.5), numbers(norm.channels, 4, 0.0));
-    let gradient = numbers(len, 5, 0.1);
+    let (input, residual) = (numbers_around(0.7, len, 1), numbers(len, 2));
+    let (scale, offset) = (numbers_around(1.5, norm.channels, 3), numbers(norm.channels, 4));
+    let gradient = numbers_around(0.1, len, 5);
     let residual = with_residual.then_some(&residual[..]);
     let count = (batch * norm.positions) as f64;
     let channel = |place: usize| place / norm.positions % norm.channels;

@@ -1,6 +1,9 @@
 //! Convolutions against their definition, written as loops in double precision.
 
+mod numbers;
+
 use ffsvc_kernels::Conv2d;
+use numbers::numbers;
 use proptest::prelude::*;
 
 /// Calls `visit(input, weight, output)` with the places of every product.
@@ -32,16 +35,6 @@ fn products(conv: &Conv2d, mut visit: impl FnMut(usize, usize, usize)) {
             }
         }
     }
-}
-
-fn numbers(len: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
-    (0..len)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect()
 }
 
 fn assert_near(found: &[f32], expected: &[f64], terms: usize, what: &str) {

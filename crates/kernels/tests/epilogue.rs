@@ -1,17 +1,10 @@
 //! What follows a layer, against its definition.
 
-use ffsvc_kernels::{Conv2d, Epilogue};
-use proptest::prelude::*;
+mod numbers;
 
-fn numbers(len: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
-    (0..len)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect()
-}
+use ffsvc_kernels::{Conv2d, Epilogue};
+use numbers::numbers;
+use proptest::prelude::*;
 
 /// Vectors for an epilogue of any parts.
 struct Parts {

@@ -172,7 +172,8 @@ fn group<S: Simd, const CHANNELS: usize>(simd: S, group: Group<'_, '_>) {
                                 out.copy_from_slice(line);
                             } else {
                                 let place = channel + 2 * first * width + start + columns.start;
-                                finish.copy(simd, line, epilogue.residual_at(place, line.len()), out);
+                                let residual = epilogue.residual_at(place, line.len());
+                                finish.run_with(simd, Some(line), residual, out);
                             }
                         }
                     }
