@@ -240,6 +240,10 @@ class Ours:
         self.child.stdin.flush()
         assert np.isfinite(float(self.child.stdout.readline()))
 
+    def close(self):
+        self.child.stdin.close()
+        self.child.wait()
+
 
 def onnx_session(model, features, folder):
     path = os.path.join(folder, "model.onnx")
@@ -249,14 +253,19 @@ def onnx_session(model, features, folder):
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def subjects(name, task, ours, with_onnx=True):
-    """Functions that do the work so many times, by subject, and their clocks."""
+def request(name, task):
+    what, batch, frames = TASKS[task]
+    return f"{name} {what} {batch} {frames}"
+
+
+def others(name, task, with_onnx=True):
+    """Functions that do the work so many times in PyTorch and ONNX Runtime, and their clocks."""
     what, batch, frames = TASKS[task]
     make, embedding = MODELS[name]
     torch.manual_seed(1)
     model = make()
     features = torch.rand(batch, MELS, frames)
-    found = {"ours": (lambda count: ours.run(f"{name} {what} {batch} {frames}", count), ours.clock)}
+    found = {}
     if what == "step":
         head = AamSoftmax(embedding)
         optimizer = torch.optim.SGD([*model.parameters(), *head.parameters()], lr=1e-3, momentum=0.9)
@@ -301,10 +310,8 @@ def megabytes(key, pid="self"):
 def memory():
     """Peaks, each in a process of its own."""
     if ARGS.alone:
-        idle = Ours(ARGS.server)
-        found = subjects(ARGS.models, ARGS.tasks, idle, ARGS.alone != "PyTorch")
+        run, _ = others(ARGS.models, ARGS.tasks, ARGS.alone != "PyTorch")[ARGS.alone]
         before = megabytes("VmRSS")
-        run, _ = found[ARGS.alone]
         run(2)
         print(before, megabytes("VmHWM"))
         return
@@ -312,9 +319,10 @@ def memory():
         for task in ARGS.tasks.split(","):
             what, batch, frames = TASKS[task]
             ours = Ours(ARGS.server)
-            peaks = {"ours": (megabytes("VmRSS", ours.child.pid), 0)}
-            ours.run(f"{name} {what} {batch} {frames}", 2)
-            peaks["ours"] = (peaks["ours"][0], megabytes("VmHWM", ours.child.pid))
+            before = megabytes("VmRSS", ours.child.pid)
+            ours.run(request(name, task), 2)
+            peaks = {"ours": (before, megabytes("VmHWM", ours.child.pid))}
+            ours.close()
             for subject in ["PyTorch"] + ["ONNX Runtime"] * (what == "forward"):
                 command = [sys.executable, __file__, ARGS.server, "--memory", "--alone", subject, "--models", name,
                            "--tasks", task, "--threads", str(ARGS.threads)]
@@ -333,7 +341,7 @@ def main():
     for name in ARGS.models.split(","):
         for task in ARGS.tasks.split(","):
             what, batch, frames = TASKS[task]
-            found = subjects(name, task, ours)
+            found = {"ours": (lambda count: ours.run(request(name, task), count), ours.clock), **others(name, task)}
             times = {subject: [] for subject in found}
             counts = {}
             for subject, (run, clock) in found.items():
