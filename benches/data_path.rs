@@ -6,7 +6,8 @@ use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ffsvc_audio::{SampleFormat, write_wav};
-use ffsvc_trainer::{BatchMaker, Draw, ExperimentConfig, Scratch};
+use ffsvc_dataset::{BatchMaker, Draw, Scratch};
+use ffsvc_trainer::ExperimentConfig;
 
 const RATE: u32 = 16_000;
 const UTTERANCES: u32 = 128;
@@ -87,7 +88,7 @@ fn maker(dir: &Path, augment: &str) -> BatchMaker {
     );
     let text = text.replace("DIR", &dir.display().to_string());
     let config: ExperimentConfig = toml::from_str(&text).expect("a configuration");
-    BatchMaker::open(&config).expect("a readable corpus")
+    BatchMaker::open(&config.crops()).expect("a readable corpus")
 }
 
 fn data_path(criterion: &mut Criterion) {

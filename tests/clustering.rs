@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use assert_cmd::Command;
-use ffsvc_kaldi_io::{DataDir, Embeddings, Table};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::{DataDir, Table};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use burn::tensor::Device;
-use ffsvc_kaldi_io::Embeddings;
+use ffsvc_embeddings::Embeddings;
 use ffsvc_models::{
     EcapaTdnnConfig, HeadConfig, ModelConfig, ModelInfo, load_model, named_tensors, save_model,
 };

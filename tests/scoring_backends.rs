@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use assert_cmd::Command;
-use ffsvc_kaldi_io::Embeddings;
+use ffsvc_embeddings::Embeddings;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;

@@ -7,7 +7,8 @@ use clap::Args;
 use ffsvc_cli::UsageError;
 use ffsvc_clustering::validity::sizes;
 use ffsvc_clustering::{Assignments, Centres, Groups, Points};
-use ffsvc_kaldi_io::{Embeddings, Table};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::Table;
 use serde::Serialize;
 
 /// Where the embeddings come from and where the clusters go.

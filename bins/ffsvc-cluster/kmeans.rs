@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use ffsvc_cli::{UsageError, print_json};
 use ffsvc_clustering::validity::{IntraCosine, intra_cosine};
 use ffsvc_clustering::{Centres, Empty, KMeans, KMeansOptions, Metric, Points, Start};
-use ffsvc_kaldi_io::Embeddings;
+use ffsvc_embeddings::Embeddings;
 use serde::Serialize;
 
 use crate::folder::Folder;

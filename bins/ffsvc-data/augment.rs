@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use ffsvc_augment::AugmentConfig;
 use ffsvc_cli::Progress;
-use ffsvc_trainer::{AugmentedCopy, DataConfig, plan_line};
+use ffsvc_dataset::{AugmentedCopy, DataConfig, plan_line};
 use serde::{Deserialize, Serialize};
 
 /// Write a data directory in rooms and noise, or print what would be done to it

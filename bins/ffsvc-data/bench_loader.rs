@@ -4,9 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use ffsvc_augment::AugmentConfig;
 use ffsvc_cli::print_json;
-use ffsvc_trainer::{BatchMaker, ExperimentConfig, LoaderSpeed, Sampler, measure_loader};
-use serde::Serialize;
+use ffsvc_dataset::{
+    BatchMaker, CropConfig, DataConfig, LoaderSpeed, Sampler, SamplerConfig, measure_loader,
+};
+use ffsvc_features::FrontEndConfig;
+use serde::{Deserialize, Serialize};
 
 /// Measure how many utterances a second the data path of an experiment makes, and which stage binds
 ///
@@ -43,6 +47,47 @@ pub(crate) struct BenchLoader {
     seconds: f64,
 }
 
+/// What of an experiment's configuration decides its batches. The network's sections are not looked at.
+#[derive(Deserialize)]
+struct DataPath {
+    data: DataConfig,
+    #[serde(default)]
+    features: FrontEndConfig,
+    #[serde(default)]
+    augment: AugmentConfig,
+    #[serde(default)]
+    sampler: SamplerConfig,
+    #[serde(default)]
+    train: Batches,
+}
+
+/// The keys of `[train]` that decide batches, with the defaults of `ffsvc-train`.
+#[derive(Deserialize)]
+#[serde(default)]
+struct Batches {
+    batch_size: usize,
+    max_frames: usize,
+    seed: u64,
+}
+
+impl Default for Batches {
+    fn default() -> Self {
+        Self { batch_size: 128, max_frames: 200, seed: 0 }
+    }
+}
+
+impl DataPath {
+    fn crops(&self) -> CropConfig<'_> {
+        CropConfig {
+            data: &self.data,
+            features: &self.features,
+            augment: &self.augment,
+            max_frames: self.train.max_frames,
+            seed: self.train.seed,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Report {
     utterances: usize,
@@ -52,11 +97,12 @@ struct Report {
 
 impl BenchLoader {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
-        let config: ExperimentConfig = ffsvc_cli::load_config(&self.config, &self.set)?;
-        config.check()?;
+        let config: DataPath = ffsvc_cli::load_config(&self.config, &self.set)?;
+        config.data.check()?;
+        config.augment.check()?;
         let duration = Duration::try_from_secs_f64(self.seconds)
             .map_err(|error| ffsvc_cli::UsageError::new(format!("--seconds {}: {error}", self.seconds)))?;
-        let maker = BatchMaker::open(&config)?;
+        let maker = BatchMaker::open(&config.crops())?;
         let threads = if self.threads.is_empty() { up_to_processors() } else { self.threads };
         let batch_size = config.train.batch_size;
         let sampler = Sampler::new(&config.sampler, maker.set(), batch_size, 1, config.train.seed)?;

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use ffsvc_cli::print_json;
-use ffsvc_kaldi_io::{FfsvcMeta, FfsvcName, write_table};
+use ffsvc_corpora::{FfsvcMeta, FfsvcName};
+use ffsvc_kaldi_io::write_table;
 
 /// Make utt2spk, utt2device, utt2distance, utt2visit, utt2sentence and utt2speed from FFSVC2022's dev_meta_list
 ///

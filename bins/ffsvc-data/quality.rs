@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use ffsvc_audio::Channel;
 use ffsvc_cli::{Failed, Interrupted, Progress, print_json};
-use ffsvc_extraction::{Recording, block_quality};
+use ffsvc_dataset::{Recording, block_quality};
 use ffsvc_features::{EnergyVad, NoiseFloorVad, Quality as Measured, QualityLimits, Vad};
 use ffsvc_kaldi_io::{DataDir, OpenOptions, WavSource, write_table};
 use serde::Serialize;

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use burn::tensor::Device;
 use clap::Args;
-use ffsvc_kaldi_io::Embeddings;
+use ffsvc_embeddings::Embeddings;
 use ffsvc_models::{load_model, save_model};
 use serde::Serialize;
 

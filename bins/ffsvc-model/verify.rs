@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 use ffsvc_cli::{Failed, Progress};
-use ffsvc_kaldi_io::{DataDir, Embeddings, WavSource};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::{DataDir, WavSource};
 use serde::Serialize;
 
 use crate::embedder;

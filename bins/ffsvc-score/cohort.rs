@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use ffsvc_kaldi_io::{Embeddings, Table};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::Table;
 use ffsvc_scoring::report::{Normalisation, SourceFile};
 use ffsvc_scoring::{Cohort, ScoreNorm, Side};
 use tracing::info;

@@ -2,7 +2,6 @@
 
 mod calibrate;
 mod cohort;
-mod pair;
 mod plot;
 mod preparation;
 mod quality;
@@ -13,7 +12,7 @@ mod whole_list;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use ffsvc_cli::Logging;
 
 #[global_allocator]
@@ -47,8 +46,8 @@ Examples:
     ffsvc-score --options configs/scoring.toml
   Make an FFSVC submission from a list without labels:
     ffsvc-score --trials trials_eval --embeddings exp/eval/embeddings.scp --ffsvc-scores scores.txt
-  Compare two recordings (see `ffsvc-score pair --help`):
-    ffsvc-score --model exp/best.safetensors a.wav b.wav --threshold-from exp/dev/result.json
+  Compare two recordings:
+    ffsvc-verify --model exp/best.safetensors a.wav b.wav --threshold-from exp/dev/result.json
 
 Files:
   A trial list has lines 'label enrolment test', 'enrolment test label' (labels 1/0 or target/nontarget) or
@@ -127,15 +126,11 @@ enum Command {
     Apply(calibrate::Apply),
     Quality(quality::Quality),
     Plot(plot::Plot),
-    Pair(pair::Pair),
 }
 
 fn main() -> ExitCode {
-    ffsvc_cli::keep_freed_memory();
     ffsvc_cli::run("ffsvc-score", || {
         let words = ffsvc_cli::expand_options(std::env::args_os())?;
-        let is_subcommand = |word: &std::ffi::OsString| Args::command().find_subcommand(word).is_some();
-        let words = pair::spelled_out(words, is_subcommand);
         let Args { command, score, preparation, cohort, logging } = Args::parse_from(words);
         logging.init();
         match (command, score) {
@@ -147,7 +142,6 @@ fn main() -> ExitCode {
                 Command::Apply(command) => command.run(),
                 Command::Quality(command) => command.run(),
                 Command::Plot(command) => command.run(),
-                Command::Pair(command) => command.run(),
             },
             (None, Some(score)) => score.run(&preparation, &cohort),
             (None, None) => Err(ffsvc_cli::UsageError::new("give --trials, or a subcommand").into()),

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use ffsvc_cli::UsageError;
-use ffsvc_kaldi_io::{Embeddings, Table};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::Table;
 use ffsvc_scoring::backend::Backend;
 use ffsvc_scoring::report::{EmbeddingSource, Preparation, ScoreSource, SourceFile};
 use ffsvc_scoring::{Centre, EnrolledEmbeddings, EnrolmentList, Side, mean_embedding};

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use ffsvc_cli::UsageError;
-use ffsvc_kaldi_io::{Embeddings, Table, write_table};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::{Table, write_table};
 use ffsvc_scoring::calibration::{cohort_means, embedding_lengths};
 use ffsvc_scoring::{Cohort, ScoreNorm, Side, mean_embedding};
 use tracing::info;

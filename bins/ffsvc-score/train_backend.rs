@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::ValueEnum;
 use ffsvc_cli::UsageError;
-use ffsvc_kaldi_io::{Embeddings, Table};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::Table;
 use ffsvc_scoring::backend::{
     Adaptation, Backend, Origin, PldaLengthNorm, PldaOptions, TrainOptions, TrainingSet, Transform,
 };

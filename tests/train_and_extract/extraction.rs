@@ -1,7 +1,7 @@
 //! `ffsvc-extract`: the same embeddings in any batch, shard or attempt.
 
 use crate::programs::{program, trained};
-use ffsvc_kaldi_io::Embeddings;
+use ffsvc_embeddings::Embeddings;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use tempfile::TempDir;

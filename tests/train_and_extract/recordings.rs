@@ -1,8 +1,9 @@
-//! Loose recordings: `ffsvc-extract --out`, `ffsvc-score --model`, and `ffsvc-data quality`.
+//! Loose recordings: `ffsvc-extract --out`, `ffsvc-verify`, and `ffsvc-data quality`.
 
 use assert_cmd::assert::Assert;
 use ffsvc_audio::{SampleFormat, write_wav};
-use ffsvc_kaldi_io::{Embeddings, Table};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::Table;
 use ffsvc_synth::{Speaker, Vowel, sustained_vowel};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::{contains, starts_with};
@@ -18,7 +19,7 @@ fn extract(folder: &TempDir, arguments: &[&str]) -> Assert {
 }
 
 fn compare(folder: &TempDir, arguments: &[&str]) -> Assert {
-    program("ffsvc-score").current_dir(folder).args(MODEL).args(arguments).assert()
+    program("ffsvc-verify").current_dir(folder).args(MODEL).args(arguments).assert()
 }
 
 fn json(assert: &Assert) -> Value {
@@ -120,9 +121,9 @@ fn the_score_of_a_pair_is_that_of_a_trial_list_and_the_threshold_names_its_origi
     compare(&folder, &[a, b, "--threshold", "-1.5"])
         .success()
         .stdout(contains("threshold  -1.500000 (given on the command line)\ndecision   same speaker\n"));
-    program("ffsvc-score")
+    program("ffsvc-verify")
         .current_dir(&folder)
-        .args(["pair", a, a, "--threshold", "1.5", MODEL[0], MODEL[1]])
+        .args([a, a, "--threshold", "1.5", MODEL[0], MODEL[1]])
         .assert()
         .success()
         .stdout(contains("score      1.000000 (cosine)").and(contains("decision   different speakers\n")));

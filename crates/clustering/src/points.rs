@@ -1,6 +1,6 @@
 //! The points to be clustered.
 
-use ffsvc_kaldi_io::Embeddings;
+use ffsvc_embeddings::Embeddings;
 use pulp::Arch;
 use rayon::prelude::*;
 

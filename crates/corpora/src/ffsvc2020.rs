@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use ffsvc_kaldi_io::{DataDir, FfsvcName, Output};
+use ffsvc_kaldi_io::{DataDir, Output};
+
+use crate::ffsvc_names::FfsvcName;
 
 use crate::files::{Recordings, wav_stem};
 use crate::{Prepared, Result};

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use ffsvc_kaldi_io::{DataDir, FfsvcMeta, Output, TrialColumns, Trials};
+use ffsvc_kaldi_io::{DataDir, Output, TrialColumns, Trials};
+
+use crate::ffsvc_names::FfsvcMeta;
 
 use crate::ffsvc2020::tables;
 use crate::files::{Recordings, wav_stem};

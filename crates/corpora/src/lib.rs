@@ -3,6 +3,7 @@
 mod error;
 mod ffsvc2020;
 mod ffsvc2022;
+mod ffsvc_names;
 mod files;
 mod missing;
 mod musan;
@@ -13,6 +14,7 @@ mod voxceleb;
 
 pub use error::{Error, Result};
 pub use ffsvc_kaldi_io::Output;
+pub use ffsvc_names::{FfsvcMeta, FfsvcName};
 pub use ffsvc2020::Ffsvc2020;
 pub use ffsvc2022::{Ffsvc2022Dev, Ffsvc2022Eval};
 pub use musan::prepare_musan;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 pub enum Error {
     /// A recording cannot be read.
     #[error(transparent)]
-    Audio(#[from] ffsvc_audio::Error),
+    Recording(#[from] ffsvc_dataset::ReadError),
     /// Features cannot be computed, for example from too short a recording.
     #[error(transparent)]
     Features(#[from] ffsvc_features::Error),
@@ -16,14 +16,6 @@ pub enum Error {
     /// A table or an embedding store cannot be read or written.
     #[error(transparent)]
     Data(#[from] ffsvc_kaldi_io::Error),
-    /// A `command |` entry of wav.scp did not deliver audio.
-    #[error("command `{command}`: {reason}")]
-    Pipe {
-        /// The shell command.
-        command: String,
-        /// What went wrong.
-        reason: String,
-    },
     /// The embedding is not finite.
     #[error(
         "the embedding has a value that is not finite; the model's weights or the recording are unusable"

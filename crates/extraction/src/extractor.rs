@@ -4,22 +4,13 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ffsvc_audio::ReadOptions;
+use ffsvc_dataset::{Recording, read_audio};
 use ffsvc_features::{Features, FrontEnd, FrontEndConfig};
 use ffsvc_kaldi_io::WavSource;
 use ffsvc_models::SpeakerModel;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::recording::read_audio;
-
-/// A recording to be embedded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recording {
-    /// Utterance id.
-    pub id: String,
-    /// Where its audio is.
-    pub source: WavSource,
-}
 
 /// An embedding and the length of the speech that it stands for.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use ffsvc_kaldi_io::Embeddings;
+use ffsvc_embeddings::Embeddings;
 use ffsvc_models::with_causes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::extractor::{Extractor, Recording};
+use crate::extractor::Extractor;
+use ffsvc_dataset::Recording;
 
 /// Recordings of a block, by default.
 const BLOCK_SIZE: usize = 256;

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::module::Module;
 use burn::tensor::Device;
 use ffsvc_audio::SampleFormat;
+use ffsvc_embeddings::Embeddings;
 use ffsvc_extraction::{Extractor, Job, Recording};
 use ffsvc_features::FrontEndConfig;
-use ffsvc_kaldi_io::{Embeddings, WavSource};
+use ffsvc_kaldi_io::WavSource;
 use ffsvc_models::{ModelConfig, ResNetConfig};
 
 /// An untrained network of a few hundred parameters.

@@ -2,9 +2,7 @@
 
 pub mod archive;
 mod data_dir;
-pub mod embeddings;
 mod error;
-mod ffsvc_names;
 mod names;
 mod problem;
 mod table;
@@ -17,9 +15,7 @@ pub use data_dir::{
     CombineOptions, Combined, DataDir, Dropped, FixOptions, FixReport, OpenOptions, Output, Part, Pick,
     Report, Selection, Source, SplitBy, Utterance, ValidateOptions, spk2utt_to_utt2spk, utt2spk_to_spk2utt,
 };
-pub use embeddings::Embeddings;
 pub use error::{Cause, Error, Result};
-pub use ffsvc_names::{FfsvcMeta, FfsvcName};
 pub use names::read_name_list;
 pub use problem::{Problem, ProblemKind};
 pub use table::{Table, write_table};

@@ -2,7 +2,8 @@
 //! (`RAYON_NUM_THREADS=1` for one).
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ffsvc_kaldi_io::{Embeddings, TrialColumns, TrialReader};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::{TrialColumns, TrialReader};
 use ffsvc_scoring::metrics::{DcfParameters, Definition, Measures, evaluate};
 use ffsvc_scoring::{Cohort, ScoreNorm, Scorer, Side};
 

@@ -6,7 +6,8 @@
 use std::io::{BufRead, Write};
 use std::path::Path;
 
-use ffsvc_kaldi_io::{Embeddings, TrialColumns, TrialReader};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::{TrialColumns, TrialReader};
 use ffsvc_scoring::metrics::{DcfParameters, Definition, Measures, evaluate};
 use ffsvc_scoring::{Cohort, ScoreNorm, Scorer, Side};
 

@@ -1,6 +1,7 @@
 //! Cosine similarity: of two embeddings, and of every trial of a list.
 
-use ffsvc_kaldi_io::{Embeddings, Trials};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::Trials;
 
 use crate::dot::dot;
 use crate::{Error, Result, Scorer, TrialScores};

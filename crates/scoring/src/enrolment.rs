@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use ffsvc_kaldi_io::{Embeddings, Table, Trials, other_form};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::{Table, Trials, other_form};
 
 use crate::error::NameList;
 use crate::{Error, Result, TrialScores};

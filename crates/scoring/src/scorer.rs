@@ -1,6 +1,7 @@
 //! Cosine scores of trials, normalised by a cohort if asked for: what lists in memory and streams have in common.
 
-use ffsvc_kaldi_io::{Embeddings, Trials};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::Trials;
 use rayon::prelude::*;
 
 use crate::cosine::{CosineScores, Side, unit};

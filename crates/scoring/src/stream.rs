@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::io::Read;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use ffsvc_kaldi_io::{Embeddings, TrialBlock, TrialLayout, TrialReader, other_form};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::{TrialBlock, TrialLayout, TrialReader, other_form};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 

@@ -1,6 +1,7 @@
 //! LDA, PLDA and adaptation: against Kaldi's equations in numpy, closed forms, and data whose covariances are known.
 
-use ffsvc_kaldi_io::{Embeddings, Table, TrialColumns, Trials};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::{Table, TrialColumns, Trials};
 use ffsvc_scoring::backend::{
     Adaptation, Backend, Plda, PldaLengthNorm, PldaOptions, TrainOptions, TrainingSet, Transform, score_plda,
 };

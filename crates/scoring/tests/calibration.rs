@@ -1,6 +1,7 @@
 //! Calibration and fusion: against scipy, closed forms, and on speakers that were held out.
 
-use ffsvc_kaldi_io::{Embeddings, Table, TrialColumns, Trials};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::{Table, TrialColumns, Trials};
 use ffsvc_scoring::calibration::{
     Calibration, CalibrationFile, Folds, Inputs, LogisticFit, LogisticOptions, Method, QualityMeasure,
     TrainedOn, cohort_means, cross_validate, embedding_lengths, fit_logistic, train,

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use ffsvc_kaldi_io::{Embeddings, TrialColumns, TrialReader, Trials};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::{TrialColumns, TrialReader, Trials};
 use ffsvc_scoring::metrics::{Definition, Measures, evaluate};
 use ffsvc_scoring::report::SourceFile;
 use ffsvc_scoring::{Error, Scorer, Side, cosine, mean_embedding, score_trials};

@@ -1,6 +1,7 @@
 //! Means of domains, and speakers enrolled with several utterances.
 
-use ffsvc_kaldi_io::{Embeddings, Table, TrialColumns, Trials};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::{Table, TrialColumns, Trials};
 use ffsvc_scoring::backend::{
     Backend, Plda, PldaLengthNorm, PldaOptions, TrainOptions, TrainingSet, Transform, score_plda,
 };

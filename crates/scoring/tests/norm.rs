@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use ffsvc_kaldi_io::{Embeddings, Table, TrialColumns, Trials};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::{Table, TrialColumns, Trials};
 use ffsvc_scoring::metrics::{Definition, Measures, evaluate};
 use ffsvc_scoring::{Cohort, CohortStatistics, Error, ScoreNorm, Scorer, Side};
 use proptest::prelude::*;

@@ -5,7 +5,8 @@ mod memory;
 
 use std::io::Read;
 
-use ffsvc_kaldi_io::{Embeddings, TrialColumns, TrialReader, Trials};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::{TrialColumns, TrialReader, Trials};
 use ffsvc_scoring::report::Counts;
 use ffsvc_scoring::score_file::{self, ScoreWriter};
 use ffsvc_scoring::{Cohort, Error, ScoreNorm, Scorer, Side, StreamedScores};

@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::{Bytes, Device};
+use ffsvc_dataset::BatchMaker;
 use ffsvc_models::ModelInfo;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ExperimentConfig;
-use crate::data_set::BatchMaker;
 use crate::error::{Error, IoContext, Result};
 use crate::learner::Learner;
 use crate::network::Network;

@@ -3,17 +3,14 @@
 use std::ops::Deref;
 use std::path::PathBuf;
 
-use ffsvc_audio::{Channel, ReadOptions};
 use ffsvc_augment::AugmentConfig;
+use ffsvc_dataset::{CropConfig, DataConfig, SamplerConfig};
 use ffsvc_features::FrontEndConfig;
-use ffsvc_kaldi_io::OpenOptions;
 use ffsvc_models::{HeadConfig, ModelConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::domains::TrainData;
 use crate::error::{Error, Result};
 use crate::optimizer::OptimizerConfig;
-use crate::sampler::SamplerConfig;
 use crate::schedule::ScheduleConfig;
 
 /// Everything that decides the numbers of a training run.
@@ -72,52 +69,6 @@ impl Deref for HeadSection {
 
     fn deref(&self) -> &HeadConfig {
         &self.config
-    }
-}
-
-/// Section `[data]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataConfig {
-    /// Kaldi data directory with `wav.scp` and `utt2spk`, or several with their shares of each batch.
-    pub train: TrainData,
-    /// Channel of recordings with several: `"first"` (default), `"mix"` or an index from 0.
-    #[serde(default = "first_channel")]
-    pub channel: String,
-    /// Adds the baseline's 2-pole low-pass at 8 kHz before a change of sample rate. Default false.
-    #[serde(default)]
-    pub compat_lowpass: bool,
-    /// Run `command |` entries of wav.scp. Default false: they are refused, because they execute what a
-    /// list says.
-    #[serde(default)]
-    pub allow_pipes: bool,
-    /// The run stops once more than this share of the training recordings could not be read; until then another
-    /// utterance, drawn from the seed, takes the place of such a one, named and counted. Default 0.01.
-    #[serde(default = "one_percent")]
-    pub max_failed_share: f64,
-}
-
-fn first_channel() -> String {
-    "first".into()
-}
-
-impl DataConfig {
-    /// How audio is read for a front end at `sample_rate` Hz.
-    ///
-    /// # Errors
-    /// `channel` is none of the accepted words.
-    pub fn read_options(&self, sample_rate: u32) -> Result<ReadOptions> {
-        let channel: Channel = self.channel.parse().map_err(|_| Error::Config {
-            key: "data.channel",
-            found: format!("\"{}\"", self.channel),
-            expected: "\"first\", \"mix\" or an index from \"0\"".into(),
-        })?;
-        Ok(ReadOptions { sample_rate: Some(sample_rate), channel, compat_lowpass: self.compat_lowpass })
-    }
-
-    /// How data directories are opened.
-    pub fn open_options(&self) -> OpenOptions {
-        OpenOptions { allow_pipes: self.allow_pipes }
     }
 }
 
@@ -256,19 +207,24 @@ impl ExperimentConfig {
                 return Err(Error::Config { key, found: value.to_string(), expected });
             }
         }
-        self.data.train.check()?;
+        self.data.check()?;
         self.optimizer.check()?;
-        if !(0.0..=1.0).contains(&self.data.max_failed_share) {
-            return Err(Error::Config {
-                key: "data.max_failed_share",
-                found: self.data.max_failed_share.to_string(),
-                expected: "a share from 0 to 1".into(),
-            });
-        }
         self.model.validate()?;
         self.head.validate()?;
-        self.augment.check().map_err(Error::Augment)?;
-        self.data.read_options(self.features.sample_rate).map(drop)
+        self.augment.check().map_err(ffsvc_dataset::Error::Augment)?;
+        self.data.read_options(self.features.sample_rate)?;
+        Ok(())
+    }
+
+    /// What decides the training crops.
+    pub fn crops(&self) -> CropConfig<'_> {
+        CropConfig {
+            data: &self.data,
+            features: &self.features,
+            augment: &self.augment,
+            max_frames: self.train.max_frames,
+            seed: self.train.seed,
+        }
     }
 
     /// The configuration as TOML with every default written out.
@@ -297,7 +253,7 @@ impl ExperimentConfig {
             config.train.prefetch = defaults.prefetch;
             config.train.checkpoint_steps = defaults.checkpoint_steps;
             config.train.keep = defaults.keep;
-            config.data.max_failed_share = one_percent();
+            config.data.max_failed_share = DataConfig::DEFAULT_MAX_FAILED_SHARE;
             let augment = AugmentConfig::default();
             config.augment.max_failed_share = augment.max_failed_share;
             config.augment.sound_cache_mib = augment.sound_cache_mib;

@@ -25,6 +25,9 @@ pub enum Error {
     /// A data directory or list could not be read or is wrong.
     #[error(transparent)]
     Data(#[from] ffsvc_kaldi_io::Error),
+    /// The training data, their augmentation or the front end.
+    #[error(transparent)]
+    Dataset(#[from] ffsvc_dataset::Error),
     /// The data are readable but cannot be trained on.
     #[error("{what}: found {found}; expected {expected}")]
     DataSet {
@@ -35,45 +38,6 @@ pub enum Error {
         /// What training needs.
         expected: String,
     },
-    /// An utterance's audio could not be read.
-    #[error("utterance {utterance}")]
-    Audio {
-        /// Utterance id.
-        utterance: String,
-        /// Why.
-        #[source]
-        source: ffsvc_extraction::Error,
-    },
-    /// An utterance's features could not be computed.
-    #[error("utterance {utterance}")]
-    Features {
-        /// Utterance id.
-        utterance: String,
-        /// Why.
-        #[source]
-        source: ffsvc_features::Error,
-    },
-    /// Too many training recordings cannot be used.
-    #[error(
-        "{failed} of {total} training recordings cannot be used, more than data.max_failed_share = {limit} allows"
-    )]
-    TooManyUnreadable {
-        /// Recordings that failed so far.
-        failed: usize,
-        /// All recordings.
-        total: usize,
-        /// The share allowed.
-        limit: f64,
-        /// The last failure.
-        #[source]
-        last: Box<Error>,
-    },
-    /// Augmentation is set up wrongly, or too many of its sounds cannot be read.
-    #[error(transparent)]
-    Augment(ffsvc_augment::Error),
-    /// The front end's options are wrong.
-    #[error("config: section [features]")]
-    FrontEnd(#[source] ffsvc_features::Error),
     /// A model file or a model configuration is wrong.
     #[error(transparent)]
     Model(#[from] ffsvc_models::Error),
@@ -161,9 +125,6 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The thread that loads data ended without a batch.
-    #[error("a data worker stopped without a result; this is a defect, please report it with the log")]
-    WorkerLost,
 }
 
 /// ` (a, b, ...)`, ten names at most.

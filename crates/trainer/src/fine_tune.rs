@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use burn::tensor::Device;
+use ffsvc_dataset::{Purpose, stream_seed};
 use ffsvc_models::{Carried, Head};
 use serde::{Deserialize, Serialize};
 
 use crate::config::ExperimentConfig;
 use crate::error::{Error, Result};
 use crate::network::Network;
-use crate::random::{Purpose, stream_seed};
 
 /// What a fine-tune does with the head of the model that it starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -4,17 +4,15 @@ use std::sync::Arc;
 
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use ffsvc_dataset::{Batch, BatchMaker, Purpose, TrainingSet, stream_seed};
 
-use crate::batch::Batch;
 use crate::config::{ExperimentConfig, TrainConfig};
 use crate::data_parallel;
-use crate::data_set::{BatchMaker, TrainingSet};
 use crate::error::{Error, Result};
 use crate::gradients::{self, Anchor};
 use crate::moving_average::MovingAverage;
 use crate::network::Network;
 use crate::optimizer::OptimizerConfig;
-use crate::random::{Purpose, stream_seed};
 
 /// Network, optimiser and what else changes with every step.
 pub(crate) struct Learner {

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::tensor::Device;
+use ffsvc_dataset::{Balance, Scratch, TrainingSet};
 use serde::Serialize;
 
 use crate::config::ExperimentConfig;
-use crate::data_set::{Scratch, TrainingSet};
 use crate::error::Result;
 use crate::learner::Moment;
 use crate::network::Network;
-use crate::sampler::Balance;
 use crate::setup::{Beginning, Setup};
 use crate::validation::Validation;
 
@@ -101,7 +100,7 @@ impl Plan {
         let (plan, mut scratch) = (sampler.plan(0), Scratch::default());
         let batches = (0..devices.len())
             .map(|number| maker.make(0, plan.batch(number), &mut scratch))
-            .collect::<Result<Vec<_>>>()?;
+            .collect::<ffsvc_dataset::Result<Vec<_>>>()?;
         let data_seconds = begun.elapsed().as_secs_f64() / batches.len() as f64;
         let batch_bytes = size_of_val(batches[0].features.as_slice());
         let begun = Instant::now();

@@ -4,12 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use ffsvc_dataset::{Extent, Loader, Purpose, stream_seed};
 use ffsvc_models::{BatchNorm, NamedTensor, SpeakerModel, load_named, named_tensors};
 
-use crate::batch::{Extent, Loader};
 use crate::config::ExperimentConfig;
 use crate::error::{Error, Result};
-use crate::random::{Purpose, stream_seed};
 use crate::setup::Setup;
 
 /// `model` with the running statistics of its BatchNorm layers replaced by the mean over batches of the data directory

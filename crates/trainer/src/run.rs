@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::tensor::Device;
+use ffsvc_dataset::{Augmentation, Extent, Loader};
 use ffsvc_models::ModelInfo;
 use serde::Serialize;
 
-use crate::augmentation::Augmentation;
-use crate::batch::{Extent, Loader};
 use crate::checkpoint::{ExperimentDir, Progress};
 use crate::config::ExperimentConfig;
 use crate::error::{Error, Result};
@@ -195,7 +194,8 @@ impl Run {
                 break;
             }
             let begun = Instant::now();
-            let batches = (0..accumulate).map(|_| loader.next_batch()).collect::<Result<Vec<_>>>()?;
+            let batches =
+                (0..accumulate).map(|_| loader.next_batch()).collect::<ffsvc_dataset::Result<Vec<_>>>()?;
             let waited = begun.elapsed().as_secs_f64();
             let moment = self.moment();
             let learnt = self.learner.learn(batches, moment)?;

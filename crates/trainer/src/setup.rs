@@ -4,18 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn::tensor::Device;
+use ffsvc_dataset::{Augmentation, BatchMaker, Purpose, Sampler, class_names, stream_seed};
 use ffsvc_models::reserved_name;
 
-use crate::augmentation::{Augmentation, class_names};
 use crate::config::ExperimentConfig;
-use crate::data_set::BatchMaker;
 use crate::error::{Error, Result};
 use crate::fine_tune::{self, HeadStart};
 use crate::learner::Learner;
 use crate::margin::MarginSchedule;
 use crate::network::Network;
-use crate::random::{Purpose, stream_seed};
-use crate::sampler::Sampler;
 use crate::schedule::Schedule;
 
 /// Where a run takes its first weights from.
@@ -55,7 +52,7 @@ impl Setup {
     pub(crate) fn new(config: &ExperimentConfig) -> Result<Self> {
         config.check()?;
         let (train, seed) = (&config.train, config.train.seed);
-        let maker = BatchMaker::open(config)?;
+        let maker = BatchMaker::open(&config.crops())?;
         let set = maker.set();
         let sounds = maker.augmentation().map_or(&[][..], Augmentation::sounds);
         let fingerprint = format!("{:016x}", set.fingerprint(sounds));

@@ -5,7 +5,8 @@
 //! whatever scores cosines, or [`score_plda`] compares them by the back end's [`Plda`].
 //!
 //! ```
-//! use ffsvc_kaldi_io::{Embeddings, Table, TrialColumns, Trials};
+//! use ffsvc_embeddings::Embeddings;
+//! use ffsvc_kaldi_io::{Table, TrialColumns, Trials};
 //! use ffsvc_scoring::backend::{Backend, PldaOptions, TrainOptions, TrainingSet, score_plda};
 //!
 //! let mut embeddings = Embeddings::new(2);
@@ -37,7 +38,7 @@ pub use plda::{Comparison, EnrolledSpeaker, Plda, PldaLengthNorm};
 pub use plda_scores::{PldaScores, score_plda};
 pub use training_set::TrainingSet;
 
-use ffsvc_kaldi_io::Embeddings;
+use ffsvc_embeddings::Embeddings;
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 

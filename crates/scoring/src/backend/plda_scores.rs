@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use ffsvc_kaldi_io::{Embeddings, Trials};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::Trials;
 use rayon::prelude::*;
 
 use super::{Backend, Comparison, EnrolledSpeaker, Plda};

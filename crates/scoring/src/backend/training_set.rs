@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use ffsvc_kaldi_io::{Embeddings, Table};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::Table;
 use nalgebra::DMatrix;
 
 use crate::{Error, Result};

@@ -1,6 +1,6 @@
 //! What embeddings themselves say about the quality of their recordings.
 
-use ffsvc_kaldi_io::Embeddings;
+use ffsvc_embeddings::Embeddings;
 
 use crate::cosine::unit;
 use crate::{Cohort, Error, Result};

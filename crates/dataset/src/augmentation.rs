@@ -1,0 +1,139 @@
+//! What is done to each training crop, drawn from the run's seed.
+
+use std::path::PathBuf;
+
+use ffsvc_augment::{AugmentConfig, Augmenter, BabbleUtterance, Item, Plan, Planner, Scratch, SoundFiles};
+use ffsvc_kaldi_io::{WavSource, read_wav_list};
+
+use crate::data_set::{TrainingSet, TrainingUtterance};
+use crate::error::{Error, Result};
+use crate::random::{Purpose, stream};
+
+/// Plans and applies the augmentation of a run. Shared by all workers: a plan depends on (seed, epoch, utterance) alone.
+#[derive(Debug)]
+pub struct Augmentation {
+    config: AugmentConfig,
+    planner: Planner,
+    augmenter: Augmenter,
+    num_speakers: usize,
+    seed: u64,
+    /// Paths of all usable sounds, for the fingerprint of the training data.
+    sounds: Vec<PathBuf>,
+}
+
+impl Augmentation {
+    /// Reads and checks the lists that `config` names. Files that cannot be used are named in a warning and left out.
+    ///
+    /// # Errors
+    /// A value out of range, a list that cannot be read or has nothing usable, too few speakers for babble.
+    pub fn open(config: &AugmentConfig, set: &TrainingSet, sample_rate: u32, seed: u64) -> Result<Self> {
+        let read = |list: &Option<PathBuf>| match list {
+            Some(path) => read_wav_list(path),
+            None => Ok(Vec::new()),
+        };
+        let babble = set
+            .utterances
+            .iter()
+            .filter_map(|utterance| match &utterance.source {
+                WavSource::File(path) => {
+                    Some(BabbleUtterance { path: path.clone(), speaker: utterance.label })
+                }
+                WavSource::Pipe(_) => None,
+            })
+            .collect();
+        let files = SoundFiles {
+            noise: read(&config.additive.noise.list)?,
+            music: read(&config.additive.music.list)?,
+            rirs: read(&config.reverb.list)?,
+            babble,
+        };
+        let (checked, reports) = files.check(sample_rate);
+        for report in &reports {
+            if report.bad.is_empty() {
+                tracing::info!("{report}");
+            } else {
+                tracing::warn!("{report}");
+            }
+        }
+        let sounds = [checked.noise.clone(), checked.music.clone()]
+            .into_iter()
+            .flatten()
+            .chain(checked.rirs.iter().map(|rir| rir.path.clone()))
+            .collect();
+        // Masks have a stream of their own, so that they stay the same whatever else is done to a crop; the baseline draws
+        // them with the rest.
+        let mut without_masks = config.clone();
+        if !config.compat {
+            without_masks.spec_augment = None;
+        }
+        let planner = Planner::new(&without_masks, checked, &mut stream(seed, Purpose::Rooms, 0, ""))
+            .map_err(Error::Augment)?;
+        let augmenter = Augmenter::new(config, sample_rate);
+        let num_speakers = set.speakers.len();
+        Ok(Self { config: config.clone(), planner, augmenter, num_speakers, seed, sounds })
+    }
+
+    /// The plan of one crop.
+    pub fn plan(
+        &self,
+        utterance: &TrainingUtterance,
+        epoch: usize,
+        num_mels: usize,
+        num_frames: usize,
+    ) -> Plan {
+        let item = Item { speaker: utterance.label, num_mels, num_frames };
+        let mut plan =
+            self.planner.draw(item, &mut stream(self.seed, Purpose::Augment, epoch, &utterance.id));
+        if let (Some(masks), false) = (&self.config.spec_augment, self.config.compat) {
+            let mut random = stream(self.seed, Purpose::SpecAugment, epoch, &utterance.id);
+            plan.masks = masks.draw(num_mels, num_frames, &mut random);
+        }
+        plan
+    }
+
+    /// Does to `samples` what the plan says, masks excepted. A sound that cannot be read is left out, with a warning.
+    ///
+    /// # Errors
+    /// More sounds failed than `augment.max_failed_share` allows.
+    pub fn apply(
+        &self,
+        plan: &Plan,
+        utterance: &TrainingUtterance,
+        samples: &mut Vec<f32>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let failed = self.augmenter.apply_or_skip(plan, samples, scratch).map_err(Error::Augment)?;
+        if let Some(error) = failed {
+            tracing::warn!("utterance {} goes without a sound: {error}", utterance.id);
+        }
+        Ok(())
+    }
+
+    /// The class of an utterance's speaker at the speed of its plan.
+    pub fn class(&self, utterance: &TrainingUtterance, plan: &Plan) -> usize {
+        self.config.speed.class(utterance.label, plan.speed, self.num_speakers)
+    }
+
+    /// Crops that went without a sound, and crops that needed one.
+    pub fn failures(&self) -> (u64, u64) {
+        let failures = self.augmenter.failures();
+        (failures.failed, failures.attempted)
+    }
+
+    /// Files that sounds are taken from, for the fingerprint of the training data.
+    pub fn sounds(&self) -> &[PathBuf] {
+        &self.sounds
+    }
+}
+
+/// Names of the classes: the speakers, then the speakers at each other speed, in the order of
+/// [`SpeedConfig::class`](ffsvc_augment::SpeedConfig::class).
+pub fn class_names(config: &AugmentConfig, speakers: &[String]) -> Vec<String> {
+    let mut names = speakers.to_vec();
+    if config.speed.variants() > 1 {
+        for factor in &config.speed.factors {
+            names.extend(speakers.iter().map(|speaker| format!("{speaker}-speed{factor}")));
+        }
+    }
+    names
+}

@@ -1,0 +1,94 @@
+//! Section `[data]` of a configuration, and what decides a training crop.
+
+use ffsvc_audio::{Channel, ReadOptions};
+use ffsvc_augment::AugmentConfig;
+use ffsvc_features::FrontEndConfig;
+use ffsvc_kaldi_io::OpenOptions;
+use serde::{Deserialize, Serialize};
+
+use crate::domains::TrainData;
+use crate::error::{Error, Result};
+
+/// Everything that decides the crops of a run: a [`BatchMaker`](crate::BatchMaker) is made of it.
+#[derive(Debug, Clone, Copy)]
+pub struct CropConfig<'a> {
+    /// The recordings.
+    pub data: &'a DataConfig,
+    /// From samples to features.
+    pub features: &'a FrontEndConfig,
+    /// What is done to the crops.
+    pub augment: &'a AugmentConfig,
+    /// Frames of a crop.
+    pub max_frames: usize,
+    /// Seed of the run.
+    pub seed: u64,
+}
+
+/// Section `[data]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Kaldi data directory with `wav.scp` and `utt2spk`, or several with their shares of each batch.
+    pub train: TrainData,
+    /// Channel of recordings with several: `"first"` (default), `"mix"` or an index from 0.
+    #[serde(default = "first_channel")]
+    pub channel: String,
+    /// Adds the baseline's 2-pole low-pass at 8 kHz before a change of sample rate. Default false.
+    #[serde(default)]
+    pub compat_lowpass: bool,
+    /// Run `command |` entries of wav.scp. Default false: they are refused, because they execute what a
+    /// list says.
+    #[serde(default)]
+    pub allow_pipes: bool,
+    /// The run stops once more than this share of the training recordings could not be read; until then another
+    /// utterance, drawn from the seed, takes the place of such a one, named and counted. Default 0.01.
+    #[serde(default = "default_max_failed_share")]
+    pub max_failed_share: f64,
+}
+
+fn first_channel() -> String {
+    "first".into()
+}
+
+fn default_max_failed_share() -> f64 {
+    DataConfig::DEFAULT_MAX_FAILED_SHARE
+}
+
+impl DataConfig {
+    /// Share of the training recordings that may fail before the run stops.
+    pub const DEFAULT_MAX_FAILED_SHARE: f64 = 0.01;
+
+    /// Checks the directories' shares and the share of failures.
+    ///
+    /// # Errors
+    /// The first key that is wrong.
+    pub fn check(&self) -> Result<()> {
+        self.train.check()?;
+        if !(0.0..=1.0).contains(&self.max_failed_share) {
+            return Err(Error::Config {
+                key: "data.max_failed_share",
+                found: self.max_failed_share.to_string(),
+                expected: "a share from 0 to 1".into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// How audio is read for a front end at `sample_rate` Hz.
+    ///
+    /// # Errors
+    /// `channel` is none of the accepted words.
+    pub fn read_options(&self, sample_rate: u32) -> Result<ReadOptions> {
+        let channel: Channel = self.channel.parse().map_err(|_| Error::Config {
+            key: "data.channel",
+            found: format!("\"{}\"", self.channel),
+            expected: "\"first\", \"mix\" or an index from \"0\"".into(),
+        })?;
+        Ok(ReadOptions { sample_rate: Some(sample_rate), channel, compat_lowpass: self.compat_lowpass })
+    }
+
+    /// How data directories are opened.
+    pub fn open_options(&self) -> OpenOptions {
+        OpenOptions { allow_pipes: self.allow_pipes }
+    }
+}

@@ -1,0 +1,339 @@
+//! The utterances that a model is trained on, and the crops taken from them.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+use ffsvc_audio::ReadOptions;
+use ffsvc_augment::{Plan, apply_masks, speed};
+use ffsvc_features::FrontEnd;
+use ffsvc_kaldi_io::{DataDir, WavSource};
+use rand::RngExt;
+
+use crate::augmentation::Augmentation;
+use crate::batch::Batch;
+use crate::config::{CropConfig, DataConfig};
+use crate::domains::TrainingDomain;
+use crate::error::{Error, Result};
+use crate::random::{Fnv1a, Purpose, stream};
+use crate::recording::read_audio_crop_watched;
+use crate::sampler::Draw;
+use crate::stopwatch::{Stage, Stopwatch};
+use crate::unreadable::Unreadable;
+
+/// One recording and its speaker.
+#[derive(Debug, Clone)]
+pub struct TrainingUtterance {
+    /// Utterance id.
+    pub id: String,
+    /// Where its audio is.
+    pub source: WavSource,
+    /// Index of its speaker in [`TrainingSet::speakers`].
+    pub label: u32,
+}
+
+/// All utterances of the training data directories, with speaker indices.
+#[derive(Debug, Clone)]
+pub struct TrainingSet {
+    /// In the order of `wav.scp`, one directory after the other.
+    pub utterances: Vec<TrainingUtterance>,
+    /// Speaker names: the index of a speaker is its line in `spk2utt`, as in the baseline. Speakers that only a further
+    /// directory has follow.
+    pub speakers: Vec<String>,
+    /// The directories.
+    pub domains: Vec<TrainingDomain>,
+    pub(crate) read: ReadOptions,
+}
+
+impl TrainingSet {
+    /// Reads the data directories that `config` names. `sample_rate` is the front end's.
+    ///
+    /// # Errors
+    /// Unreadable tables, an utterance without a speaker or in two directories, fewer than two speakers.
+    pub fn open(config: &DataConfig, sample_rate: u32) -> Result<Self> {
+        config.train.check()?;
+        let (mut utterances, mut speakers, mut domains) = (Vec::new(), Vec::new(), Vec::new());
+        let mut index_of: HashMap<String, u32> = HashMap::new();
+        for (path, share) in config.train.shares() {
+            let dir = DataDir::open_with(path, config.open_options())?;
+            let labels: Vec<u32> = dir
+                .speakers()
+                .iter()
+                .map(|speaker| {
+                    *index_of.entry(speaker.clone()).or_insert_with(|| {
+                        speakers.push(speaker.clone());
+                        speakers.len() as u32 - 1
+                    })
+                })
+                .collect();
+            for utterance in dir.utterances() {
+                let label = dir.speaker_index(utterance.id).ok_or_else(|| Error::DataSet {
+                    what: format!("{}: utterance {}", path.display(), utterance.id),
+                    found: "no speaker in utt2spk".into(),
+                    expected: "one speaker (ffsvc-data validate lists all such utterances)".into(),
+                })?;
+                utterances.push(TrainingUtterance {
+                    id: utterance.id.to_string(),
+                    source: WavSource::parse(utterance.wav),
+                    label: labels[label],
+                });
+            }
+            domains.push(TrainingDomain { path: path.to_path_buf(), share, utterances: dir.len() });
+        }
+        if domains.len() > 1 {
+            refuse_twins(&utterances, &config.train.display())?;
+        }
+        if speakers.len() < 2 {
+            return Err(Error::DataSet {
+                what: config.train.display(),
+                found: format!("{} speaker(s)", speakers.len()),
+                expected: "at least two, to tell apart".into(),
+            });
+        }
+        Ok(Self { utterances, speakers, domains, read: config.read_options(sample_rate)? })
+    }
+
+    /// The utterances of the data directory that utterance number `index` is from.
+    fn domain_of(&self, index: u32) -> std::ops::Range<u32> {
+        let mut first = 0;
+        for domain in &self.domains {
+            let end = first + domain.utterances as u32;
+            if index < end {
+                return first..end;
+            }
+            first = end;
+        }
+        0..self.utterances.len() as u32
+    }
+
+    /// A number that changes when an utterance, its speaker, an order or a sound for augmentation changes
+    /// (FNV-1a). A resumed run compares it, because the same step must see the same batch.
+    pub fn fingerprint(&self, sounds: &[PathBuf]) -> u64 {
+        let mut hash = Fnv1a::default();
+        let mut take = |fields: &[&[u8]]| fields.iter().for_each(|field| hash.take(field));
+        for utterance in &self.utterances {
+            let speaker = &self.speakers[utterance.label as usize];
+            take(&[utterance.id.as_bytes(), b"\t", speaker.as_bytes(), &utterance.label.to_le_bytes()]);
+        }
+        for sound in sounds {
+            take(&[sound.as_os_str().as_encoded_bytes(), b"\n"]);
+        }
+        hash.value()
+    }
+}
+
+/// Crops are drawn by utterance id: two of the same name would get the same ones.
+fn refuse_twins(utterances: &[TrainingUtterance], directories: &str) -> Result<()> {
+    let mut seen = HashSet::with_capacity(utterances.len());
+    match utterances.iter().find(|utterance| !seen.insert(utterance.id.as_str())) {
+        None => Ok(()),
+        Some(twin) => Err(Error::DataSet {
+            what: directories.to_string(),
+            found: format!("utterance {} twice", twin.id),
+            expected: "each utterance in one of the directories".into(),
+        }),
+    }
+}
+
+/// Turns utterance numbers into batches of features. Shared by all workers; what it counts changes no batch.
+#[derive(Debug)]
+pub struct BatchMaker {
+    set: TrainingSet,
+    front_end: FrontEnd,
+    crop_samples: usize,
+    num_frames: usize,
+    seed: u64,
+    augmentation: Option<Augmentation>,
+    unreadable: Unreadable,
+}
+
+/// Working memory of one worker.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    front_end: ffsvc_features::Scratch,
+    augment: ffsvc_augment::Scratch,
+    stopwatch: Stopwatch,
+}
+
+impl Scratch {
+    /// Working memory whose stages are timed.
+    pub fn with_stopwatch(stopwatch: Stopwatch) -> Self {
+        Self { stopwatch, ..Self::default() }
+    }
+
+    /// The time spent so far.
+    pub fn stopwatch(&self) -> &Stopwatch {
+        &self.stopwatch
+    }
+}
+
+/// Utterances that are tried one after the other in place of one that cannot be read.
+const MOST_SUBSTITUTES: usize = 100;
+
+impl BatchMaker {
+    /// Opens the training set of `config` and all that it takes to make its batches.
+    ///
+    /// # Errors
+    /// As [`TrainingSet::open`] and [`Augmentation::open`]; a front end that is out of range, or `max_frames` zero or too
+    /// short for it.
+    pub fn open(config: &CropConfig<'_>) -> Result<Self> {
+        let CropConfig { data, features, augment, max_frames, seed } = *config;
+        let set = TrainingSet::open(data, features.sample_rate)?;
+        let front_end = FrontEnd::new(features).map_err(Error::FrontEnd)?;
+        let augmentation = (augment.changes_samples() || augment.spec_augment.is_some())
+            .then(|| Augmentation::open(augment, &set, features.sample_rate, seed))
+            .transpose()?;
+        let crop_samples = samples_for_frames(&front_end, max_frames).ok_or_else(|| Error::Config {
+            key: "train.max_frames",
+            found: max_frames.to_string(),
+            expected: format!(
+                "at least the {} frame(s) of the front end's shortest input",
+                front_end.num_frames(front_end.min_samples())
+            ),
+        })?;
+        let num_frames = front_end.num_frames(crop_samples);
+        let unreadable = Unreadable::new(set.utterances.len(), data.max_failed_share);
+        Ok(Self { set, front_end, crop_samples, num_frames, seed, augmentation, unreadable })
+    }
+
+    /// The data.
+    pub fn set(&self) -> &TrainingSet {
+        &self.set
+    }
+
+    /// The run's seed.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// What is done to the crops, if anything.
+    pub fn augmentation(&self) -> Option<&Augmentation> {
+        self.augmentation.as_ref()
+    }
+
+    /// Recordings that could not be used so far, and the crops that others have replaced.
+    pub fn unreadable(&self) -> (usize, u64) {
+        self.unreadable.counts()
+    }
+
+    /// Frames of every crop.
+    pub fn num_frames(&self) -> usize {
+        self.num_frames
+    }
+
+    /// Rows of the feature matrix.
+    pub fn num_mels(&self) -> usize {
+        self.front_end.num_mels()
+    }
+
+    /// Reads, crops and computes the features of `members` in `epoch`. The place of an utterance whose audio cannot be
+    /// used is taken by another one of its data directory, which depends on (seed, epoch, utterance) alone.
+    ///
+    /// # Errors
+    /// [`Error::TooManyUnreadable`], or too many failures of sounds.
+    pub fn make(&self, epoch: usize, members: &[Draw], scratch: &mut Scratch) -> Result<Batch> {
+        let (num_mels, num_frames) = (self.num_mels(), self.num_frames);
+        let item = num_mels * num_frames;
+        let mut features = vec![0.0; members.len() * item];
+        let mut labels = Vec::with_capacity(members.len());
+        let mut used = Vec::with_capacity(members.len());
+        for (draw, out) in members.iter().zip(features.chunks_exact_mut(item)) {
+            let epoch = draw.stream_epoch(epoch);
+            let (index, class) = self.item_or_substitute(epoch, draw.utterance, out, scratch)?;
+            labels.push(class as i64);
+            used.push(index);
+        }
+        Ok(Batch { features, num_mels, num_frames, labels, members: used })
+    }
+
+    /// Fills `out` and returns which utterance it is of, and its class.
+    fn item_or_substitute(
+        &self,
+        epoch: usize,
+        index: u32,
+        out: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Result<(u32, usize)> {
+        let mut error = match self.item(epoch, index, out, scratch) {
+            Ok(class) => return Ok((index, class)),
+            Err(error) => error,
+        };
+        let id = &self.set.utterances[index as usize].id;
+        let mut random = stream(self.seed, Purpose::Substitute, epoch, id);
+        let mut candidate = index;
+        for _ in 0..MOST_SUBSTITUTES {
+            if !matches!(error, Error::Audio { .. } | Error::Features { .. }) {
+                return Err(error);
+            }
+            self.unreadable.note(candidate, error)?;
+            candidate = random.random_range(self.set.domain_of(index));
+            error = match self.item(epoch, candidate, out, scratch) {
+                Ok(class) => return Ok((candidate, class)),
+                Err(error) => error,
+            };
+        }
+        Err(error)
+    }
+
+    /// Fills `out`, `[num_mels, num_frames]`, and returns the class.
+    fn item(&self, epoch: usize, index: u32, out: &mut [f32], scratch: &mut Scratch) -> Result<usize> {
+        let (num_mels, num_frames) = (self.num_mels(), self.num_frames);
+        let utterance = &self.set.utterances[index as usize];
+        scratch.stopwatch.enter(Stage::Augment);
+        let plan = match &self.augmentation {
+            Some(augmentation) => augmentation.plan(utterance, epoch, num_mels, num_frames),
+            None => Plan::default(),
+        };
+        let num_samples = speed::source_len(plan.speed, self.crop_samples);
+        let mut samples = self.crop(utterance, epoch, num_samples, &mut scratch.stopwatch)?;
+        let mut class = utterance.label as usize;
+        if let Some(augmentation) = &self.augmentation {
+            scratch.stopwatch.enter(Stage::Augment);
+            augmentation.apply(&plan, utterance, &mut samples, &mut scratch.augment)?;
+            class = augmentation.class(utterance, &plan);
+        }
+        // Not every length can be met by a change of speed: there may be a sample too many.
+        samples.truncate(self.crop_samples);
+        scratch.stopwatch.enter(Stage::Features);
+        self.front_end
+            .compute_into(&mut scratch.front_end, &samples, out)
+            .map_err(|source| Error::Features { utterance: utterance.id.clone(), source })?;
+        scratch.stopwatch.enter(Stage::Augment);
+        apply_masks(out, num_frames, &plan.masks);
+        scratch.stopwatch.stop();
+        Ok(class)
+    }
+
+    /// The baseline's crop (dataset.py `_get_sample`): a uniform random start in a longer recording; a
+    /// shorter one is repeated until it is long enough.
+    fn crop(
+        &self,
+        utterance: &TrainingUtterance,
+        epoch: usize,
+        num_samples: usize,
+        stopwatch: &mut Stopwatch,
+    ) -> Result<Vec<f32>> {
+        let place: f64 = stream(self.seed, Purpose::Crop, epoch, &utterance.id).random();
+        read_audio_crop_watched(&utterance.source, place, num_samples, &self.set.read, stopwatch)
+            .map_err(|source| Error::Audio { utterance: utterance.id.clone(), source })
+    }
+}
+
+/// The fewest samples that give `num_frames` frames: `160 (n - 1)` for the baseline's log-mel.
+fn samples_for_frames(front_end: &FrontEnd, num_frames: usize) -> Option<usize> {
+    let (mut low, mut high) = (front_end.min_samples(), front_end.min_samples());
+    if num_frames == 0 || front_end.num_frames(low) > num_frames {
+        return None;
+    }
+    while front_end.num_frames(high) < num_frames {
+        high = high.checked_mul(2)?;
+    }
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if front_end.num_frames(middle) < num_frames {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Some(low)
+}

@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+mod augmentation;
+mod augmented_copy;
+mod batch;
+mod config;
+mod data_set;
+mod domains;
+mod error;
+mod loader_speed;
+mod quality;
+mod random;
+mod recording;
+mod sampler;
+mod stopwatch;
+mod unreadable;
+
+pub use augmentation::{Augmentation, class_names};
+pub use augmented_copy::{AugmentedCopy, plan_line};
+pub use batch::{Batch, Extent, Loader};
+pub use config::{CropConfig, DataConfig};
+pub use data_set::{BatchMaker, Scratch, TrainingSet, TrainingUtterance};
+pub use domains::{DataShare, TrainData, TrainingDomain};
+pub use error::{Error, ReadError, Result};
+pub use loader_speed::{LoaderSpeed, StageSpeed, measure_loader};
+pub use quality::{block_quality, recording_quality};
+pub use random::{Purpose, stream, stream_seed};
+pub use recording::{Recording, read_audio, read_audio_crop};
+pub use sampler::{Balance, Draw, EpochPlan, Sampler, SamplerConfig};
+pub use stopwatch::{Stage, Stopwatch};
