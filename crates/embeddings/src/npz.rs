@@ -110,7 +110,7 @@ impl<'p> Archive<'p> {
 }
 
 pub(crate) fn write(store: &Embeddings, path: &Path) -> Result<()> {
-    let file = AtomicFile::create(path).map_err(|e| Error::io(path, "create", e))?;
+    let file = AtomicFile::create_regular(path).map_err(|e| Error::io(path, "create", e))?;
     write_arrays(store, file).map_err(|e| Error::io(path, "write", e))
 }
 

@@ -1,5 +1,5 @@
 use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ffsvc_atomic_file::AtomicFile;
@@ -46,18 +46,20 @@ impl ArkWriter {
     ///
     /// # Errors
     /// A folder is missing or not writable; the archive's path cannot stand in a table (not UTF-8, a line break, a
-    /// blank at an end).
+    /// blank at an end); with a table, one of them is a pipe or a device.
     pub fn create(ark: impl AsRef<Path>, scp: Option<&Path>, form: ArkForm) -> Result<Self> {
         let path = ark.as_ref().to_path_buf();
         let scp = match scp {
             Some(scp) => {
                 let archive = name_in_table(&path)?;
-                let file = AtomicFile::create(scp).map_err(|e| Error::io(scp, "create", e))?;
+                let file = AtomicFile::create_regular(scp).map_err(|e| Error::io(scp, "create", e))?;
                 Some(Scp { file, archive })
             }
             None => None,
         };
-        let ark = AtomicFile::create(&path).map_err(|e| Error::io(&path, "create", e))?;
+        // A table's offsets count from the start of a file. An archive alone may go into a pipe.
+        let create = if scp.is_some() { AtomicFile::create_regular } else { AtomicFile::create };
+        let ark = create(&path).map_err(|e| Error::io(&path, "create", e))?;
         Ok(Self { path, ark, position: 0, scp, form, keys: HashSet::new(), buffer: Vec::new() })
     }
 
@@ -137,12 +139,7 @@ impl ArkWriter {
         };
         let table = file.target().to_path_buf();
         file.flush().map_err(|e| Error::io(&table, "write", e))?;
-        match std::fs::remove_file(&table) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io(&table, "replace", e));
-            }
-            _ => {}
-        }
+        file.remove_old().map_err(|e| Error::io(&table, "replace", e))?;
         self.ark.commit().map_err(|e| Error::io(&self.path, "write", e))?;
         file.commit().map_err(|e| Error::io(&table, "write", e))
     }

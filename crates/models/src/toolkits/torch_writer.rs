@@ -41,7 +41,7 @@ pub(super) fn save(path: &Path, value: &Value<'_>) -> io::Result<()> {
         .compression_method(CompressionMethod::Stored)
         .last_modified_time(zip::DateTime::default())
         .with_alignment(ALIGNMENT);
-    let mut zip = ZipWriter::new(AtomicFile::create(path)?);
+    let mut zip = ZipWriter::new(AtomicFile::create_regular(path)?);
     zip.start_file("archive/data.pkl", options)?;
     zip.write_all(&pickle)?;
     zip.start_file("archive/byteorder", options)?;
