@@ -94,8 +94,7 @@ struct Args {
 
 fn main() -> ExitCode {
     ffsvc_cli::keep_freed_memory();
-    ffsvc_cli::run("ffsvc-extract", || {
-        let args = Args::parse();
+    ffsvc_cli::program(|args: Args| {
         args.logging.init();
         let (input, store) = input_and_store(&args)?;
         let result = extract(&args, &input, store)?;

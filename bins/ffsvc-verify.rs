@@ -107,8 +107,7 @@ fn finite(text: &str) -> Result<f64, String> {
 
 fn main() -> ExitCode {
     ffsvc_cli::keep_freed_memory();
-    ffsvc_cli::run("ffsvc-verify", || {
-        let args = Args::parse_from(ffsvc_cli::expand_options(std::env::args_os())?);
+    ffsvc_cli::program(|args: Args| {
         args.logging.init();
         args.run()
     })

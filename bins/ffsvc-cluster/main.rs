@@ -46,8 +46,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    ffsvc_cli::run("ffsvc-cluster", || {
-        let Args { command, json, logging } = Args::parse();
+    ffsvc_cli::program(|Args { command, json, logging }: Args| {
         logging.init();
         match command {
             Command::Kmeans(args) => args.run(json),

@@ -59,8 +59,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    ffsvc_cli::run("ffsvc-data", || {
-        let Args { command, json, logging } = Args::parse();
+    ffsvc_cli::program(|Args { command, json, logging }: Args| {
         logging.init();
         match command {
             Command::Validate(args) => args.run(json),

@@ -129,9 +129,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    ffsvc_cli::run("ffsvc-score", || {
-        let words = ffsvc_cli::expand_options(std::env::args_os())?;
-        let Args { command, score, preparation, cohort, logging } = Args::parse_from(words);
+    ffsvc_cli::program(|Args { command, score, preparation, cohort, logging }: Args| {
         logging.init();
         match (command, score) {
             (Some(command), _) => match command {

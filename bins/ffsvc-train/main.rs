@@ -119,14 +119,43 @@ impl From<Head> for HeadStart {
 
 fn main() -> ExitCode {
     ffsvc_cli::keep_freed_memory();
-    ffsvc_cli::run("ffsvc-train", || {
-        let matches = Args::command().subcommand(serve_device::Args::command()).try_get_matches()?;
-        match matches.subcommand() {
-            Some((_, matches)) => serve_device::Args::from_arg_matches(matches)?.run(),
-            None => Args::from_arg_matches(&matches)?.run(),
-        }
+    ffsvc_cli::program(|invocation| match invocation {
+        Invocation::Train(args) => args.run(),
+        Invocation::ServeDevice(args) => args.run(),
     })
 }
+
+/// What a command line asks for. A subcommand has options of its own, and none of those for training.
+enum Invocation {
+    Train(Args),
+    ServeDevice(serve_device::Args),
+}
+
+impl CommandFactory for Invocation {
+    fn command() -> clap::Command {
+        Args::command().subcommand(serve_device::Args::command())
+    }
+
+    fn command_for_update() -> clap::Command {
+        Self::command()
+    }
+}
+
+impl FromArgMatches for Invocation {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        Ok(match matches.subcommand() {
+            Some((_, matches)) => Self::ServeDevice(serve_device::Args::from_arg_matches(matches)?),
+            None => Self::Train(Args::from_arg_matches(matches)?),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Parser for Invocation {}
 
 impl Args {
     fn run(&self) -> anyhow::Result<()> {

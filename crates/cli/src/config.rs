@@ -179,7 +179,7 @@ fn explain(error: &toml::de::Error) -> String {
 }
 
 /// The known name that the unknown one is probably a misspelling of.
-fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
     let similarity = |name: &str| strsim::jaro_winkler(&unknown.to_lowercase(), &name.to_lowercase());
     known
         .iter()

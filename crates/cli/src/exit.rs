@@ -5,8 +5,9 @@ use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
+use ffsvc_atomic_file::StdoutClosed;
+
 use crate::interrupt::EXIT_STATUS;
-use crate::output::StdoutClosed;
 
 /// The command line asks for something that makes no sense; [`run`] ends the program with status 2,
 /// as clap does for what it finds itself.
@@ -77,7 +78,7 @@ pub fn run(program: &str, main: impl FnOnce() -> anyhow::Result<()>) -> ExitCode
 }
 
 fn report(program: &str, error: &anyhow::Error) -> ExitCode {
-    if find::<StdoutClosed>(error).is_some() {
+    if is_stdout_closed(error) {
         return ExitCode::SUCCESS;
     }
     if find::<Failed>(error).is_some() {
@@ -97,6 +98,14 @@ fn report(program: &str, error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(2);
     }
     ExitCode::FAILURE
+}
+
+/// Whether the reader of standard output has gone: noticed by [`print_json`](crate::print_json), or by a writer of a
+/// result that goes to standard output.
+fn is_stdout_closed(error: &anyhow::Error) -> bool {
+    let of_writer = |error: &std::io::Error| error.get_ref().is_some_and(|inner| inner.is::<StdoutClosed>());
+    find::<StdoutClosed>(error).is_some()
+        || error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(of_writer))
 }
 
 /// The error of type `E` in the chain, whether it is a cause or was attached as context.

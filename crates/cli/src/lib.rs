@@ -5,14 +5,22 @@ pub mod config;
 pub mod exit;
 pub mod interrupt;
 pub mod logging;
-pub mod options_file;
+mod option_dump;
+mod options_file;
 pub mod output;
+pub mod output_file;
+pub mod program;
 pub mod progress;
+pub mod run_files;
 
 pub use allocator::keep_freed_memory;
 pub use config::{ConfigArgs, ConfigError, load_config};
 pub use exit::{Failed, Interrupted, UsageError, run};
 pub use logging::Logging;
-pub use options_file::expand_options;
 pub use output::print_json;
+pub use output_file::{OutputFile, OutputPath};
+pub use program::{parse, program};
 pub use progress::Progress;
+pub use run_files::{Findings, RunFiles};
+
+pub use ffsvc_ranges::{Range, RangeArg};

@@ -2,13 +2,8 @@
 
 use std::io::{self, Write};
 
+use ffsvc_atomic_file::StdoutClosed;
 use serde::Serialize;
-
-/// Whoever read our standard output has gone. [`run`](crate::run) ends the program quietly for it.
-/// It is a type of its own, because a broken pipe *to another program* is an error to be reported.
-#[derive(Debug, thiserror::Error)]
-#[error("the reader of standard output has gone")]
-pub struct StdoutClosed;
 
 /// Prints a value as indented JSON and a newline on standard output.
 ///
@@ -18,8 +13,13 @@ pub struct StdoutClosed;
 pub fn print_json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
     let mut text = serde_json::to_vec_pretty(value)?;
     text.push(b'\n');
+    print_bytes(&text)
+}
+
+/// Prints bytes as they are.
+pub(crate) fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(&text).and_then(|()| stdout.flush()) {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(StdoutClosed.into()),
         Err(error) => Err(anyhow::Error::new(error).context("cannot write to standard output")),

@@ -3,26 +3,64 @@
 //! This test has no harness: with the variable below set it is the program under test, else it runs
 //! itself in each role and looks at how that ends.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitCode, Output, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use ffsvc_cli::{Failed, Interrupted, UsageError, interrupt, print_json, run};
+use ffsvc_cli::{Failed, Interrupted, OutputFile, OutputPath, Range, RangeArg as _, RunFiles, UsageError};
+use ffsvc_cli::{interrupt, print_json, run};
 
 const ROLE: &str = "FFSVC_CLI_TEST_ROLE";
+
+/// An example program
+#[derive(clap::Parser)]
+#[command(name = "prog", version = "1.2")]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Sub>,
+
+    /// Write scores
+    #[arg(long, value_name = "FILE")]
+    scores_out: Option<OutputFile>,
+
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Confidence
+    #[arg(long, default_value_t = 0.95, range = Range::above(0.0).below(1.0))]
+    level: f64,
+}
+
+#[derive(clap::Subcommand)]
+enum Sub {
+    /// Draw a picture
+    Plot {
+        /// Picture
+        #[arg(long, value_name = "FILE")]
+        output: OutputPath,
+        /// Form
+        #[arg(long, value_parser = ["png", "svg"])]
+        form: Option<String>,
+    },
+}
 
 fn main() -> ExitCode {
     if let Ok(role) = std::env::var(ROLE) {
         return run("prog", || play(&role));
     }
+    what_a_program_says_about_itself();
+    println!("completions, manual, options ... ok");
     exit_statuses_and_messages();
     println!("exit statuses and messages ... ok");
     json_is_printed();
     println!("json ... ok");
     #[cfg(unix)]
     {
+        results_on_standard_output();
+        println!("results on standard output ... ok");
         a_reader_that_leaves_ends_the_program_quietly();
         println!("broken pipe ... ok");
         signals();
@@ -47,6 +85,20 @@ fn play(role: &str) -> anyhow::Result<()> {
             print_json(&vec![0; 10_000])?;
         },
         "pipe-of-another" => Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe)).context("sox"),
+        "result" => {
+            let Some(args) = ffsvc_cli::parse::<Args>(std::env::args_os().collect())? else { return Ok(()) };
+            let findings = RunFiles::new().output("--scores-out", &args.scores_out).check(args.json)?;
+            if let Some(out) = &args.scores_out {
+                ffsvc_atomic_file::write(out, "a b 0.5\n").context("cannot write the scores")?;
+            }
+            findings.show("EER 5 %\n")
+        }
+        "result-flood" => {
+            let mut file = ffsvc_atomic_file::AtomicFile::create("/dev/stdout")?;
+            loop {
+                file.write_all(&[b'x'; 10_000]).context("cannot write the scores")?;
+            }
+        }
         "wait" => {
             let stop = interrupt::flag();
             println!("ready");
@@ -83,6 +135,87 @@ fn ended(output: &Output) -> (Option<i32>, String, String) {
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
+fn what_a_program_says_about_itself() {
+    let says = |words: &[&str]| ended(&program("result").args(words).output().unwrap());
+    let (status, script, _) = says(&["completions", "bash"]);
+    assert_eq!(status, Some(0));
+    assert!(script.contains("complete -F _prog") && script.contains("--scores-out"), "{script}");
+    let (status, _, stderr) = says(&["completions", "tcsh"]);
+    assert_eq!(status, Some(2));
+    assert!(
+        stderr.contains("`tcsh` is no shell known here (bash, elvish, fish, powershell, zsh)"),
+        "{stderr}"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man/pages");
+    assert_eq!(says(&["manual", pages.to_str().unwrap()]), (Some(0), String::new(), String::new()));
+    let page = |name: &str| std::fs::read_to_string(pages.join(name)).unwrap();
+    assert!(page("prog.1").contains("An example program") && page("prog.1").contains("scores\\-out"));
+    assert!(page("prog-plot.1").contains("Draw a picture"));
+
+    let (_, dump, _) = says(&["--dump-options"]);
+    let dump: serde_json::Value = serde_json::from_str(&dump).unwrap();
+    let option = |command: usize, long: &str| {
+        let options = dump["commands"][command]["options"].as_array().unwrap();
+        options
+            .iter()
+            .find(|option| option["long"] == long)
+            .unwrap_or_else(|| panic!("{long} of {dump}"))
+            .clone()
+    };
+    assert_eq!(dump["commands"][1]["name"], "plot");
+    for (command, long, field, value) in [
+        (0, "level", "kind", "number"),
+        (0, "level", "range", "> 0 and < 1"),
+        (0, "scores-out", "kind", "output-file"),
+        (0, "scores-out", "value_name", "FILE"),
+        (0, "json", "kind", "flag"),
+        (0, "options", "kind", "path"),
+        (1, "options", "kind", "path"),
+        (1, "output", "kind", "output-path"),
+        (1, "form", "kind", "choice"),
+    ] {
+        assert_eq!(option(command, long)[field], value, "{long} {field}");
+    }
+    let (_, help, _) = says(&["--help"]);
+    assert!(help.contains("--options <FILE>") && help.contains("prog completions bash"), "{help}");
+}
+
+#[cfg(unix)]
+fn results_on_standard_output() {
+    let says = |words: &[&str]| ended(&program("result").args(words).output().unwrap());
+    let on_stdout = (Some(0), "a b 0.5\n".to_owned(), "EER 5 %\n".to_owned());
+    assert_eq!(says(&["--scores-out", "-"]), on_stdout);
+    assert_eq!(says(&["--scores-out=/dev/stdout"]), on_stdout);
+    assert_eq!(says(&["--scores-out=/proc/self/fd/1"]), on_stdout);
+    assert_eq!(says(&[]), (Some(0), "EER 5 %\n".to_owned(), String::new()));
+    assert_eq!(says(&["--json"]), (Some(0), "\"EER 5 %\\n\"\n".to_owned(), String::new()));
+    let (status, stdout, stderr) = says(&["--json", "--scores-out", "-"]);
+    assert_eq!((status, stdout.as_str()), (Some(2), ""));
+    assert!(
+        stderr.contains("--scores-out standard output and --json both write to standard output"),
+        "{stderr}"
+    );
+    let (status, _, stderr) = says(&["plot", "--output", "-"]);
+    assert_eq!(status, Some(2));
+    assert!(
+        stderr.contains("invalid value '-' for '--output <FILE>': this output cannot go to standard"),
+        "{stderr}"
+    );
+
+    // A redirection that appends goes on appending.
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    std::fs::write(&log, "before\n").unwrap();
+    for words in [["--scores-out", "-"], ["--scores-out", "/dev/stdout"]] {
+        let append = std::fs::File::options().append(true).open(&log).unwrap();
+        assert!(program("result").args(words).stdout(append).status().unwrap().success());
+    }
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "before\na b 0.5\na b 0.5\n");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
 fn exit_statuses_and_messages() {
     let cases = [
         ("ok", 0, ""),
@@ -113,10 +246,10 @@ fn json_is_printed() {
 
 #[cfg(unix)]
 fn a_reader_that_leaves_ends_the_program_quietly() {
-    for role in ["println", "json-flood"] {
+    for role in ["println", "json-flood", "result-flood"] {
         let mut child = program(role).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.take().unwrap()).take(100).read_line(&mut line).unwrap();
         assert!(!line.is_empty());
         let (status, _, stderr) = ended(&child.wait_with_output().unwrap());
         assert_eq!((status, stderr.as_str()), (Some(0), ""), "{role}");
