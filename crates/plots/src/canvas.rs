@@ -58,18 +58,43 @@ pub trait Picture {
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, unit: f64) -> Result<()>;
 }
 
+/// The kinds of files that pictures can be written to.
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    Svg,
+    Png,
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self> {
+        let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+        match ending.as_deref() {
+            Some("svg") => Ok(Self::Svg),
+            Some("png") => Ok(Self::Png),
+            _ => Err(Error::Format(path.to_path_buf())),
+        }
+    }
+}
+
+/// Looks whether [`write`] knows the file's ending, before work begins that would be in vain.
+///
+/// # Errors
+/// The ending is neither `.svg` nor `.png`.
+pub fn check_ending(path: impl AsRef<Path>) -> Result<()> {
+    Format::of(path.as_ref()).map(drop)
+}
+
 /// Draws a picture into a file, SVG or PNG by its ending.
 ///
 /// # Errors
 /// The ending is another, the picture cannot be drawn, or the file cannot be written; a file that was there is then as it was.
 pub fn write(picture: &impl Picture, path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
-    let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+    let format = Format::of(path)?;
     register()?;
-    let bytes = match ending.as_deref() {
-        Some("svg") => svg(picture)?.into_bytes(),
-        Some("png") => png(picture)?,
-        _ => return Err(Error::Format(path.to_path_buf())),
+    let bytes = match format {
+        Format::Svg => svg(picture)?.into_bytes(),
+        Format::Png => png(picture)?,
     };
     ffsvc_atomic_file::write(path, bytes).map_err(|source| Error::Write { path: path.to_path_buf(), source })
 }

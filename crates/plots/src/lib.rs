@@ -12,7 +12,7 @@ mod stroke;
 mod sweep;
 
 pub use calibration::{CalibrationPlot, CalibrationSystem};
-pub use canvas::{Error, Picture, Result, write};
+pub use canvas::{Error, Picture, Result, check_ending, write};
 pub use condition_bars::{Bar, ConditionBars, ConditionSystem};
 pub use det::{DetPlot, DetSystem};
 pub use histogram::HistogramPlot;
