@@ -9,6 +9,7 @@ mod quality;
 mod reshape;
 mod speakers;
 mod synth;
+mod value;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,7 @@ enum Command {
     Quality(quality::Quality),
     BenchLoader(bench_loader::BenchLoader),
     FfsvcTables(ffsvc_tables::FfsvcTables),
+    Value(value::Value),
 }
 
 fn main() -> ExitCode {
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
             Command::Quality(args) => args.run(json),
             Command::BenchLoader(args) => args.run(json),
             Command::FfsvcTables(args) => args.run(json),
+            Command::Value(args) => args.run(json),
         }
     })
 }
