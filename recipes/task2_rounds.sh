@@ -13,11 +13,12 @@
 # --trials      dev trials with labels: they decide when to stop, nothing else
 # --work        folder for everything that is made: round-1/, round-2/, ..., rounds.txt
 # --rounds N    at most so many rounds (default 5)
-# --k N|auto    number of clusters (default auto: tried from --k-from 10 to --k-to 200 in steps of --k-step 10, and the number
-#               taken that --criterion of ffsvc-cluster proposes)
-# --criterion C, --k-factor F, --keep-share S (0.8), --min-size N (2), --group UTT2GROUP   see ffsvc-cluster kmeans and labels
-# --near UTTERANCES   the target recordings that were made close to the speakers: they alone are clustered, and those of other
-#               devices take the labels of their groups (--group)
+# --k K         number of clusters: one number, a range FROM..TO:STEP or auto, as ffsvc-cluster kmeans has it (default
+#               10..200:10: each is tried, and the one taken that --criterion of ffsvc-cluster proposes)
+# --criterion C, --k-factor F, --keep-share S (0.8), --min-size N (2), --group-by UTT2GROUP   see ffsvc-cluster kmeans and
+#               labels
+# --cluster-only UTTERANCES   cluster these target recordings alone, those made close to the speakers for instance; the
+#               others take the labels of their groups (--group-by)
 # --source-share S   share of the labelled recordings in each batch (default: all recordings alike, as the baseline)
 # --true-labels UTT2SPK   speakers of the target recordings, for the table alone: NMI and purity of the clusters, of all
 #               clustered recordings, and purity of those that are kept
@@ -32,8 +33,8 @@ set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 bin=${FFSVC_BIN:-${CARGO_TARGET_DIR:-$root/target}/release}
-model= config= source= target= dev= enrol= trials= work= true_labels= group= near= criterion= source_share= mean= device=cpu
-rounds=5 k=auto k_from=10 k_to=200 k_step=10 k_factor=1 keep_share=0.8 min_size=2
+model= config= source= target= dev= enrol= trials= work= true_labels= group= chosen= criterion= source_share= mean= device=cpu
+rounds=5 k=10..200:10 k_factor= keep_share=0.8 min_size=2
 sets=()
 given="$*"
 while [ $# -gt 0 ]; do
@@ -48,15 +49,12 @@ while [ $# -gt 0 ]; do
         --work) work=$2; shift 2 ;;
         --rounds) rounds=$2; shift 2 ;;
         --k) k=$2; shift 2 ;;
-        --k-from) k_from=$2; shift 2 ;;
-        --k-to) k_to=$2; shift 2 ;;
-        --k-step) k_step=$2; shift 2 ;;
         --k-factor) k_factor=$2; shift 2 ;;
         --criterion) criterion=$2; shift 2 ;;
         --keep-share) keep_share=$2; shift 2 ;;
         --min-size) min_size=$2; shift 2 ;;
-        --group) group=$2; shift 2 ;;
-        --near) near=$2; shift 2 ;;
+        --group-by) group=$2; shift 2 ;;
+        --cluster-only) chosen=$2; shift 2 ;;
         --source-share) source_share=$2; shift 2 ;;
         --true-labels) true_labels=$2; shift 2 ;;
         --mean-subtract) mean=yes; shift ;;
@@ -74,14 +72,14 @@ for option in model config source target dev trials work; do
     fi
 done
 for file in "$model" "$config" "$source/wav.scp" "$source/utt2spk" "$target/wav.scp" "$dev/wav.scp" "$trials" \
-    ${enrol:+"$enrol/wav.scp"} ${true_labels:+"$true_labels"} ${group:+"$group"} ${near:+"$near"}; do
+    ${enrol:+"$enrol/wav.scp"} ${true_labels:+"$true_labels"} ${group:+"$group"} ${chosen:+"$chosen"}; do
     if [ ! -f "$file" ]; then
         echo "task2_rounds.sh: $file is missing" >&2
         exit 2
     fi
 done
-if [ -n "$near" ] && [ -z "$group" ]; then
-    echo "task2_rounds.sh: --near needs --group: whose label the other recordings take" >&2
+if [ -n "$chosen" ] && [ -z "$group" ]; then
+    echo "task2_rounds.sh: --cluster-only needs --group-by: whose label the other recordings take" >&2
     exit 2
 fi
 for program in data train extract score cluster; do
@@ -99,8 +97,8 @@ if [ -f "$work/options" ] && [ "$(cat "$work/options")" != "$given" ]; then
 fi
 printf '%s\n' "$given" > "$work/options"
 
-# The first number behind a key of a JSON file.
-number() { sed -n "s/.*\"$1\": *\([0-9.e+-]*\).*/\1/p" "$2" | head -n 1; }
+# Values of a JSON file: file, pointers and options.
+value() { "$bin/ffsvc-data" value "$@"; }
 
 # Embeddings of a data directory: model, directory, store.
 extract() {
@@ -121,8 +119,9 @@ evaluate() {
     mv "$2/dev.json.new" "$2/dev.json"
 }
 
-eer_of() { awk '/^EER/ { print $2; exit }' "$1/dev.txt"; }
-dcf_of() { awk '/^minDCF.*P_target 0.01,/ { print $2; exit }' "$1/dev.txt"; }
+eer_of() { value "$1/dev.json" /metrics/eer --percent; }
+# The first is that of P_target 0.01.
+dcf_of() { value "$1/dev.json" /metrics/min_dcf/0/cost --decimals 4; }
 
 columns='%5s %6s %7s %7s %7s %11s %9s %12s\n'
 
@@ -130,13 +129,12 @@ columns='%5s %6s %7s %7s %7s %11s %9s %12s\n'
 row() {
     local clusters=- kept=- nmi=- purity=- kept_purity=-
     if [ -d "$2/pseudo" ]; then
-        clusters=$(number clusters "$2/clusters/result.json")
-        kept=$(awk 'NR == FNR { kept++; next } { all++ } END { printf "%.0f %%", 100 * kept / all }' \
-            "$2/pseudo/utt2spk" "$target/wav.scp")
+        clusters=$(value "$2/clusters/result.json" /clusters)
+        kept="$(value "$2/pseudo/labels.json" /written_share --percent --decimals 0) %"
         if [ -n "$true_labels" ]; then
-            nmi=$(printf %.3f "$(number nmi "$2/quality.json")")
-            purity=$(printf %.3f "$(number purity "$2/quality.json")")
-            kept_purity=$(printf %.3f "$(number purity "$2/kept-quality.json")")
+            nmi=$(value "$2/quality.json" /nmi --decimals 3)
+            purity=$(value "$2/quality.json" /purity --decimals 3)
+            kept_purity=$(value "$2/kept-quality.json" /purity --decimals 3)
         fi
     fi
     printf "$columns" "$1" "$clusters" "$kept" "$nmi" "$purity" "$kept_purity" "$(eer_of "$3") %" "$(dcf_of "$3")"
@@ -159,24 +157,21 @@ for round in $(seq "$rounds"); do
 
     # The clusters are of the embeddings of the round before.
     if [ ! -f "$here/clusters/result.json" ]; then
-        clusters=(--k "$k")
-        [ "$k" != auto ] || clusters+=(--from "$k_from" --to "$k_to" --step "$k_step" --k-factor "$k_factor")
         store=$before/target.scp
-        if [ -n "$near" ]; then
-            store=$here/near.scp
-            awk 'NR == FNR { near[$1]; next } $1 in near' "$near" "$before/target.scp" > "$store"
+        if [ -n "$chosen" ]; then
+            store=$here/clustered.scp
+            awk 'NR == FNR { chosen[$1]; next } $1 in chosen' "$chosen" "$before/target.scp" > "$store"
         fi
-        "$bin/ffsvc-cluster" kmeans "$store" "$here/clusters" "${clusters[@]}" --overwrite \
-            ${criterion:+--criterion "$criterion"} ${group:+--group "$group"} >&2
+        "$bin/ffsvc-cluster" kmeans "$store" -o "$here/clusters" --k "$k" --overwrite ${k_factor:+--k-factor "$k_factor"} \
+            ${criterion:+--criterion "$criterion"} ${group:+--group-by "$group"} >&2
     fi
     if [ ! -f "$here/pseudo/labels.json" ]; then
-        "$bin/ffsvc-cluster" labels "$here/clusters" "$target" "$here/pseudo" --prefix pseudo --round "$round" \
-            --keep-share "$keep_share" --min-size "$min_size" ${group:+--group "$group"} --overwrite >&2
+        "$bin/ffsvc-cluster" labels "$here/clusters" "$target" -o "$here/pseudo" --prefix pseudo --round "$round" \
+            --keep-share "$keep_share" --min-size "$min_size" ${group:+--group-by "$group"} --overwrite >&2
     fi
     if [ -n "$true_labels" ]; then
-        awk '{ split($2, own, ":"); print $1, own[1] }' "$here/clusters/assignments" > "$here/utt2cluster"
-        "$bin/ffsvc-cluster" quality "$here/utt2cluster" "$true_labels" --json > "$here/quality.json"
-        "$bin/ffsvc-cluster" quality "$here/pseudo/utt2spk" "$true_labels" --json > "$here/kept-quality.json"
+        "$bin/ffsvc-cluster" compare "$here/clusters" "$true_labels" --json > "$here/quality.json"
+        "$bin/ffsvc-cluster" compare "$here/pseudo/utt2spk" "$true_labels" --json > "$here/kept-quality.json"
     fi
 
     if [ -n "$source_share" ]; then

@@ -47,21 +47,15 @@ fn workplace() -> TempDir {
 #[test]
 fn clusters_become_a_data_directory_and_are_compared_with_the_speakers() {
     let dir = workplace();
-    let found = run(
-        dir.path(),
-        &["kmeans", "e.scp", "out", "--k", "auto", "--from", "2", "--to", "12", "--step", "1", "--json"],
-    );
+    let found = run(dir.path(), &["kmeans", "e.scp", "out", "--k", "2..12", "--json"]);
     let found = json(&found.success());
     assert_eq!(found["clusters"], 6);
     assert_eq!(found["sizes"], serde_json::json!([10, 10, 10, 10, 10, 10]));
     let sweep: Value =
         serde_json::from_slice(&std::fs::read(dir.path().join("out/sweep.json")).unwrap()).unwrap();
     assert_eq!(sweep["points"].as_array().map(Vec::len), Some(11));
-    let twice = [
-        &["kmeans", "e.scp", "twice", "--k", "auto", "--k-factor", "2"][..],
-        &["--from", "2", "--to", "12", "--step", "1", "--json"],
-    ];
-    assert_eq!(json(&run(dir.path(), &twice.concat()).success())["clusters"], 12);
+    let twice = ["kmeans", "e.scp", "-o", "twice", "--k", "auto", "--k-factor", "2", "--json"];
+    assert_eq!(json(&run(dir.path(), &twice).success())["clusters"], 12);
 
     let arguments = ["labels", "out", "data", "new", "--prefix", "p", "--round", "1", "--keep-share", "0.75"];
     run(dir.path(), &arguments).success().stdout(contains("new: 48 of 60 utterances, 6 of 6 clusters"));
@@ -73,7 +67,7 @@ fn clusters_become_a_data_directory_and_are_compared_with_the_speakers() {
     assert!(soft.get(utterance.id).unwrap().starts_with(&format!("{}:", utterance.speaker.unwrap())));
 
     let quality =
-        json(&run(dir.path(), &["quality", "new/utt2spk", "true", "--json", "--matching"]).success());
+        json(&run(dir.path(), &["compare", "new/utt2spk", "true", "--json", "--matching"]).success());
     for measure in ["nmi", "ari", "purity", "matched_accuracy", "pair_f"] {
         assert_eq!(quality[measure], 1.0, "{measure}");
     }
@@ -86,27 +80,32 @@ fn clusters_become_a_data_directory_and_are_compared_with_the_speakers() {
 #[test]
 fn a_sweep_is_drawn() {
     let dir = workplace();
-    let sweep = ["sweep", "e.scp", "out", "--from", "2", "--to", "12", "--step", "1", "--plot"];
+    let sweep = ["sweep", "e.scp", "-o", "out", "--k", "2..12", "--plot-out"];
     run(dir.path(), &[&sweep[..], &["sweep.svg"]].concat()).success().stdout(contains("silhouette"));
     let svg = std::fs::read_to_string(dir.path().join("sweep.svg")).unwrap();
     let proposed = svg.lines().find(|line| line.starts_with("K = 6: ")).unwrap();
     assert!(proposed.contains("silhouette") && proposed.contains("knee-cosine-per-utterance"), "{proposed}");
-    let other = [&sweep[..], &["sweep.pdf", "--overwrite"]].concat();
-    run(dir.path(), &other).code(1).stderr(contains("expected .svg or .png"));
+    // The ending is looked at before anything is done.
+    let other = ["sweep", "absent.scp", "-o", "other", "--k", "2..12", "--plot-out", "sweep.pdf"];
+    run(dir.path(), &other).code(2).stderr(contains("expected .svg or .png"));
+    let other = ["sweep", "e.scp", "-o", "other", "--k", "2..12", "--plot-out", "absent/sweep.svg"];
+    run(dir.path(), &other).code(2).stderr(contains("--plot-out absent/sweep.svg"));
+    assert!(!dir.path().join("other").exists());
 }
 
 #[test]
 fn hierarchical_clusters_are_the_same_in_one_stage_and_two() {
     let dir = workplace();
-    for (out, more) in
-        [("one", &["--distance", "0.5"][..]), ("two", &["--k", "6", "--stages", "12", "--linkage", "ward"])]
-    {
+    for (out, more) in [
+        ("one", &["--distance", "0.5"][..]),
+        ("two", &["--k", "6", "--kmeans-first", "12", "--linkage", "ward"]),
+    ] {
         let arguments = [&["ahc", "e.scp", out][..], more].concat();
         run(dir.path(), &arguments).success().stdout(contains("6 clusters of 60 utterances, 10 to 10 each"));
         run(dir.path(), &["labels", out, "data", &format!("data-{out}")]).success();
     }
     let quality =
-        json(&run(dir.path(), &["quality", "data-one/utt2spk", "data-two/utt2spk", "--json"]).success());
+        json(&run(dir.path(), &["compare", "data-one/utt2spk", "data-two/utt2spk", "--json"]).success());
     assert_eq!(quality["ari"], 1.0);
 }
 
@@ -117,7 +116,7 @@ fn recordings_of_one_utterance_are_clustered_as_one() {
     let pairs: String =
         (0..60).map(|number| format!("utt{number:02} {}\n", number % 6 + 6 * (number / 12))).collect();
     std::fs::write(dir.path().join("utt2group"), &pairs).unwrap();
-    let arguments = ["kmeans", "e.scp", "out", "--k", "11", "--group", "utt2group", "--json"];
+    let arguments = ["kmeans", "e.scp", "out", "--k", "11", "--group-by", "utt2group", "--json"];
     let found = json(&run(dir.path(), &arguments).success());
     let sizes = found["sizes"].as_array().unwrap();
     assert_eq!(found["utterances"], 60);
@@ -131,8 +130,7 @@ fn recordings_of_one_utterance_are_clustered_as_one() {
     let alone = ["kmeans", "e.scp", "alone", "--k", "11", "--json"];
     let sizes = json(&run(dir.path(), &alone).success())["sizes"].clone();
     assert!(sizes.as_array().unwrap().iter().any(|size| size.as_u64().is_some_and(|size| size % 2 == 1)));
-    let sweep =
-        ["sweep", "e.scp", "sweep", "--from", "2", "--to", "31", "--step", "1", "--group", "utt2group"];
+    let sweep = ["sweep", "e.scp", "sweep", "--k", "2..31", "--group-by", "utt2group"];
     run(dir.path(), &sweep).code(1).stderr(contains("31 clusters of 30 points"));
 }
 
@@ -152,7 +150,7 @@ fn recordings_that_were_not_clustered_take_the_label_of_their_group() {
         .collect();
     std::fs::write(dir.path().join("near.scp"), near).unwrap();
     run(dir.path(), &["kmeans", "near.scp", "clusters", "--k", "6"]).success();
-    let labels = ["labels", "clusters", "data", "labelled", "--group", "utt2group", "--json"];
+    let labels = ["labels", "clusters", "data", "labelled", "--group-by", "utt2group", "--json"];
     let found = json(&run(dir.path(), &labels).success());
     for (count, expected) in [("utterances", 29), ("followed", 29), ("unclustered", 2), ("written", 58)] {
         assert_eq!(found[count], expected, "{count} in {found}");
@@ -181,6 +179,286 @@ fn the_same_request_gives_the_same_files_and_a_result_is_not_overwritten() {
     assert_eq!(json(&run(dir.path(), &warm).success())["iterations"], 1);
 }
 
+/// The same embeddings in another order.
+fn reversed(dir: &Path) {
+    let text = std::fs::read_to_string(dir.join("e.scp")).unwrap();
+    let mut lines: Vec<&str> = text.lines().rev().collect();
+    lines.rotate_left(17);
+    std::fs::write(dir.join("reversed.scp"), lines.join("\n") + "\n").unwrap();
+}
+
+#[test]
+fn the_order_of_the_store_changes_no_byte() {
+    let dir = workplace();
+    reversed(dir.path());
+    let pairs: String =
+        (0..60).map(|number| format!("utt{number:02} {}\n", number % 6 + 6 * (number / 12))).collect();
+    std::fs::write(dir.path().join("utt2group"), &pairs).unwrap();
+    let same = |arguments: &[&str], files: &[&str]| {
+        let (one, other) =
+            (tempfile::tempdir_in(dir.path()).unwrap(), tempfile::tempdir_in(dir.path()).unwrap());
+        for (store, out) in [("e.scp", &one), ("reversed.scp", &other)] {
+            let out = out.path().join("out");
+            let command = [&arguments[..1], &[store, "-o", out.to_str().unwrap()], &arguments[1..]].concat();
+            run(dir.path(), &command).success();
+        }
+        for file in files {
+            let read = |out: &TempDir| std::fs::read_to_string(out.path().join("out").join(file)).unwrap();
+            let read = |out: &TempDir| read(out).replace("reversed.scp", "e.scp");
+            assert_eq!(read(&one), read(&other), "{file} of {arguments:?}");
+        }
+    };
+    let files = ["assignments", "result.json"];
+    for more in [
+        &[][..],
+        &["--compat"],
+        &["--subsample", "30"],
+        &["--mini-batch", "20"],
+        &["--metric", "spherical", "--start", "k-means-parallel"],
+        &["--group-by", "utt2group"],
+    ] {
+        same(&[&["kmeans", "--k", "11"][..], more].concat(), &files);
+    }
+    same(&["kmeans", "--k", "2..12:5"], &["assignments", "result.json", "sweep.json"]);
+    same(&["sweep", "--k", "2..30:7", "--silhouette-sample", "40"], &["sweep.json"]);
+    for linkage in ["average", "single", "ward"] {
+        same(&["ahc", "--k", "9", "--linkage", linkage], &files);
+    }
+    same(&["ahc", "--k", "6", "--kmeans-first", "20"], &files);
+}
+
+#[test]
+fn zero_embeddings_are_counted_and_named_and_left_out() {
+    let dir = workplace();
+    let mut store = Embeddings::read(dir.path().join("e.scp")).unwrap();
+    ["silent3", "silent1", "silent4", "silent2"]
+        .iter()
+        .for_each(|name| store.push(*name, &[0.0; 8]).unwrap());
+    store.write(dir.path().join("some.scp")).unwrap();
+    let found = run(dir.path(), &["kmeans", "some.scp", "out", "--k", "6", "--json"]).success();
+    let found = found.stderr(contains("are not clustered: 4 (silent1, silent2, silent3 and 1 more)"));
+    let found = json(&found);
+    assert_eq!((&found["utterances"], &found["zero_embeddings"]["count"]), (&60.into(), &4.into()));
+    assert_eq!(found["zero_embeddings"]["first"], serde_json::json!(["silent1", "silent2", "silent3"]));
+    assert_eq!(found["sizes"], serde_json::json!([10, 10, 10, 10, 10, 10]));
+}
+
+#[test]
+fn nothing_of_a_former_run_is_left() {
+    let dir = workplace();
+    let out = dir.path().join("out");
+    run(dir.path(), &["kmeans", "e.scp", "out", "--k", "2..5"]).success();
+    std::fs::write(out.join("notes.txt"), "mine").unwrap();
+    let files = || {
+        let files =
+            std::fs::read_dir(&out).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut files: Vec<String> = files.collect();
+        files.sort();
+        files
+    };
+    let finished = ["assignments", "centres.ark", "centres.scp", "notes.txt", "result.json"];
+    let with_sweep = [&finished[..], &["sweep.json"]].concat();
+    assert_eq!(files(), with_sweep);
+    for again in [&["kmeans", "e.scp", "out", "--k", "5"][..], &["ahc", "e.scp", "out", "--k", "5"]] {
+        run(dir.path(), again).code(2).stderr(contains("exists already"));
+        run(dir.path(), &[again, &["--overwrite"]].concat()).success();
+        assert_eq!(files(), finished);
+        run(dir.path(), &["kmeans", "e.scp", "out", "--k", "2..5", "--overwrite"]).success();
+        assert_eq!(files(), with_sweep);
+    }
+    // A sweep has no clusters, and what ended before its result is none.
+    run(dir.path(), &["sweep", "e.scp", "out", "--k", "2..5", "--overwrite"]).success();
+    assert_eq!(files(), ["notes.txt", "sweep.json"]);
+    let labels = |message: &str| {
+        run(dir.path(), &["labels", "out", "data", "new"]).code(1).stderr(contains(message));
+        run(dir.path(), &["compare", "out", "true"]).code(1).stderr(contains(message));
+        assert!(!dir.path().join("new").exists());
+    };
+    labels("has a sweep, but no clusters");
+    run(dir.path(), &["kmeans", "e.scp", "out", "--k", "5", "--overwrite"]).success();
+    let result = std::fs::read_to_string(out.join("result.json")).unwrap();
+    std::fs::remove_file(out.join("result.json")).unwrap();
+    labels("has no result.json: the clustering did not end");
+    // Files that do not belong together.
+    for (wrong, message) in [
+        ("{", "is not what ffsvc-cluster writes"),
+        ("{\"clusters\": 5}", "is not what ffsvc-cluster writes"),
+        (&result.replace("\"utterances\": 60", "\"utterances\": 61"), "found 60 utterances, expected 61"),
+        (&result.replace("\"clusters\": 5", "\"clusters\": 4"), "expected one of 4"),
+    ] {
+        std::fs::write(out.join("result.json"), wrong).unwrap();
+        labels(message);
+    }
+    std::fs::write(out.join("result.json"), result).unwrap();
+    run(dir.path(), &["labels", "out", "data", "new"]).success();
+    std::fs::write(dir.path().join("new/soft_labels"), "stale").unwrap();
+    run(dir.path(), &["labels", "out", "data", "new"]).code(1).stderr(contains("exists already"));
+    run(dir.path(), &["labels", "out", "data", "new", "--overwrite"]).success();
+    assert!(std::fs::read_to_string(dir.path().join("new/soft_labels")).unwrap() != "stale");
+}
+
+#[test]
+fn an_output_is_no_input() {
+    let dir = workplace();
+    run(dir.path(), &["kmeans", "e.scp", "out", "--k", "5"]).success();
+    let before = std::fs::read(dir.path().join("out/centres.ark")).unwrap();
+    std::os::unix::fs::symlink("out", dir.path().join("link")).unwrap();
+    for arguments in [
+        &["kmeans", "e.scp", "out", "--k", "5", "--overwrite", "--start-from", "out/centres.scp"][..],
+        &["ahc", "link/centres.scp", "out", "--k", "2", "--overwrite"],
+        &["sweep", "out/centres.ark", "-o", "link", "--k", "2..3", "--overwrite"],
+        &["labels", "out", "data", "data", "--overwrite"],
+        &["labels", "out", "data", "link", "--overwrite"],
+    ] {
+        run(dir.path(), arguments).code(2).stderr(contains("would replace what it reads"));
+    }
+    assert_eq!(std::fs::read(dir.path().join("out/centres.ark")).unwrap(), before);
+    assert!(dir.path().join("data/wav.scp").exists());
+}
+
+#[test]
+fn two_runs_do_not_write_one_folder() {
+    let dir = workplace();
+    std::fs::create_dir(dir.path().join("out")).unwrap();
+    let lock = ffsvc_atomic_file::Lock::folder(dir.path().join("out")).unwrap();
+    for arguments in [
+        &["kmeans", "e.scp", "out", "--k", "5"][..],
+        &["ahc", "e.scp", "out", "--k", "5"],
+        &["sweep", "e.scp", "out", "--k", "2..5"],
+    ] {
+        run(dir.path(), arguments).code(1).stderr(contains("process").and(contains("out")));
+    }
+    drop(lock);
+    run(dir.path(), &["kmeans", "e.scp", "out", "--k", "5"]).success();
+    assert!(!dir.path().join("out/.lock").exists());
+}
+
+/// An option that is given has an effect, or it is refused. `x` is a folder that is never made.
+#[test]
+fn options_without_an_effect_are_refused() {
+    let dir = workplace();
+    run(dir.path(), &["kmeans", "e.scp", "warm", "--k", "5"]).success();
+    let kmeans = ["kmeans", "e.scp", "x"];
+    let refused = |command: &[&str], more: &[&str]| {
+        let arguments = [command, more].concat();
+        run(dir.path(), &arguments).code(2).stderr(contains(more[0]).and(contains("panicked").not()));
+        assert!(!dir.path().join("x").exists(), "{arguments:?}");
+    };
+    let fixed = [&kmeans[..], &["--k", "5"]].concat();
+    for more in [
+        &["--criterion", "silhouette"][..],
+        &["--k-factor", "2"],
+        &["--no-warm-start"],
+        &["--silhouette-sample", "100"],
+    ] {
+        refused(&fixed, more);
+        run(dir.path(), &[&["kmeans", "e.scp", "y", "--k", "2..12", "--overwrite"][..], more].concat())
+            .success();
+    }
+    refused(&[&kmeans[..], &["--k", "2..5"]].concat(), &["--silhouette-sample", "0"]);
+    refused(&[&kmeans[..], &["--k", "2..5"]].concat(), &["--start-from", "warm/centres.scp"]);
+    let warm = [&fixed[..], &["--start-from", "warm/centres.scp"]].concat();
+    for more in [&["--start", "random"][..], &["--restarts", "2"], &["--seed", "1"], &["--compat"]] {
+        refused(&warm, more);
+    }
+    for more in [&["--tolerance", "0"][..], &["--refinements", "1"]] {
+        refused(&[&fixed[..], &["--mini-batch", "10"]].concat(), more);
+    }
+    for more in [
+        &["--metric", "spherical"][..],
+        &["--start", "auto"],
+        &["--tolerance", "0"],
+        &["--max-iterations", "9"],
+        &["--refinements", "1"],
+        &["--mini-batch", "9"],
+    ] {
+        refused(&[&fixed[..], &["--compat"]].concat(), more);
+    }
+    refused(&["ahc", "e.scp", "x", "--k", "5"], &["--seed", "1"]);
+    refused(&["ahc", "e.scp", "x", "--k", "5"], &["--distance", "0.5"]);
+    refused(&["sweep", "e.scp", "x", "--k", "2..5"], &["--criterion", "silhouette"]);
+    refused(&["sweep", "e.scp", "x", "--k", "5"], &["--no-warm-start"]);
+    refused(&fixed, &["--output", "elsewhere"]);
+    refused(&["labels", "warm", "data", "x"], &["--output", "elsewhere"]);
+}
+
+#[test]
+fn numbers_have_ranges() {
+    let dir = workplace();
+    run(dir.path(), &["kmeans", "e.scp", "out", "--k", "5"]).success();
+    let (kmeans, labels) = (&["kmeans", "e.scp", "x", "--k", "5"][..], &["labels", "out", "data", "x"][..]);
+    let (range, ahc) = (&["kmeans", "e.scp", "x", "--k", "2..5"][..], &["ahc", "e.scp", "x"][..]);
+    for (command, option, wrong) in [
+        (labels, "--min-cosine", &["nan", "inf", "1.1", "-2"][..]),
+        (labels, "--min-margin", &["nan", "-nan", "2.1"]),
+        (labels, "--keep-share", &["nan", "0", "1.01", "-1"]),
+        (labels, "--min-size", &["0", "-1", "1.5"]),
+        (labels, "--prefix", &["a b", "a\tb"]),
+        (kmeans, "--tolerance", &["nan", "-1", "inf"]),
+        (kmeans, "--max-iterations", &["0"]),
+        (kmeans, "--restarts", &["0"]),
+        (kmeans, "--subsample", &["0"]),
+        (kmeans, "--mini-batch", &["0"]),
+        (range, "--k-factor", &["nan", "0", "-1", "inf"]),
+        (ahc, "--distance", &["nan", "-0.5", "inf"]),
+        (ahc, "--k", &["0"]),
+        (ahc, "--kmeans-first", &["0"]),
+    ] {
+        for wrong in wrong {
+            let given = format!("{option}={wrong}");
+            let arguments = [command, &[given.as_str()]].concat();
+            run(dir.path(), &arguments).code(2).stderr(contains(option).and(contains("expected")));
+            assert!(!dir.path().join("x").exists(), "{arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn results_of_nothing_are_failures() {
+    let dir = workplace();
+    run(dir.path(), &["kmeans", "e.scp", "out", "--k", "5"]).success();
+    let labels = |more: &[&str], message: &str| {
+        let arguments = [&["labels", "out", "data", "x"][..], more].concat();
+        run(dir.path(), &arguments)
+            .code(1)
+            .stderr(contains("no utterance of data is left").and(contains(message)));
+        assert!(!dir.path().join("x").exists());
+    };
+    labels(&["--min-cosine", "1"], "60 left out by --min-cosine");
+    labels(&["--min-size", "61"], "60 left out by --min-size");
+    std::fs::write(dir.path().join("data/wav.scp"), "other1 1.wav\nother2 2.wav\n").unwrap();
+    labels(&[], "2 of the data directory not clustered, 60 clustered ones not in the data directory");
+    std::fs::write(dir.path().join("others"), "somebody else\n").unwrap();
+    run(dir.path(), &["compare", "others", "out"]).code(1).stderr(contains("no utterance in common"));
+    run(dir.path(), &["compare", "others", "true"]).code(1).stderr(contains("no utterance in common"));
+    for command in [
+        &["kmeans", "e.scp", "x", "--k", "5", "--group-by", "others"][..],
+        &["labels", "out", "data", "x", "--group-by", "true"],
+    ] {
+        run(dir.path(), command).code(1).stderr(contains("has none of the utterances of"));
+    }
+    Embeddings::new(8).write(dir.path().join("empty.npz")).unwrap();
+    for command in [&["kmeans", "empty.npz", "x", "--k", "1"][..], &["ahc", "empty.npz", "x", "--k", "1"]] {
+        run(dir.path(), command).code(1).stderr(contains("panicked").not());
+    }
+}
+
+#[test]
+fn one_cluster_of_opposite_vectors_is_no_nan() {
+    let dir = workplace();
+    let mut store = Embeddings::new(2);
+    store.push("a", &[3.0, 4.0]).unwrap();
+    store.push("b", &[-3.0, -4.0]).unwrap();
+    store.write(dir.path().join("opposite.scp")).unwrap();
+    for method in ["kmeans", "ahc"] {
+        run(dir.path(), &[method, "opposite.scp", method, "--k", "1"]).success();
+        for file in ["result.json", "assignments"] {
+            let text = std::fs::read_to_string(dir.path().join(method).join(file)).unwrap().to_lowercase();
+            assert!(!text.contains("nan") && !text.contains("per_cluster\": null"), "{text}");
+        }
+    }
+}
+
 #[test]
 fn what_is_wrong_is_said() {
     let dir = workplace();
@@ -188,17 +466,55 @@ fn what_is_wrong_is_said() {
         run(dir.path(), arguments).code(code).stderr(contains(message).and(contains("panicked").not()));
     };
     fails(&["kmeans", "e.scp", "x", "--k", "61"], 1, "61 clusters of 60 points");
-    fails(&["kmeans", "e.scp", "x", "--k", "none"], 2, "expected a number of at least 1, or auto");
-    fails(&["kmeans", "e.scp", "x", "--k", "auto"], 2, "--from, --to and --step");
-    fails(&["kmeans", "e.scp", "x", "--k", "2", "--k-factor", "0"], 2, "--k-factor 0: expected");
-    fails(&["sweep", "e.scp", "x", "--from", "9", "--to", "5", "--step", "1"], 1, "from is 9");
+    fails(&["kmeans", "e.scp", "x", "--k", "none"], 2, "expected a number (100), a range");
+    fails(&["sweep", "e.scp", "x", "--k", "9..5"], 2, "begins at its smaller end");
     fails(&["kmeans", "absent.scp", "x", "--k", "2"], 1, "absent.scp");
-    fails(&["labels", "absent", "data", "x"], 1, "absent");
+    fails(&["labels", "absent", "data", "x"], 1, "absent: no such folder");
     std::fs::write(dir.path().join("others"), "somebody else\n").unwrap();
-    fails(&["quality", "others", "true"], 1, "no utterance in common");
+    fails(&["compare", "others", "true"], 1, "no utterance in common");
     Embeddings::from_parts(vec!["silent".into()], 2, vec![0.0; 2])
         .unwrap()
         .write(dir.path().join("z.scp"))
         .unwrap();
-    fails(&["kmeans", "z.scp", "x", "--k", "1"], 1, "silent");
+    fails(
+        &["kmeans", "z.scp", "x", "--k", "1"],
+        1,
+        "all 1 embeddings are zero and have no direction: silent",
+    );
+    assert!(!dir.path().join("x").exists(), "a folder was made for nothing");
+}
+
+#[test]
+fn scripts_read_single_values_of_a_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let report =
+        r#"{"clusters": 12, "eer": 0.123456, "threshold": "-inf", "dcf": [{"cost": 0.5}, {}], "a/b": null}"#;
+    std::fs::write(dir.path().join("r.json"), report).unwrap();
+    let value = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ffsvc-data"));
+        command.env_remove("RUST_LOG").current_dir(&dir).arg("value").args(arguments).assert()
+    };
+    for (arguments, printed) in [
+        (&["r.json", "/clusters"][..], "12\n"),
+        (&["r.json", "/eer", "/threshold", "/dcf/0/cost"], "0.123456\n-inf\n0.5\n"),
+        (&["r.json", "/eer", "--percent"], "12.35\n"),
+        (&["r.json", "/eer", "--percent", "--decimals", "0"], "12\n"),
+        (&["r.json", "/dcf/0/cost", "/threshold", "--decimals", "4"], "0.5000\n-inf\n"),
+        (&["r.json", "/dcf/0", "/a~1b"], "{\"cost\":0.5}\nnull\n"),
+    ] {
+        value(arguments).success().stdout(printed);
+    }
+    for (arguments, message) in [
+        (&["r.json", "/dcf/7/cost"][..], "nothing at /dcf/7/cost; /dcf is a list of 2"),
+        (&["r.json", "/dcf/0/costs"], "/dcf/0 has cost"),
+        (&["r.json", "/clusters", "/nmi"], "nothing at /nmi; it has a/b, clusters, dcf, eer, threshold"),
+        (&["r.json", "eer"], "a pointer starts with /"),
+        (&["r.json", "/dcf", "--percent"], "expected a number"),
+        (&["absent.json", "/eer"], "cannot read absent.json"),
+    ] {
+        value(arguments).code(1).stdout("").stderr(contains(message));
+    }
+    std::fs::write(dir.path().join("r.json"), "EER 3 %").unwrap();
+    value(&["r.json", "/eer"]).code(1).stderr(contains("r.json is not JSON"));
+    value(&["r.json"]).code(2);
 }

@@ -240,7 +240,8 @@ fn the_recipes_run_on_trees_of_the_corpora() {
     let task2 = at("task2");
     let work = Path::new(&task2);
     let pretrained = Path::new(&task1).join("pretrained/final.safetensors");
-    let rounds = ["--rounds", "1", "--k", "3", "--keep-share", "1", "--min-size", "1", "--quality", "--near"];
+    let rounds =
+        ["--rounds", "1", "--k", "3", "--keep-share", "1", "--min-size", "1", "--quality", "--cluster-near"];
     let mut args = vec!["--corpora", tree, "--model", pretrained.to_str().unwrap(), "--work", &task2];
     args.extend(["--finetune-config", &config]);
     args.extend(rounds);

@@ -73,7 +73,7 @@ fn rounds(folder: &TempDir, work: &str, seconds: f64, more: &[&str]) -> Output {
 #[test]
 fn rounds_that_are_killed_at_any_stage_end_as_if_they_had_not_been() {
     let folder = workplace();
-    let options = ["--k", "auto", "--k-from", "3", "--k-to", "9", "--k-step", "1", "--min-size", "1"];
+    let options = ["--k", "3..9", "--min-size", "1"];
     let whole = rounds(&folder, "whole", 600.0, &options);
     assert!(whole.status.success(), "{}", String::from_utf8_lossy(&whole.stderr));
     let table = String::from_utf8(whole.stdout).unwrap();
@@ -108,7 +108,7 @@ fn a_missing_input_is_named_before_anything_is_done() {
 }
 
 #[test]
-fn near_recordings_without_groups_are_refused() {
+fn some_recordings_without_groups_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     for file in ["pre/final.safetensors", "tiny.toml", "near"] {
         let path = folder.path().join(file);
@@ -122,8 +122,8 @@ fn near_recordings_without_groups_are_refused() {
             std::fs::write(dir.join(file), "").unwrap();
         }
     }
-    let output = rounds(&folder, "work", 60.0, &["--near", "near"]);
+    let output = rounds(&folder, "work", 60.0, &["--cluster-only", "near"]);
     assert_eq!(output.status.code(), Some(2));
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.contains("--near needs --group"), "{error}");
+    assert!(error.contains("--cluster-only needs --group-by"), "{error}");
 }

@@ -1,122 +1,141 @@
-//! The folder with the result of a clustering: `centres.scp` and `.ark`, `assignments`, and `result.json` as the last.
+//! A folder with a result: locked while it is written, and free of what a former run left there.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
-use ffsvc_cli::UsageError;
-use ffsvc_clustering::validity::sizes;
-use ffsvc_clustering::{Assignments, Centres, Groups, Points};
-use ffsvc_embeddings::Embeddings;
-use ffsvc_kaldi_io::Table;
+use ffsvc_atomic_file::Lock;
+use ffsvc_cli::{OutputPath, RunFiles, UsageError};
 use serde::Serialize;
 
-/// Where the embeddings come from and where the clusters go.
+/// What was found: the last file of `kmeans` and `ahc`.
+pub(crate) const RESULT: &str = "result.json";
+/// What was measured for several numbers of clusters.
+pub(crate) const SWEEP: &str = "sweep.json";
+/// The clusters of the utterances.
+pub(crate) const ASSIGNMENTS: &str = "assignments";
+/// The centres of the clusters.
+pub(crate) const CENTRES: &str = "centres.scp";
+
+/// All files of a folder of clusters. The first two say that a result is complete, and are the first to be removed.
+const FILES: [&str; 5] = [RESULT, SWEEP, ASSIGNMENTS, CENTRES, "centres.ark"];
+
+/// Where the result goes.
 #[derive(Debug, Args)]
-pub(crate) struct Folder {
-    /// Store of embeddings (.scp, .ark, .npz, .safetensors, or the baseline's .npy)
-    store: PathBuf,
-
+pub(crate) struct Output {
     /// Folder for the result; created if it does not exist
-    out: PathBuf,
+    #[arg(value_name = "OUT", required_unless_present = "output", conflicts_with = "output")]
+    out: Option<OutputPath>,
 
-    /// Table `utterance group`: the mean of each group is clustered, and its utterances get its cluster
-    #[arg(long, value_name = "UTT2GROUP")]
-    group: Option<PathBuf>,
+    /// Folder for the result, in place of OUT
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<OutputPath>,
 
     /// Replace a result that is there already
     #[arg(long)]
     overwrite: bool,
 }
 
-/// Utterances with their embeddings, and what of them is clustered.
-pub(crate) struct Input {
-    utterances: Vec<String>,
-    embeddings: Points,
-    /// Groups and their means, with `--group`.
-    groups: Option<(Groups, Points)>,
+/// The folder, for this process alone.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    lock: Option<Lock>,
+    /// Whether this process has made the folder.
+    is_new: bool,
 }
 
-impl Input {
-    /// What is clustered: embeddings, or the means of their groups.
-    pub(crate) fn points(&self) -> &Points {
-        self.groups.as_ref().map_or(&self.embeddings, |(_, means)| means)
-    }
-
-    /// Number of utterances.
-    pub(crate) fn utterances(&self) -> usize {
-        self.utterances.len()
+impl Output {
+    /// Locks the folder, which is made if it does not exist. `files` are those that will be read, and further outputs.
+    ///
+    /// # Errors
+    /// The folder has a result that must not be replaced; it cannot be written to; another process writes it; an input is
+    /// one of its files.
+    pub(crate) fn lock(&self, files: RunFiles, json: bool) -> anyhow::Result<Folder> {
+        let (option, path) = match (&self.out, &self.output) {
+            (Some(path), _) => ("OUT", path),
+            (None, path) => ("--output", path.as_ref().context("a folder for the result")?),
+        };
+        let own = FILES.map(|name| path.join(name));
+        files.output_folder(option, [path]).regular_output(option, &own).check(json)?;
+        let folder = Folder::lock(path)?;
+        if !self.overwrite
+            && let Some(file) = own[..2].iter().find(|file| file.exists())
+        {
+            let message = format!("{} exists already; name another folder, or --overwrite", file.display());
+            return Err(UsageError::new(message).into());
+        }
+        Ok(folder)
     }
 }
 
 impl Folder {
-    pub(crate) fn store(&self) -> String {
-        self.store.display().to_string()
+    /// Makes the folder if it does not exist, and locks it.
+    pub(crate) fn lock(path: &Path) -> anyhow::Result<Self> {
+        let is_new = !path.exists();
+        fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))?;
+        let mut folder = Self { path: path.to_path_buf(), lock: None, is_new };
+        let lock = Lock::folder(path)?;
+        if !lock.is_held() {
+            tracing::warn!("{} is on a file system without locks: let no other run write it", path.display());
+        }
+        folder.lock = Some(lock);
+        Ok(folder)
+    }
+
+    /// Removes the files that a former run has written.
+    pub(crate) fn clear(&self) -> anyhow::Result<()> {
+        self.remove(&FILES)
+    }
+
+    /// Removes some files, if they are there.
+    pub(crate) fn remove(&self, names: &[&str]) -> anyhow::Result<()> {
+        for file in names.iter().map(|name| self.path(name)) {
+            match fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot remove {}", file.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.out.join(name)
-    }
-
-    /// Makes the folder ready for a result whose last file is `last`, and reads the embeddings.
-    pub(crate) fn open(&self, last: &str) -> anyhow::Result<Input> {
-        let last = self.path(last);
-        if last.exists() && !self.overwrite {
-            let message = format!("{} exists already; name another folder, or --overwrite", last.display());
-            return Err(UsageError::new(message).into());
-        }
-        let embeddings = Embeddings::read(&self.store)?;
-        tracing::info!("{} embeddings of {} dimensions", embeddings.len(), embeddings.dim());
-        let cannot = || format!("cannot cluster {}", self.store.display());
-        let (utterances, embeddings) = Points::from_embeddings(embeddings).with_context(cannot)?;
-        let groups = match &self.group {
-            Some(table) => {
-                let groups = Groups::new(&utterances, &Table::read(table)?);
-                tracing::info!("{} groups of utterances", groups.len());
-                let means = groups.means(&embeddings).with_context(cannot)?;
-                Some((groups, means))
-            }
-            None => None,
-        };
-        std::fs::create_dir_all(&self.out)
-            .with_context(|| format!("cannot create {}", self.out.display()))?;
-        if last.exists() {
-            std::fs::remove_file(&last).with_context(|| format!("cannot remove {}", last.display()))?;
-        }
-        Ok(Input { utterances, embeddings, groups })
-    }
-
-    /// Writes centres and assignments; `labels` are those of the clustered points. Returns how many utterances each
-    /// cluster has.
-    pub(crate) fn write(
-        &self,
-        input: Input,
-        centres: &Centres,
-        labels: Vec<u32>,
-        others: usize,
-    ) -> anyhow::Result<Vec<usize>> {
-        let labels = match &input.groups {
-            Some((groups, _)) => groups.spread(&labels)?,
-            None => labels,
-        };
-        let names = (0..centres.len()).map(|cluster| cluster.to_string()).collect();
-        let store = Embeddings::from_parts(names, centres.dim(), centres.data().to_vec())?;
-        store.write(self.path("centres.scp"))?;
-        let sizes = sizes(&labels, centres.len());
-        let Input { utterances, embeddings, .. } = input;
-        Assignments::new(utterances, &embeddings, centres, &labels, others)?
-            .write(self.path("assignments"))?;
-        Ok(sizes)
+        self.path.join(name)
     }
 
     /// Writes a JSON file.
     pub(crate) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> anyhow::Result<()> {
-        write_json(&self.path(name), value)
+        let path = self.path(name);
+        let mut json = serde_json::to_vec_pretty(value)?;
+        json.push(b'\n');
+        ffsvc_atomic_file::write(&path, json).with_context(|| format!("cannot write {}", path.display()))
     }
 }
 
-pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> {
-    let mut json = serde_json::to_vec_pretty(value)?;
-    json.push(b'\n');
-    ffsvc_atomic_file::write(path, json).with_context(|| format!("cannot write {}", path.display()))
+impl Drop for Folder {
+    /// A folder that was made for nothing disappears: one with a file in it is not removed.
+    fn drop(&mut self) {
+        self.lock = None;
+        if self.is_new {
+            let _ = fs::remove_dir(&self.path);
+        }
+    }
+}
+
+/// Says what is wrong with a folder that has no [`RESULT`].
+pub(crate) fn refuse_without_result(folder: &Path) -> anyhow::Result<()> {
+    if folder.join(RESULT).is_file() {
+        return Ok(());
+    }
+    let shown = folder.display();
+    if !folder.is_dir() {
+        bail!("{shown}: no such folder; expected one that ffsvc-cluster kmeans or ahc has written");
+    }
+    if folder.join(SWEEP).is_file() && !folder.join(ASSIGNMENTS).is_file() {
+        bail!("{shown} has a sweep, but no clusters: choose a number of them (ffsvc-cluster kmeans --k N)");
+    }
+    bail!("{shown} has no {RESULT}: the clustering did not end; run ffsvc-cluster kmeans or ahc again")
 }

@@ -1,178 +1,75 @@
 //! `kmeans`: clusters of a given or a proposed number.
 
-use std::path::PathBuf;
-use std::str::FromStr;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use clap::{Args, ValueEnum};
-use ffsvc_cli::{UsageError, print_json};
-use ffsvc_clustering::validity::{IntraCosine, intra_cosine};
+use clap::Args;
+use ffsvc_cli::{Range, RangeArg as _, RunFiles, UsageError};
+use ffsvc_clustering::knee::Criterion;
 use ffsvc_clustering::{Centres, Empty, KMeans, KMeansOptions, Metric, Points, Start};
 use ffsvc_embeddings::Embeddings;
 use serde::Serialize;
 
-use crate::folder::Folder;
-use crate::sweep::Range;
+use crate::algorithm::{Algorithm, Trying};
+use crate::clusters::Found;
+use crate::folder::{Folder, Output};
+use crate::input::{Input, Source};
+use crate::number::Number;
+use crate::sweep::Measured;
 
-/// How K-means runs, for `kmeans` and `sweep`.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Algorithm {
-    /// What a centre is: the mean of its points, or the mean brought to length 1
-    #[arg(long, value_enum, default_value_t = MetricName::Euclidean)]
-    metric: MetricName,
-
-    /// Where the centres begin
-    #[arg(long, value_enum, default_value_t = StartName::Auto)]
-    start: StartName,
-
-    /// Stop when the squared steps of all centres together are at most this times the mean variance of a dimension;
-    /// 0: when no label changes
-    #[arg(long, value_name = "T", default_value_t = 1e-4)]
-    tolerance: f64,
-
-    /// At most so many updates of the centres
-    #[arg(long, value_name = "N", default_value_t = 300)]
-    max_iterations: usize,
-
-    /// Starts with other random numbers; the one of the least inertia counts
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    restarts: usize,
-
-    /// Times that clusters may be merged and others split in the end, where that lowers the inertia
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    refinements: usize,
-
-    /// Fit the centres to so many of the utterances, and assign all to them once: for sizes that need no exactness
-    #[arg(long, value_name = "N")]
-    subsample: Option<usize>,
-
-    /// Let the centres follow random samples of so many utterances, and assign all to them once
-    #[arg(long, value_name = "N", conflicts_with = "refinements")]
-    mini_batch: Option<usize>,
-
-    /// Seed of all that is random
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-
-    /// The baseline's notebook: random start, Euclidean, until no label changes, clusters that lose all points stay
-    /// empty
-    #[arg(long, conflicts_with_all = ["metric", "start", "tolerance", "max_iterations", "refinements", "mini_batch"])]
-    compat: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum MetricName {
-    Euclidean,
-    Spherical,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum StartName {
-    /// k-means++ for up to 20 million pairs of utterance and cluster, k-means|| beyond
-    Auto,
-    /// Random utterances
-    Random,
-    /// Utterances in proportion to their squared distance from those before
-    #[value(name = "k-means++")]
-    PlusPlus,
-    /// Many candidates in five rounds, then k-means++ among them
-    #[value(name = "k-means-parallel")]
-    Parallel,
-}
-
-impl Algorithm {
-    pub(crate) fn options(&self, clusters: usize) -> KMeansOptions {
-        let options = if self.compat {
-            KMeansOptions::compat(clusters)
-        } else {
-            KMeansOptions {
-                metric: match self.metric {
-                    MetricName::Euclidean => Metric::Euclidean,
-                    MetricName::Spherical => Metric::Spherical,
-                },
-                start: match self.start {
-                    StartName::Auto => Start::Auto,
-                    StartName::Random => Start::Random,
-                    StartName::PlusPlus => Start::PlusPlus,
-                    StartName::Parallel => Start::Parallel,
-                },
-                max_iterations: self.max_iterations,
-                tolerance: self.tolerance,
-                refinements: self.refinements,
-                ..KMeansOptions::new(clusters)
-            }
-        };
-        let Self { restarts, subsample, mini_batch, seed, .. } = *self;
-        KMeansOptions { restarts, subsample, mini_batch, seed, ..options }
-    }
-}
-
-/// A number of clusters, or "auto".
-#[derive(Debug, Clone, Copy)]
-enum Number {
-    Given(usize),
-    Auto,
-}
-
-impl FromStr for Number {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse() {
-            _ if text == "auto" => Ok(Self::Auto),
-            Ok(number) if number > 0 => Ok(Self::Given(number)),
-            _ => Err(format!("found {text:?}, expected a number of at least 1, or auto")),
-        }
-    }
-}
+/// Range of --k-factor.
+const K_FACTOR: Range<f64> = Range::above(0.0);
 
 /// Cluster embeddings by K-means
 ///
 /// Writes to the folder OUT: centres.scp and centres.ark (a vector for each cluster, named by its number), assignments
-/// (`utterance cluster:cosine ...`: the own cluster, then the nearest others) and result.json.
+/// (`utterance cluster:cosine ...`, sorted by utterance: the own cluster, then the nearest others) and result.json.
 ///
-/// With `--k auto` the numbers of --from, --to and --step are tried first, as `sweep` does, and the one that
-/// --criterion proposes is taken, or --k-factor times it.
+/// With a range or `auto`, several numbers of clusters are tried first, as `sweep` does, and the one that --criterion
+/// proposes is taken, or --k-factor times it; sweep.json has what was measured.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
-  ffsvc-cluster kmeans exp/target/embeddings.scp exp/clusters --k 120
-  ffsvc-cluster kmeans exp/target/embeddings.scp exp/clusters --k auto --from 20 --to 200 --step 10")]
+  ffsvc-cluster kmeans exp/target/embeddings.scp -o exp/clusters --k 120
+  ffsvc-cluster kmeans exp/target/embeddings.scp -o exp/clusters --k 20..200:10 --criterion silhouette")]
 pub(crate) struct Kmeans {
     #[command(flatten)]
-    folder: Folder,
-
-    /// Number of clusters, or auto
-    #[arg(long, value_name = "N|auto")]
-    k: Number,
+    source: Source,
 
     #[command(flatten)]
-    range: Range,
+    output: Output,
 
-    /// With --k auto: so many times the proposed number. More clusters than there are speakers are purer, and --min-size
-    /// and --keep-share of `labels` drop the scraps
-    #[arg(long, value_name = "F", default_value_t = 1.0)]
-    k_factor: f64,
+    /// Number of clusters: 100; a range FROM..TO:STEP of numbers to try, TO included: 20..200:10; or auto: about 20
+    /// numbers up to a quarter of the embeddings, and to 2,000 at most
+    #[arg(long, value_name = "N|RANGE|auto")]
+    k: Number,
+
+    /// With a range or auto: what decides on the number of clusters [default: silhouette]
+    #[arg(long, value_enum)]
+    criterion: Option<Criterion>,
+
+    /// With a range or auto: so many times the proposed number. More clusters than there are speakers are purer, and
+    /// --min-size and --keep-share of `labels` drop the scraps [default: 1]
+    #[arg(long, value_name = "F", range = K_FACTOR)]
+    k_factor: Option<f64>,
+
+    #[command(flatten)]
+    trying: Trying,
 
     #[command(flatten)]
     algorithm: Algorithm,
 
     /// Start from the centres of this store: a warm start
-    #[arg(long, value_name = "STORE", conflicts_with_all = ["start", "restarts"])]
+    #[arg(long, value_name = "STORE", conflicts_with_all = ["start", "restarts", "compat"])]
     start_from: Option<PathBuf>,
 
     /// Nearest other clusters to write down for each utterance
     #[arg(long, value_name = "N", default_value_t = 4)]
-    others: usize,
+    nearest_clusters: usize,
 }
 
 #[derive(Serialize)]
-struct Outcome {
-    program: &'static str,
+struct Method {
     method: &'static str,
-    embeddings: String,
-    utterances: usize,
-    clusters: usize,
     compat: bool,
     metric: Metric,
     subsample: Option<usize>,
@@ -181,57 +78,25 @@ struct Outcome {
     iterations: usize,
     converged: bool,
     inertia: f64,
-    intra_cosine: IntraCosine,
-    sizes: Vec<usize>,
 }
 
 impl Kmeans {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
-        let range = match self.k {
-            Number::Auto => Some(self.range.required()?),
-            Number::Given(_) => None,
-        };
-        if !(self.k_factor > 0.0 && self.k_factor.is_finite()) {
-            let message = format!("--k-factor {}: expected a number above 0", self.k_factor);
-            return Err(UsageError::new(message).into());
-        }
-        let input = self.folder.open("result.json")?;
+        self.refuse_idle_options()?;
+        let files = self.source.files(RunFiles::new()).input("--start-from", &self.start_from);
+        let folder = self.output.lock(files, json)?;
+        let input = self.source.read()?;
         let points = input.points();
-        let clusters = match (self.k, range) {
-            (Number::Given(clusters), _) => clusters,
-            (Number::Auto, range) => {
-                let range = range.context("a range for --k auto")?;
-                let measured = crate::sweep::measure(&input, &self.algorithm, &range, &self.folder)?;
-                let proposed = crate::sweep::choose(&measured, self.range.criterion())?;
-                ((proposed as f64 * self.k_factor).round() as usize).clamp(1, points.len())
-            }
-        };
-        let mut options = self.algorithm.options(clusters);
-        if let Some(store) = &self.start_from {
-            options.start = Start::Centres(read_centres(store, points)?);
+        let start = self.start_from.as_deref().map(|store| read_centres(store, points)).transpose()?;
+        folder.clear()?;
+        let mut options = self.algorithm.options(self.number_of_clusters(&input, &folder)?);
+        if let Some(centres) = start {
+            options.start = Start::Centres(centres);
         }
         let fit = KMeans::fit(points, &options)?;
-        if !fit.converged {
-            tracing::warn!("ended after {} iterations, before the labels settled", fit.iterations);
-        }
-        let empty = fit.sizes().iter().filter(|&&size| size == 0).count();
-        if empty > 0 {
-            let why = if options.empty == Empty::Keep {
-                "--compat keeps them"
-            } else {
-                "fewer different embeddings"
-            };
-            tracing::warn!("{empty} of {clusters} clusters are empty ({why})");
-        }
-        let intra_cosine = intra_cosine(points, &fit.centres, &fit.labels);
-        let utterances = input.utterances();
-        let sizes = self.folder.write(input, &fit.centres, fit.labels, self.others)?;
-        let outcome = Outcome {
-            program: concat!("ffsvc-cluster ", env!("CARGO_PKG_VERSION")),
+        warn(&fit, &options);
+        let method = Method {
             method: "k-means",
-            embeddings: self.folder.store(),
-            utterances,
-            clusters,
             compat: options.empty == Empty::Keep,
             metric: options.metric,
             subsample: options.subsample,
@@ -240,34 +105,85 @@ impl Kmeans {
             iterations: fit.iterations,
             converged: fit.converged,
             inertia: fit.inertia,
-            intra_cosine,
-            sizes,
         };
-        self.folder.write_json("result.json", &outcome)?;
-        if json {
-            return print_json(&outcome);
+        let found = Found { centres: fit.centres, labels: fit.labels, method };
+        found.write(&input, &folder, self.nearest_clusters, json)
+    }
+
+    /// Every option that is given has an effect.
+    fn refuse_idle_options(&self) -> Result<(), UsageError> {
+        let refuse = |option: &str, why: &str| Err(UsageError::new(format!("{option}: {why}")));
+        if matches!(self.k, Number::Given(_)) {
+            let given = [(self.criterion.is_some(), "--criterion"), (self.k_factor.is_some(), "--k-factor")];
+            let given = given.into_iter().find_map(|(given, option)| given.then_some(option));
+            if let Some(option) = given.or(self.trying.given()) {
+                return refuse(
+                    option,
+                    "needs several numbers of clusters to try (--k FROM..TO:STEP or --k auto)",
+                );
+            }
+        } else if self.start_from.is_some() {
+            return refuse("--start-from", "needs one number of clusters (--k N), that of the centres");
         }
-        println!(
-            "{clusters} clusters of {} utterances, {} to {} each, after {} iterations",
-            outcome.utterances,
-            outcome.sizes.iter().min().unwrap_or(&0),
-            outcome.sizes.iter().max().unwrap_or(&0),
-            outcome.iterations
-        );
-        println!(
-            "mean cosine with the centre: {:.4} over clusters, {:.4} over utterances",
-            outcome.intra_cosine.per_cluster, outcome.intra_cosine.per_utterance
-        );
+        if self.start_from.is_some() && self.algorithm.has_idle_seed() {
+            return refuse(
+                "--seed",
+                "nothing is random with --start-from and without --subsample or --mini-batch",
+            );
+        }
+        if self.trying.without_silhouette() && self.criterion() == Criterion::Silhouette {
+            return refuse(
+                "--silhouette-sample 0",
+                "--criterion silhouette needs the silhouette; name another",
+            );
+        }
         Ok(())
+    }
+
+    fn criterion(&self) -> Criterion {
+        self.criterion.unwrap_or(Criterion::Silhouette)
+    }
+
+    /// The given number, or the proposed one.
+    fn number_of_clusters(&self, input: &Input, folder: &Folder) -> anyhow::Result<usize> {
+        if let Number::Given(clusters) = self.k {
+            return Ok(clusters);
+        }
+        let points = input.points().len();
+        let range = self.k.range(points);
+        let measured = Measured::new(input, &self.trying.options(range, &self.algorithm), folder)?;
+        let proposed = measured.proposed(self.criterion())?;
+        let wanted = (proposed as f64 * self.k_factor.unwrap_or(1.0)).round();
+        if wanted > points as f64 {
+            tracing::warn!(
+                "--k-factor asks for {wanted} clusters; there are {points} points, and so many clusters"
+            );
+        }
+        Ok((wanted as usize).clamp(1, points))
     }
 }
 
-fn read_centres(store: &PathBuf, points: &Points) -> anyhow::Result<Centres> {
+fn warn(fit: &KMeans, options: &KMeansOptions) {
+    if !fit.converged {
+        tracing::warn!("ended after {} iterations, before the labels settled", fit.iterations);
+    }
+    let empty = fit.sizes().iter().filter(|&&size| size == 0).count();
+    if empty > 0 {
+        let keeps = options.empty == Empty::Keep;
+        let why = if keeps { "--compat keeps them" } else { "fewer different embeddings" };
+        tracing::warn!("{empty} of {} clusters are empty ({why})", options.clusters);
+    }
+}
+
+fn read_centres(store: &Path, points: &Points) -> anyhow::Result<Centres> {
     let centres = Embeddings::read(store)?;
     let dim = centres.dim();
     if dim != points.dim() {
-        let message =
-            format!("{} has {dim} dimensions, the embeddings have {}", store.display(), points.dim());
+        let message = format!(
+            "--start-from {} has {dim} dimensions, the embeddings have {}",
+            store.display(),
+            points.dim()
+        );
         return Err(UsageError::new(message).into());
     }
     Ok(Centres::new(centres.into_parts().1, dim))

@@ -1,11 +1,16 @@
 //! `ffsvc-cluster`: from embeddings to pseudo-speakers.
 
 mod ahc;
+mod algorithm;
+mod clusters;
+mod compare;
 mod folder;
+mod input;
 mod kmeans;
 mod labels;
-mod quality;
+mod number;
 mod sweep;
+mod words;
 
 use std::process::ExitCode;
 
@@ -18,10 +23,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Cluster embeddings into pseudo-speakers
 ///
 /// Embeddings are brought to length 1 first. `sweep` shows how the clusters change with their number, `kmeans` or `ahc`
-/// makes them, `labels` turns the ones worth keeping into a data directory with pseudo-speakers, `quality` compares two labellings.
+/// makes them, `labels` turns the ones worth keeping into a data directory with pseudo-speakers, `compare` compares two labellings.
 /// Results are printed on standard output, everything else on standard error. The exit status is 0 if all is well, 1
 /// if something failed, and 2 for a wrong command line. Work is spread over all cores (RAYON_NUM_THREADS sets
-/// another number); the results do not depend on how many there are.
+/// another number). The results depend neither on how many there are nor on the order of the store.
 #[derive(Debug, Parser)]
 #[command(name = "ffsvc-cluster", version)]
 struct Args {
@@ -38,11 +43,11 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Kmeans(kmeans::Kmeans),
+    Kmeans(Box<kmeans::Kmeans>),
     Ahc(ahc::Ahc),
     Sweep(sweep::Sweep),
     Labels(labels::Labels),
-    Quality(quality::Quality),
+    Compare(compare::Compare),
 }
 
 fn main() -> ExitCode {
@@ -53,7 +58,7 @@ fn main() -> ExitCode {
             Command::Ahc(args) => args.run(json),
             Command::Sweep(args) => args.run(json),
             Command::Labels(args) => args.run(json),
-            Command::Quality(args) => args.run(json),
+            Command::Compare(args) => args.run(json),
         }
     })
 }

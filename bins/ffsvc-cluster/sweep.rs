@@ -1,82 +1,17 @@
 //! `sweep`: how clusters change with their number, and which number the usual criteria propose.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
-use ffsvc_cli::{Progress, UsageError, print_json};
+use ffsvc_cli::{OutputPath, Progress, RunFiles, UsageError, print_json};
 use ffsvc_clustering::knee::{Criterion, Proposal, propose};
 use ffsvc_clustering::{SweepOptions, SweepPoint, sweep};
 use ffsvc_plots::{SweepCurve, SweepPanel, SweepPlot};
 use serde::Serialize;
 
-use crate::folder::{Folder, Input};
-use crate::kmeans::Algorithm;
-
-/// Which numbers of clusters.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Range {
-    /// The least number of clusters
-    #[arg(long, value_name = "K")]
-    from: Option<usize>,
-
-    /// The largest number of clusters
-    #[arg(long, value_name = "K")]
-    to: Option<usize>,
-
-    /// From one number of clusters to the next
-    #[arg(long, value_name = "K")]
-    step: Option<usize>,
-
-    /// The criterion that decides for --k auto
-    #[arg(long, value_enum, default_value_t = CriterionName::Silhouette)]
-    criterion: CriterionName,
-
-    /// Start every number of clusters from nothing, not from the centres of the one before
-    #[arg(long)]
-    cold: bool,
-
-    /// Utterances among which the silhouette is measured; 0: not at all
-    #[arg(long, value_name = "N", default_value_t = 4000)]
-    silhouette_sample: usize,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum CriterionName {
-    Silhouette,
-    CalinskiHarabasz,
-    DaviesBouldin,
-    KneeCosinePerCluster,
-    KneeCosinePerUtterance,
-    KneeInertia,
-    SecondDifferencePerCluster,
-    SecondDifferencePerUtterance,
-}
-
-impl Range {
-    pub(crate) fn criterion(&self) -> Criterion {
-        match self.criterion {
-            CriterionName::Silhouette => Criterion::Silhouette,
-            CriterionName::CalinskiHarabasz => Criterion::CalinskiHarabasz,
-            CriterionName::DaviesBouldin => Criterion::DaviesBouldin,
-            CriterionName::KneeCosinePerCluster => Criterion::KneeCosinePerCluster,
-            CriterionName::KneeCosinePerUtterance => Criterion::KneeCosinePerUtterance,
-            CriterionName::KneeInertia => Criterion::KneeInertia,
-            CriterionName::SecondDifferencePerCluster => Criterion::SecondDifferencePerCluster,
-            CriterionName::SecondDifferencePerUtterance => Criterion::SecondDifferencePerUtterance,
-        }
-    }
-
-    /// The range, which is not optional here.
-    pub(crate) fn required(&self) -> anyhow::Result<SweepOptions> {
-        let (Some(from), Some(to), Some(step)) = (self.from, self.to, self.step) else {
-            return Err(
-                UsageError::new("give the numbers of clusters to try: --from, --to and --step").into()
-            );
-        };
-        let silhouette_sample = self.silhouette_sample;
-        Ok(SweepOptions { silhouette_sample, warm: !self.cold, ..SweepOptions::new(from, to, step) })
-    }
-}
+use crate::algorithm::{Algorithm, Trying};
+use crate::folder::{Folder, Output, SWEEP};
+use crate::input::{Input, Source};
+use crate::number::Number;
+use crate::words::Counted;
 
 /// What a sweep has found.
 #[derive(Debug, Serialize)]
@@ -84,6 +19,8 @@ pub(crate) struct Measured {
     program: &'static str,
     embeddings: String,
     utterances: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zero_embeddings: Option<Counted>,
     warm_starts: bool,
     subsample: Option<usize>,
     mini_batch: Option<usize>,
@@ -91,74 +28,90 @@ pub(crate) struct Measured {
     proposals: Vec<Proposal>,
 }
 
-/// Runs the sweep and writes `sweep.json`.
-pub(crate) fn measure(
-    input: &Input,
-    algorithm: &Algorithm,
-    range: &SweepOptions,
-    folder: &Folder,
-) -> anyhow::Result<Measured> {
-    let options = SweepOptions { kmeans: algorithm.options(range.from), ..range.clone() };
-    let count = range.to.saturating_sub(range.from) / range.step.max(1) + 1;
-    let progress = Progress::begin(count as u64, "numbers of clusters");
-    let measured = sweep(input.points(), &options, || progress.inc(1))?;
-    progress.finish();
-    let proposals = propose(&measured, range.from, range.to);
-    let measured = Measured {
-        program: concat!("ffsvc-cluster ", env!("CARGO_PKG_VERSION")),
-        embeddings: folder.store(),
-        utterances: input.utterances(),
-        warm_starts: range.warm,
-        subsample: options.kmeans.subsample,
-        mini_batch: options.kmeans.mini_batch,
-        points: measured,
-        proposals,
-    };
-    folder.write_json("sweep.json", &measured)?;
-    Ok(measured)
+impl Measured {
+    /// Runs the sweep and writes `sweep.json`.
+    pub(crate) fn new(input: &Input, options: &SweepOptions, folder: &Folder) -> anyhow::Result<Self> {
+        let progress = Progress::begin(options.values().len() as u64, "numbers of clusters");
+        let points = sweep(input.points(), options, || progress.inc(1))?;
+        progress.finish();
+        let measured = Self {
+            program: concat!("ffsvc-cluster ", env!("CARGO_PKG_VERSION")),
+            embeddings: input.store().to_owned(),
+            utterances: input.named().utterances.len(),
+            zero_embeddings: Counted::new(&input.named().zero),
+            warm_starts: options.warm,
+            subsample: options.kmeans.subsample,
+            mini_batch: options.kmeans.mini_batch,
+            proposals: propose(&points, options.from, options.to),
+            points,
+        };
+        folder.write_json(SWEEP, &measured)?;
+        Ok(measured)
+    }
+
+    /// The number of clusters that a criterion proposes.
+    pub(crate) fn proposed(&self, criterion: Criterion) -> anyhow::Result<usize> {
+        let proposal = self.proposals.iter().find(|proposal| proposal.criterion == criterion);
+        proposal.map(|proposal| proposal.clusters).ok_or_else(|| {
+            anyhow::anyhow!(
+                "--criterion {} proposes no number of clusters on this range; {SWEEP} has what was measured",
+                name_of(criterion)
+            )
+        })
+    }
 }
 
-/// The number of clusters that a criterion proposes.
-pub(crate) fn choose(measured: &Measured, criterion: Criterion) -> anyhow::Result<usize> {
-    let proposal = measured.proposals.iter().find(|proposal| proposal.criterion == criterion);
-    proposal.map(|proposal| proposal.clusters).ok_or_else(|| {
-        let message =
-            "the criterion proposes no number of clusters on this range; sweep.json has what was measured";
-        anyhow::anyhow!(message)
-    })
-}
-
-/// Measure the clusters for a range of their number
+/// Measure the clusters for several numbers of them
 ///
-/// Runs K-means for K = --from, --from + --step, ... up to --to, and writes sweep.json to the folder OUT: for each K the
+/// Runs K-means for each number of clusters, and writes sweep.json to the folder OUT: for each number the
 /// mean cosine with the centres (over clusters and over utterances), inertia, silhouette, Calinski-Harabasz and
 /// Davies-Bouldin index, and what each criterion proposes. The criteria often disagree: look at the curves.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:
-  ffsvc-cluster sweep exp/target/embeddings.scp exp/sweep --from 20 --to 200 --step 10 --plot exp/sweep/sweep.svg")]
+  ffsvc-cluster sweep exp/target/embeddings.scp -o exp/sweep --k 20..200:10 --plot-out exp/sweep/sweep.svg")]
 pub(crate) struct Sweep {
     #[command(flatten)]
-    folder: Folder,
+    source: Source,
 
     #[command(flatten)]
-    range: Range,
+    output: Output,
+
+    /// Numbers of clusters: a range FROM..TO:STEP, TO included: 20..200:10; one number; or auto: about 20 numbers up to a
+    /// quarter of the embeddings, and to 2,000 at most
+    #[arg(long, value_name = "RANGE|N|auto")]
+    k: Number,
+
+    #[command(flatten)]
+    trying: Trying,
 
     #[command(flatten)]
     algorithm: Algorithm,
 
     /// Draw cosines, silhouette and what is proposed: .svg or .png
     #[arg(long, value_name = "FILE")]
-    plot: Option<PathBuf>,
+    plot_out: Option<OutputPath>,
 }
 
 impl Sweep {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
-        let range = self.range.required()?;
-        let input = self.folder.open("sweep.json")?;
-        let measured = measure(&input, &self.algorithm, &range, &self.folder)?;
-        if let Some(path) = &self.plot {
-            ffsvc_plots::write(&picture(&measured)?, path)?;
+        if let Some(path) = &self.plot_out {
+            ffsvc_plots::check_ending(path)
+                .map_err(|error| UsageError::new(format!("--plot-out {error}")))?;
+        }
+        if matches!(self.k, Number::Given(_)) && self.trying.without_warm_start() {
+            let message =
+                "--no-warm-start: needs several numbers of clusters (--k FROM..TO:STEP or --k auto)";
+            return Err(UsageError::new(message).into());
+        }
+        let files = self.source.files(RunFiles::new()).regular_output("--plot-out", &self.plot_out);
+        let folder = self.output.lock(files, json)?;
+        let input = self.source.read()?;
+        folder.clear()?;
+        let range = self.k.range(input.points().len());
+        let measured = Measured::new(&input, &self.trying.options(range, &self.algorithm), &folder)?;
+        if let Some(path) = &self.plot_out {
+            ffsvc_plots::write(&picture(&measured), path)?;
         }
         if json {
             return print_json(&measured);
@@ -184,7 +137,7 @@ impl Sweep {
         }
         println!();
         for proposal in &measured.proposals {
-            let name = name_of(proposal.criterion)?;
+            let name = name_of(proposal.criterion);
             println!("{name:<31} K = {} (of {} to {})", proposal.clusters, proposal.from, proposal.to);
         }
         Ok(())
@@ -192,11 +145,11 @@ impl Sweep {
 }
 
 /// A criterion as it is called on the command line.
-fn name_of(criterion: Criterion) -> anyhow::Result<String> {
-    Ok(serde_json::from_value(serde_json::to_value(criterion)?)?)
+fn name_of(criterion: Criterion) -> String {
+    criterion.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
-fn picture(measured: &Measured) -> anyhow::Result<SweepPlot> {
+fn picture(measured: &Measured) -> SweepPlot {
     let curve = |name: &str, value: &dyn Fn(&SweepPoint) -> Option<f64>| SweepCurve {
         name: name.to_owned(),
         values: measured.points.iter().filter_map(|point| Some((point.clusters, value(point)?))).collect(),
@@ -211,6 +164,6 @@ fn picture(measured: &Measured) -> anyhow::Result<SweepPlot> {
         panels.push(SweepPanel { label: "Silhouette".to_owned(), curves: vec![silhouette] });
     }
     let proposals = measured.proposals.iter();
-    let proposals = proposals.map(|proposal| Ok((name_of(proposal.criterion)?, proposal.clusters)));
-    Ok(SweepPlot { title: None, panels, proposals: proposals.collect::<anyhow::Result<_>>()? })
+    let proposals = proposals.map(|proposal| (name_of(proposal.criterion), proposal.clusters)).collect();
+    SweepPlot { title: None, panels, proposals }
 }

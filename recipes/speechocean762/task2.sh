@@ -96,8 +96,8 @@ if run 3; then
     recipes/task2_rounds.sh --bin "$bin" --work "$exp/rounds" --model "$exp/source/final.safetensors" \
         --config $recipe/task2-fine-tune.toml --source "$data/source" --target "$data/target" \
         --dev "$data/dev-far" --enrol-data "$data/dev" --trials "$data/dev/trials" --true-labels "$data/target/utt2spk" \
-        --rounds "$rounds" --k-from 20 --k-to 120 --k-step 10 --criterion knee-cosine-per-utterance \
-        --group "$data/target/utt2group" --near "$data/target-near" --k-factor 1.5 --keep-share 0.5 --min-size 4 \
+        --rounds "$rounds" --k 20..120:10 --criterion knee-cosine-per-utterance \
+        --group-by "$data/target/utt2group" --cluster-only "$data/target-near" --k-factor 1.5 --keep-share 0.5 --min-size 4 \
         --set train.seed="$seed" "${sounds[@]}"
 fi
 
@@ -117,7 +117,7 @@ without_clusters() {
             [ -f "$here/$set.scp" ] || "$bin/ffsvc-extract" --model "$model" "$data/$set" "$here/$set.ark"
         done
         "$bin/ffsvc-score" --trials "$data/dev/trials" --enrol-embeddings "$here/dev.scp" \
-            --embeddings "$here/dev-far.scp" > "$here/dev.txt"
+            --embeddings "$here/dev-far.scp" --report "$here/dev.json" > "$here/dev.txt"
     done
 }
 
@@ -134,9 +134,10 @@ if run 5; then
     cat "$exp/rounds/rounds.txt"
     for labels in source-alone true-labels; do
         for round in $(seq "$rounds"); do
-            awk -v round="$round" -v labels=$labels '
-                /^EER/ && !eer { eer = $2 } /^minDCF.*P_target 0.01,/ && !dcf { dcf = $2 }
-                END { printf "%5s %-35s %16s %12s\n", round, labels, eer " %", dcf }' "$exp/$labels/round-$round/dev.txt"
+            report=$exp/$labels/round-$round/dev.json
+            eer=$("$bin/ffsvc-data" value "$report" /metrics/eer --percent)
+            dcf=$("$bin/ffsvc-data" value "$report" /metrics/min_dcf/0/cost --decimals 4)
+            printf '%5s %-35s %16s %12s\n' "$round" "$labels" "$eer %" "$dcf"
         done
     done
 fi

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [_, count, subsample, step, exact] = arguments.as_slice() else {
         return Err("expected: POINTS SUBSAMPLE STEP K,K,...".into());
     };
-    let points = embeddings(count.parse()?)?;
+    let (points, _) = embeddings(count.parse()?)?.in_content_order();
     println!("{} points; {}", points.len(), spent()?);
 
     let kmeans =

@@ -1,9 +1,11 @@
 //! Agglomerative hierarchical clustering by cosine distance.
 
+use ffsvc_ranges::Range;
 use kodama::Method;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::content_order::content_order;
 use crate::points::Points;
 use crate::product::{Columns, LANES};
 use crate::validity::means;
@@ -15,6 +17,7 @@ const BLOCK: usize = 128;
 const MOST_POINTS: usize = 40_000;
 
 /// How far two clusters are from each other.
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Linkage {
@@ -40,6 +43,11 @@ pub enum Cut {
     Distance(f64),
 }
 
+impl Cut {
+    /// Range of [`Cut::Distance`].
+    pub const DISTANCE: Range<f64> = Range::at_least(0.0);
+}
+
 /// The merges of a hierarchical clustering.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tree {
@@ -47,21 +55,27 @@ pub struct Tree {
     /// Two clusters and their distance, by rising distance. A number below `points` is a point, `points + i` is what
     /// merge `i` made.
     merges: Vec<(usize, usize, f64)>,
+    /// The points in content order: clusters are numbered in it.
+    order: Vec<u32>,
 }
 
 impl Tree {
     /// Merges length-normalised points by the cosine distance (1 - cosine) of their clusters. Takes 2 bytes for every
     /// pair of points.
     ///
+    /// The order of the points does not matter, also where pairs are equally near: they are merged in an order of their
+    /// content. Only identical points are told apart by their order.
+    ///
     /// # Errors
     /// There are more than 40,000 points: use [`two_stages`].
     pub fn build(points: &Points, linkage: Linkage) -> Result<Self> {
         let n = points.len();
         if n > MOST_POINTS {
-            let expected = "at most 40000; cluster in two stages";
-            return Err(Error::Option { name: "the number of points", value: n as f64, expected });
+            return Err(Error::TooManyForTree { points: n, most: MOST_POINTS });
         }
-        let mut distances = cosine_distances(points);
+        let order = content_order(points);
+        let ordered = order.as_ref().map(|order| points.select(order));
+        let mut distances = cosine_distances(ordered.as_ref().unwrap_or(points));
         let method = match linkage {
             Linkage::Average => Method::Average,
             Linkage::Complete => Method::Complete,
@@ -70,9 +84,13 @@ impl Tree {
             Linkage::Weighted => Method::Weighted,
         };
         let tree = kodama::linkage(&mut distances, n, method);
-        let merges =
-            tree.steps().iter().map(|step| (step.cluster1, step.cluster2, f64::from(step.dissimilarity)));
-        Ok(Self { points: n, merges: merges.collect() })
+        let order = order.unwrap_or_else(|| (0..n as u32).collect());
+        let number = |cluster: usize| order.get(cluster).map_or(cluster, |&point| point as usize);
+        let merge = |step: &kodama::Step<f32>| {
+            (number(step.cluster1), number(step.cluster2), f64::from(step.dissimilarity))
+        };
+        let merges = tree.steps().iter().map(merge).collect();
+        Ok(Self { points: n, merges, order })
     }
 
     /// The merges: two clusters and their distance, by rising distance. A number below that of the points is a point, a
@@ -81,10 +99,11 @@ impl Tree {
         &self.merges
     }
 
-    /// The cluster of each point, numbered in the order of their first points, and how many there are.
+    /// The cluster of each point and how many clusters there are. Clusters are numbered by the content of their points,
+    /// whatever the order of these.
     ///
     /// # Errors
-    /// No cluster or more than points are wanted; the distance is NaN.
+    /// No cluster or more than points are wanted; the distance is negative or not a number.
     pub fn cut(&self, cut: Cut) -> Result<(Vec<u32>, usize)> {
         let n = self.points;
         let merged = match cut {
@@ -92,10 +111,10 @@ impl Tree {
                 return Err(Error::Clusters { clusters, points: n });
             }
             Cut::Clusters(clusters) => n - clusters,
-            Cut::Distance(value) if value.is_nan() => {
-                return Err(Error::Option { name: "the distance", value, expected: "a number" });
+            Cut::Distance(limit) => {
+                Cut::DISTANCE.check_key("distance", limit)?;
+                self.merges.partition_point(|&(_, _, distance)| distance <= limit)
             }
-            Cut::Distance(limit) => self.merges.partition_point(|&(_, _, distance)| distance <= limit),
         };
         // The topmost merge that each is part of.
         let mut parent: Vec<usize> = (0..n + merged).collect();
@@ -107,17 +126,14 @@ impl Tree {
         }
         let mut numbers = vec![u32::MAX; n + merged];
         let mut clusters = 0;
-        let labels = parent[..n]
-            .iter()
-            .map(|&top| {
-                if numbers[top] == u32::MAX {
-                    numbers[top] = clusters;
-                    clusters += 1;
-                }
-                numbers[top]
-            })
-            .collect();
-        Ok((labels, clusters as usize))
+        for &point in &self.order {
+            let number = &mut numbers[parent[point as usize]];
+            if *number == u32::MAX {
+                *number = clusters;
+                clusters += 1;
+            }
+        }
+        Ok((parent[..n].iter().map(|&top| numbers[top]).collect(), clusters as usize))
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Near {
 /// As a file, a line is `utterance cluster:cosine cluster:cosine ...`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assignments {
-    /// Utterances in the order of the store.
+    /// The utterances, each once.
     pub utterances: Vec<String>,
     /// The own cluster first, then others by falling cosine.
     pub near: Vec<Vec<Near>>,
@@ -75,7 +75,10 @@ impl Assignments {
                 let norms = &points.square_norms()[block * BLOCK..];
                 let each = products.chunks_exact(width).zip(labels).zip(norms);
                 each.map(|((products, &own), &square_norm)| {
-                    let cosine = |cluster: usize| products[cluster] / (square_norm.sqrt() * lengths[cluster]);
+                    let cosine = |cluster: usize| {
+                        let known = lengths[cluster] > 0.0;
+                        known.then(|| products[cluster] / (square_norm.sqrt() * lengths[cluster]))
+                    };
                     nearest(own, others, lengths.len(), cosine)
                 })
                 .collect::<Vec<_>>()
@@ -85,10 +88,50 @@ impl Assignments {
         Ok(Self { utterances, near })
     }
 
+    /// What every reader relies on: a list of clusters for each utterance, none of them empty or with a cosine that is no
+    /// number.
+    ///
+    /// # Errors
+    /// It is not so; the error names the utterance.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.near.len() != self.utterances.len() {
+            let (found, expected) = (self.near.len(), self.utterances.len());
+            return Err(Error::Mismatch { what: "lists of near clusters", found, expected });
+        }
+        for (utterance, near) in self.utterances.iter().zip(&self.near) {
+            let wrong =
+                |found: String, expected| Error::Assignment { utterance: utterance.clone(), found, expected };
+            if near.is_empty() {
+                return Err(wrong("no cluster".to_owned(), "its own cluster at least"));
+            }
+            if let Some(near) = near.iter().find(|near| !near.cosine.is_finite()) {
+                return Err(wrong(format!("{}:{}", near.cluster, near.cosine), "a finite cosine"));
+            }
+            let twice = near
+                .iter()
+                .enumerate()
+                .find(|(at, one)| near[..*at].iter().any(|other| other.cluster == one.cluster));
+            if let Some((_, Near { cluster, .. })) = twice {
+                return Err(wrong(format!("cluster {cluster} twice"), "each cluster once"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The lines in the order of the utterances' names.
+    #[must_use]
+    pub fn sorted(self) -> Self {
+        let mut lines: Vec<_> = self.utterances.into_iter().zip(self.near).collect();
+        lines.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        let (utterances, near) = lines.into_iter().unzip();
+        Self { utterances, near }
+    }
+
     /// Reads a file that [`write`](Self::write) has written.
     ///
     /// # Errors
-    /// The file cannot be read, has no line, an utterance twice, or something that is no `cluster:cosine`.
+    /// The file cannot be read, has no line, an utterance twice, something that is no `cluster:cosine`, a cosine that is
+    /// not finite, or a cluster twice in a line.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let table = Table::read(path)?;
         let mut read = Self { utterances: Vec::new(), near: Vec::new() };
@@ -112,14 +155,21 @@ impl Assignments {
         if read.near.is_empty() {
             return Err(ffsvc_kaldi_io::Error::invalid(table.path(), "has no line").into());
         }
-        Ok(read)
+        match read.check() {
+            Err(Error::Assignment { utterance, found, expected }) => {
+                let line = table.position(&utterance).map_or(0, |position| table.line(position));
+                Err(ffsvc_kaldi_io::Error::parse(table.path(), found, expected).at_line(line).into())
+            }
+            other => other.map(|()| read),
+        }
     }
 
     /// Writes the file, completely or not at all.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be written; an utterance has no cluster, or a cosine that is not finite.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.check()?;
         let lines = self.near.iter().map(|near| {
             let pairs = near.iter().map(|Near { cluster, cosine }| format!("{cluster}:{cosine}"));
             pairs.collect::<Vec<_>>().join(" ")
@@ -128,15 +178,17 @@ impl Assignments {
     }
 }
 
-fn nearest(own: u32, others: usize, clusters: usize, cosine: impl Fn(usize) -> f32) -> Vec<Near> {
+/// The own cluster and the `others` of the highest cosine. A centre of zero has no cosine (`None`): it is near nothing but
+/// its own points, with a cosine of 0.
+fn nearest(own: u32, others: usize, clusters: usize, cosine: impl Fn(usize) -> Option<f32>) -> Vec<Near> {
     let mut near = Vec::with_capacity(others + 1);
-    near.push(Near { cluster: own, cosine: cosine(own as usize) });
-    for cluster in 0..clusters {
-        let cosine = cosine(cluster);
+    near.push(Near { cluster: own, cosine: cosine(own as usize).unwrap_or(0.0) });
+    if others == 0 {
+        return near;
+    }
+    for cluster in (0..clusters).filter(|&cluster| cluster != own as usize) {
+        let Some(cosine) = cosine(cluster) else { continue };
         let full = near.len() > others;
-        if cluster == own as usize || cosine.is_nan() || others == 0 {
-            continue;
-        }
         if full && near[others].cosine >= cosine {
             continue;
         }

@@ -18,7 +18,8 @@ pub fn square_distances(points: &Points, centres: &Centres, labels: &[u32]) -> V
     rows.map(|(row, &label)| square_distance(arch, row, centres.row(label as usize))).collect()
 }
 
-/// The cosine of each point with the centre that its label names; NaN with a centre of zero.
+/// The cosine of each point with the centre that its label names; 0 with a centre of zero, which has no direction (the mean
+/// of opposite vectors, for instance).
 ///
 /// # Panics
 /// A label names no centre, or there are not as many labels as points.
@@ -30,7 +31,12 @@ pub fn cosines(points: &Points, centres: &Centres, labels: &[u32]) -> Vec<f32> {
     let rows = points.data().par_chunks_exact(points.dim()).zip(points.square_norms()).zip(labels);
     rows.map(|((row, square_norm), &label)| {
         let label = label as usize;
-        dot(arch, row, centres.row(label)) / (square_norm.sqrt() * lengths[label])
+        cosine(dot(arch, row, centres.row(label)), square_norm.sqrt() * lengths[label])
     })
     .collect()
+}
+
+/// A cosine from a product and the product of both lengths; 0 if one of them has no direction.
+pub(crate) fn cosine(product: f32, lengths: f32) -> f32 {
+    if lengths > 0.0 { product / lengths } else { 0.0 }
 }

@@ -21,6 +21,7 @@ pub enum Error {
     },
 
     /// A linfa data set that linfa itself refuses.
+    #[cfg(feature = "linfa")]
     #[error(transparent)]
     DataSet(#[from] linfa::Error),
 
@@ -45,11 +46,40 @@ pub enum Error {
         row: usize,
     },
 
-    /// A zero embedding has no direction.
-    #[error("the embedding of {utterance} is zero, and cannot be brought to length 1")]
-    ZeroEmbedding {
+    /// A store without an embedding.
+    #[error("there is no embedding: nothing can be clustered")]
+    NoEmbeddings,
+
+    /// Embeddings with NaN or infinity.
+    #[error("found a number that is not finite in {} embeddings: {}", .utterances.len(), first_names(.utterances))]
+    NotFiniteEmbeddings {
+        /// The utterances, by name.
+        utterances: Vec<String>,
+    },
+
+    /// A store of zero embeddings.
+    #[error("all {} embeddings are zero and have no direction: {}", .utterances.len(), first_names(.utterances))]
+    AllZero {
+        /// The utterances, by name.
+        utterances: Vec<String>,
+    },
+
+    /// Recordings of one group whose embeddings sum to zero.
+    #[error("the embeddings of group {group} sum to zero, and their mean has no direction")]
+    ZeroGroup {
+        /// The group.
+        group: String,
+    },
+
+    /// Assignments that do not fit together.
+    #[error("the assignment of {utterance}: found {found}, expected {expected}")]
+    Assignment {
         /// The utterance.
         utterance: String,
+        /// What is there.
+        found: String,
+        /// What has to be there.
+        expected: &'static str,
     },
 
     /// A number of clusters that these points cannot have.
@@ -61,15 +91,19 @@ pub enum Error {
         points: usize,
     },
 
-    /// An option out of range.
-    #[error("{name} is {value}, expected {expected}")]
-    Option {
-        /// The option.
-        name: &'static str,
-        /// What was given.
-        value: f64,
-        /// What is possible.
-        expected: &'static str,
+    /// An option out of its range.
+    #[error(transparent)]
+    OutOfRange(#[from] ffsvc_ranges::OutOfRange),
+
+    /// More points than a hierarchical clustering has room for.
+    #[error(
+        "found {points} points, expected at most {most} for a tree: cluster in two stages, K-means first"
+    )]
+    TooManyForTree {
+        /// How many there are.
+        points: usize,
+        /// How many are possible.
+        most: usize,
     },
 
     /// Two things that do not belong together.
@@ -82,4 +116,13 @@ pub enum Error {
         /// The number expected.
         expected: usize,
     },
+}
+
+/// The first three of some names, and how many there are besides.
+fn first_names(names: &[String]) -> String {
+    let first = names.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0..=3 => first,
+        count => format!("{first} and {} more", count - 3),
+    }
 }

@@ -6,6 +6,7 @@ use crate::sweep::SweepPoint;
 
 /// A number of clusters, what speaks for it, and on which range of K.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Proposal {
     /// The rule, and the measure that it was applied to.
     pub criterion: Criterion,
@@ -18,6 +19,7 @@ pub struct Proposal {
 }
 
 /// How a K is found.
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Criterion {

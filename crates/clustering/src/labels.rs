@@ -3,20 +3,22 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ffsvc_kaldi_io::Table;
+use ffsvc_ranges::Range;
 use serde::Serialize;
 
-use crate::{Assignments, Error, Near, Result};
+use crate::{Assignments, Near, Result};
 
 /// Which utterances are kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelOptions {
-    /// Of each cluster, keep this share of the utterances, the nearest to the centre, rounded up. Default: 1.
+    /// Of each cluster, keep this share of the utterances, the nearest to the centre, rounded up; above 0, at most 1.
+    /// Of equally near ones the first by name are kept. Default: 1.
     pub keep_share: f64,
-    /// Leave out utterances whose cosine with their centre is less. Default: none.
+    /// Leave out utterances whose cosine with their centre is less; from -1 to 1. Default: none.
     pub min_cosine: Option<f32>,
-    /// Leave out utterances whose cosine with their centre exceeds that with any other by less. Default: none.
+    /// Leave out utterances whose cosine with their centre exceeds that with any other by less; from -2 to 2. Default: none.
     pub min_margin: Option<f32>,
-    /// Leave out clusters with fewer utterances once all else is done. Default: 1.
+    /// Leave out clusters with fewer utterances once all else is done; at least 1. Default: 1.
     pub min_size: usize,
 }
 
@@ -26,8 +28,33 @@ impl Default for LabelOptions {
     }
 }
 
+impl LabelOptions {
+    /// Range of [`keep_share`](Self::keep_share).
+    pub const KEEP_SHARE: Range<f64> = Range::above(0.0).at_most(1.0);
+    /// Range of [`min_cosine`](Self::min_cosine).
+    pub const MIN_COSINE: Range<f32> = Range::of(-1.0, 1.0);
+    /// Range of [`min_margin`](Self::min_margin): a difference of two cosines.
+    pub const MIN_MARGIN: Range<f32> = Range::of(-2.0, 2.0);
+    /// Range of [`min_size`](Self::min_size).
+    pub const MIN_SIZE: Range<usize> = Range::at_least(1);
+
+    /// # Errors
+    /// A number is out of its range, or not a number.
+    fn check(&self) -> Result<()> {
+        Self::KEEP_SHARE.check_key("keep_share", self.keep_share)?;
+        for (name, range, value) in [
+            ("min_cosine", Self::MIN_COSINE, self.min_cosine),
+            ("min_margin", Self::MIN_MARGIN, self.min_margin),
+        ] {
+            value.map_or(Ok(()), |value| range.check_key(name, value))?;
+        }
+        Ok(Self::MIN_SIZE.check_key("min_size", self.min_size)?)
+    }
+}
+
 /// How many utterances each rule has left out, in the order in which they are applied.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct LabelReport {
     /// Utterances in clusters.
     pub utterances: usize,
@@ -58,16 +85,14 @@ pub struct LabelReport {
 /// The rules are applied in this order: groups, `min_cosine`, `min_margin`, `keep_share`, `min_size`.
 ///
 /// # Errors
-/// An option out of range.
+/// An option is out of its range or not a number; an utterance has no cluster or a cosine that is not a number.
 pub fn label(
     assignments: &Assignments,
     groups: Option<&Table>,
     options: &LabelOptions,
 ) -> Result<(Vec<Option<u32>>, LabelReport)> {
-    if !(options.keep_share > 0.0 && options.keep_share <= 1.0) {
-        let expected = "more than 0, at most 1";
-        return Err(Error::Option { name: "keep_share", value: options.keep_share, expected });
-    }
+    options.check()?;
+    assignments.check()?;
     let mut own: Vec<u32> = assignments.near.iter().map(|near| near[0].cluster).collect();
     let mut report =
         LabelReport { utterances: own.len(), clusters: distinct(own.iter()), ..LabelReport::default() };
@@ -102,7 +127,10 @@ pub fn label(
         members.entry(cluster).or_default().push(at);
     }
     for (&cluster, members) in &mut members {
-        members.sort_by(|&a, &b| cosine(b, cluster).total_cmp(&cosine(a, cluster)).then(a.cmp(&b)));
+        members.sort_by(|&a, &b| {
+            let nearer = cosine(b, cluster).total_cmp(&cosine(a, cluster));
+            nearer.then_with(|| assignments.utterances[a].cmp(&assignments.utterances[b]))
+        });
         // A share like 0.8 of 5 must not become 5 by its rounding.
         let keep = (options.keep_share * members.len() as f64 - 1e-9).ceil().max(1.0) as usize;
         for at in members.drain(keep.min(members.len())..) {
@@ -147,9 +175,11 @@ fn by_majority(assignments: &Assignments, group_of: &Table, own: &mut [u32]) -> 
         }
     }
     let mut changed = 0;
-    for members in groups.values() {
+    for members in groups.values_mut() {
+        // Cosines are summed in the order of the names, whatever that of the utterances.
+        members.sort_by(|&a, &b| assignments.utterances[a].cmp(&assignments.utterances[b]));
         let mut votes: BTreeMap<u32, (usize, f64)> = BTreeMap::new();
-        for &at in members {
+        for &at in members.iter() {
             let vote = votes.entry(own[at]).or_default();
             vote.0 += 1;
             vote.1 += f64::from(assignments.near[at][0].cosine);
@@ -158,7 +188,7 @@ fn by_majority(assignments: &Assignments, group_of: &Table, own: &mut [u32]) -> 
             .into_iter()
             .max_by(|(a, (n, x)), (b, (m, y))| n.cmp(m).then(x.total_cmp(y)).then(b.cmp(a)))
             .map(|(cluster, _)| cluster);
-        for &at in members {
+        for &at in members.iter() {
             if let Some(winner) = winner
                 && own[at] != winner
             {

@@ -2,6 +2,8 @@
 
 pub mod ahc;
 mod assignments;
+mod content_order;
+#[cfg(feature = "linfa")]
 mod data_sets;
 mod distance;
 mod error;
@@ -10,6 +12,7 @@ mod kmeans;
 pub mod knee;
 mod labels;
 mod lanes;
+mod named_points;
 mod points;
 mod product;
 pub mod quality;
@@ -23,5 +26,6 @@ pub use error::{Error, Result};
 pub use groups::Groups;
 pub use kmeans::{Centres, Empty, KMeans, KMeansOptions, Metric, Start};
 pub use labels::{LabelOptions, LabelReport, label, labels_of_groups, speaker_name};
+pub use named_points::NamedPoints;
 pub use points::Points;
 pub use sweep::{SweepOptions, SweepPoint, sweep};

@@ -1,9 +1,9 @@
 //! The points to be clustered.
 
-use ffsvc_embeddings::Embeddings;
 use pulp::Arch;
 use rayon::prelude::*;
 
+use crate::content_order::{content_order, reorder};
 use crate::lanes::dot;
 use crate::{Error, Result};
 
@@ -57,21 +57,24 @@ impl Points {
         Self::new(data, dim)
     }
 
-    /// The utterances of a store of embeddings and their length-normalised points, in its order. The store's memory is
-    /// used, not copied.
-    ///
-    /// # Errors
-    /// The store is empty; an embedding is zero (the error names the utterance).
-    pub fn from_embeddings(embeddings: Embeddings) -> Result<(Vec<String>, Self)> {
-        let dim = embeddings.dim();
-        let (utterances, data) = embeddings.into_parts();
-        match Self::length_normalised(data, dim) {
-            Ok(points) => Ok((utterances, points)),
-            Err(Error::ZeroLength { row }) => {
-                Err(Error::ZeroEmbedding { utterance: utterances[row].clone() })
+    /// The points in an order that depends on their numbers alone, and which row each of them was. No second copy of them
+    /// is made. [`KMeans::fit`](crate::KMeans::fit) and [`sweep`](crate::sweep()) work in this order; points that are not in
+    /// it are copied for them.
+    pub fn in_content_order(self) -> (Self, Vec<u32>) {
+        match content_order(&self) {
+            Some(order) => (self.reordered(&order), order),
+            None => {
+                let order = (0..self.len() as u32).collect();
+                (self, order)
             }
-            Err(other) => Err(other),
         }
+    }
+
+    /// The rows in another order, in the same memory.
+    pub(crate) fn reordered(mut self, order: &[u32]) -> Self {
+        reorder(&mut self.data, self.dim, order);
+        reorder(&mut self.square_norms, 1, order);
+        self
     }
 
     /// Number of points.

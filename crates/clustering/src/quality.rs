@@ -11,6 +11,7 @@ use crate::{Error, Result};
 
 /// Measures of agreement. Where there is a definition with a choice, it is scikit-learn's default.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Quality {
     /// Number of things that both partitions have.
     pub utterances: usize,
@@ -46,6 +47,7 @@ pub struct Quality {
 
 /// A cluster and the class that it stands for in the best matching.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Matched {
     /// Number of the cluster.
     pub cluster: u32,
@@ -208,6 +210,7 @@ fn entropy<'a>(counts: impl Iterator<Item = &'a usize>, total: f64) -> f64 {
 
 /// Two `utt2spk` tables, matched by utterance.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Compared {
     /// The counts. A number stands for the name at that place of the lists below.
     pub contingency: Contingency,

@@ -1,9 +1,11 @@
 //! K-means for many numbers of clusters, each begun from the one before.
 
+use ffsvc_ranges::Range;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::content_order::content_order;
 use crate::distance::square_distances;
 use crate::kmeans::{add_by_splitting, add_centres};
 use crate::points::Points;
@@ -34,10 +36,27 @@ impl SweepOptions {
     pub fn new(from: usize, to: usize, step: usize) -> Self {
         Self { from, to, step, silhouette_sample: 4000, warm: true, kmeans: KMeansOptions::new(from) }
     }
+
+    /// The numbers of clusters.
+    pub fn values(&self) -> Vec<usize> {
+        (self.from..=self.to).step_by(self.step.max(1)).collect()
+    }
+
+    fn check(&self, points: &Points) -> Result<()> {
+        KMeansOptions::AT_LEAST_ONE.check_key("step", self.step)?;
+        KMeansOptions::AT_LEAST_ONE.check_key("from", self.from)?;
+        Range::at_least(self.from).check_key("to", self.to)?;
+        let fitted = self.kmeans.subsample.map_or(points.len(), |count| count.min(points.len()));
+        if self.to > fitted {
+            return Err(Error::Clusters { clusters: self.to, points: fitted });
+        }
+        Ok(())
+    }
 }
 
 /// One number of clusters and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SweepPoint {
     /// Number of clusters.
     pub clusters: usize,
@@ -63,31 +82,35 @@ pub struct SweepPoint {
 
 /// Runs K-means for every number of clusters and measures each; `done` is called after each one.
 ///
+/// The same points give the same numbers, bit for bit, in any order and on any number of threads.
+///
 /// # Errors
 /// A range without a number or beyond the number of points; as [`KMeans::fit`].
-pub fn sweep(points: &Points, options: &SweepOptions, mut done: impl FnMut()) -> Result<Vec<SweepPoint>> {
-    let expected = "at least 1";
-    if options.step == 0 {
-        return Err(Error::Option { name: "step", value: 0.0, expected });
+pub fn sweep(points: &Points, options: &SweepOptions, done: impl FnMut()) -> Result<Vec<SweepPoint>> {
+    options.check(points)?;
+    let start = options.kmeans.start.with_rows_of(points)?;
+    let options =
+        SweepOptions { kmeans: KMeansOptions { start, ..options.kmeans.clone() }, ..options.clone() };
+    match content_order(points) {
+        Some(order) => sweep_in_order(&points.select(&order), &options, done),
+        None => sweep_in_order(points, &options, done),
     }
-    if options.from == 0 || options.from > options.to {
-        let expected = "at least 1, and at most the end of the range";
-        return Err(Error::Option { name: "from", value: options.from as f64, expected });
-    }
-    if options.to > points.len() {
-        return Err(Error::Clusters { clusters: options.to, points: points.len() });
-    }
+}
+
+/// A sweep of points in content order.
+fn sweep_in_order(
+    points: &Points,
+    options: &SweepOptions,
+    mut done: impl FnMut(),
+) -> Result<Vec<SweepPoint>> {
     let some = match options.kmeans.subsample {
-        Some(count) if options.to > count => {
-            return Err(Error::Clusters { clusters: options.to, points: count });
-        }
         Some(count) if count < points.len() => Some(points.subsample(count, options.kmeans.seed)),
         _ => None,
     };
     let fitted = some.as_ref().unwrap_or(points);
     let mut measured = Vec::new();
     let mut last: Option<KMeans> = None;
-    for clusters in (options.from..=options.to).step_by(options.step) {
+    for clusters in options.values() {
         let mut kmeans = KMeansOptions { clusters, subsample: None, ..options.kmeans.clone() };
         if options.warm
             && let Some(last) = last.take()
@@ -95,7 +118,7 @@ pub fn sweep(points: &Points, options: &SweepOptions, mut done: impl FnMut()) ->
             let centres = grown(fitted, last, &kmeans)?;
             (kmeans.start, kmeans.restarts) = (Start::Centres(centres), 1);
         }
-        let fit = KMeans::fit(fitted, &kmeans)?;
+        let fit = KMeans::fit_in_order(fitted, &kmeans)?;
         let assigned = some.as_ref().map(|_| fit.assigned(points, kmeans.metric));
         let all = assigned.as_ref().unwrap_or(&fit);
         let sizes = all.sizes();
@@ -140,9 +163,7 @@ fn grown(points: &Points, mut last: KMeans, options: &KMeansOptions) -> Result<C
         }
         let clusters = centres.len();
         let (start, restarts, refinements) = (Start::Centres(centres), 1, 0);
-        last = KMeans::fit(
-            points,
-            &KMeansOptions { clusters, start, restarts, refinements, ..options.clone() },
-        )?;
+        let options = KMeansOptions { clusters, start, restarts, refinements, ..options.clone() };
+        last = KMeans::fit_in_order(points, &options)?;
     }
 }

@@ -34,18 +34,22 @@ fn bounds_give_the_plain_algorithms_result_to_the_bit() {
         (400, 3, 2, Metric::Euclidean),
     ] {
         let points = points(n, dim, 30.min(n / 2), 1.0, 5);
-        let options = KMeansOptions {
-            metric,
-            start: Start::Random,
-            tolerance: 0.0,
-            refinements: 0,
-            seed: 3,
-            ..KMeansOptions::new(clusters)
-        };
-        let fast = KMeans::fit(&points, &options).unwrap();
-        let plain = KMeans::fit(&points, &KMeansOptions { bounds: false, ..options }).unwrap();
-        assert!(fast.iterations > 2, "{n} x {dim}: {} iterations are too easy", fast.iterations);
-        assert_eq!(fast, plain, "{n} x {dim}, {clusters} clusters");
+        let mut most = 0;
+        for seed in 3..6 {
+            let options = KMeansOptions {
+                metric,
+                start: Start::Random,
+                tolerance: 0.0,
+                refinements: 0,
+                seed,
+                ..KMeansOptions::new(clusters)
+            };
+            let fast = KMeans::fit(&points, &options).unwrap();
+            let plain = KMeans::fit(&points, &KMeansOptions { bounds: false, ..options }).unwrap();
+            most = most.max(fast.iterations);
+            assert_eq!(fast, plain, "{n} x {dim}, {clusters} clusters, seed {seed}");
+        }
+        assert!(most > 2, "{n} x {dim}: {most} iterations are too easy");
     }
 }
 
@@ -192,9 +196,9 @@ fn wrong_requests_are_errors() {
         assert!(matches!(fit(KMeansOptions::new(clusters)), Error::Clusters { points: 3, .. }));
     }
     let options = KMeansOptions::new(2);
-    assert!(matches!(fit(KMeansOptions { restarts: 0, ..options.clone() }), Error::Option { .. }));
-    assert!(matches!(fit(KMeansOptions { tolerance: f64::NAN, ..options.clone() }), Error::Option { .. }));
-    assert!(matches!(fit(KMeansOptions { mini_batch: Some(0), ..options.clone() }), Error::Option { .. }));
+    assert!(matches!(fit(KMeansOptions { restarts: 0, ..options.clone() }), Error::OutOfRange(_)));
+    assert!(matches!(fit(KMeansOptions { tolerance: f64::NAN, ..options.clone() }), Error::OutOfRange(_)));
+    assert!(matches!(fit(KMeansOptions { mini_batch: Some(0), ..options.clone() }), Error::OutOfRange(_)));
     assert!(matches!(fit(KMeansOptions { subsample: Some(1), ..options.clone() }), Error::Clusters { .. }));
     for start in
         [Start::Rows(vec![0]), Start::Rows(vec![0, 3]), Start::Centres(Centres::new(vec![1.0; 4], 2))]

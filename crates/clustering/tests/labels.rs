@@ -1,10 +1,13 @@
 //! Which utterances get which pseudo-label.
 
+use std::collections::BTreeMap;
+
 use ffsvc_clustering::{
     Assignments, Centres, Groups, LabelOptions, Near, Points, knee::knee, knee::second_difference, label,
     speaker_name,
 };
 use ffsvc_kaldi_io::Table;
+use proptest::prelude::*;
 
 fn assignments(lines: &[(&str, &[(u32, f32)])]) -> Assignments {
     let near = |pairs: &[(u32, f32)]| {
@@ -45,8 +48,26 @@ fn each_rule_leaves_out_what_it_says() {
     // In this order: the margin takes b and e, the share one of the three that are left, the size all.
     let options = LabelOptions { min_margin: Some(0.2), keep_share: 0.5, min_size: 3, min_cosine: None };
     assert_eq!(run(options).0, [None; 6]);
+    let refused = |options: LabelOptions, name: &str| {
+        let error = label(&example(), None, &options).unwrap_err().to_string();
+        assert!(error.starts_with(name), "{error}");
+    };
     for keep_share in [0.0, 1.5, f64::NAN] {
-        assert!(label(&example(), None, &LabelOptions { keep_share, ..all() }).is_err());
+        refused(LabelOptions { keep_share, ..all() }, "keep_share = ");
+    }
+    for number in [f32::NAN, f32::INFINITY, 2.5, -2.5] {
+        refused(LabelOptions { min_cosine: Some(number), ..all() }, "min_cosine = ");
+        refused(LabelOptions { min_margin: Some(number), ..all() }, "min_margin = ");
+    }
+    refused(LabelOptions { min_size: 0, ..all() }, "min_size = ");
+    // Assignments are public: what is no cluster of an utterance is an error and no panic.
+    for near in
+        [vec![], vec![Near { cluster: 0, cosine: f32::NAN }], vec![Near { cluster: 0, cosine: 0.5 }; 2]]
+    {
+        let mut wrong = example();
+        wrong.near[2] = near;
+        let error = label(&wrong, None, &all()).unwrap_err().to_string();
+        assert!(error.starts_with("the assignment of c: found"), "{error}");
     }
 }
 
@@ -76,7 +97,7 @@ fn groups_are_clustered_as_the_direction_of_their_sum() {
     let rows = vec![1.0, 0.0, 0.0, 1.0, 0.0, 1.0, -1.0, 0.0, 1.0, 0.0];
     let points = Points::new(rows.clone(), 2).unwrap();
     // c's two recordings point in opposite directions: their mean has none.
-    assert!(groups.means(&points).unwrap_err().to_string().contains("row 2 is zero"));
+    assert!(groups.means(&points).unwrap_err().to_string().contains("group c sum to zero"));
     let points = Points::new([&rows[..8], &[-0.6, 0.8]].concat(), 2).unwrap();
     let means = groups.means(&points).unwrap();
     let half = 0.5f32.sqrt();
@@ -106,7 +127,7 @@ fn assignments_have_the_own_centre_first_and_come_back_from_their_file() {
     let folder = tempfile::tempdir().unwrap();
     made.write(folder.path().join("assignments")).unwrap();
     assert_eq!(Assignments::read(folder.path().join("assignments")).unwrap(), made);
-    for wrong in ["u\n", "u 1\n", "u 1:x\n", "u 1:0.5\nu 2:0.5\n", ""] {
+    for wrong in ["u\n", "u 1\n", "u 1:x\n", "u 1:0.5\nu 2:0.5\n", "u 1:nan\n", "u 1:0.5 1:0.4\n", ""] {
         std::fs::write(folder.path().join("wrong"), wrong).unwrap();
         assert!(Assignments::read(folder.path().join("wrong")).is_err(), "{wrong:?}");
     }
@@ -134,4 +155,44 @@ fn knees_of_known_curves() {
     assert_eq!((knee(&straight), second_difference(&straight)), (None, None));
     assert_eq!((knee(&straight[..2]), second_difference(&straight[..2])), (None, None));
     assert_eq!(knee(&[]), None);
+}
+
+fn pair() -> impl Strategy<Value = (u32, f32)> {
+    (0u32..50, -1.0f32..=1.0)
+}
+
+proptest! {
+    /// What is written comes back.
+    #[test]
+    fn any_assignments_come_back_from_their_file(
+        lines in prop::collection::btree_map("[a-z0-9/_-]{1,12}", prop::collection::vec(pair(), 1..6), 1..20),
+    ) {
+        let utterances = lines.keys().cloned().collect();
+        let near = lines.into_values().map(|pairs| {
+            let pairs: BTreeMap<u32, f32> = pairs.into_iter().collect();
+            pairs.into_iter().map(|(cluster, cosine)| Near { cluster, cosine }).collect()
+        });
+        let made = Assignments { utterances, near: near.collect() };
+        let folder = tempfile::tempdir().unwrap();
+        made.write(folder.path().join("assignments")).unwrap();
+        prop_assert_eq!(Assignments::read(folder.path().join("assignments")).unwrap(), made);
+    }
+
+    /// Any bytes are assignments that can be labelled, or an error; never a panic.
+    #[test]
+    fn any_file_is_assignments_or_an_error(
+        bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..200).boxed(),
+            "([a-c]{1,2} ([0-9]{1,11}:-?[0-9]{0,3}(\\.[0-9]{0,9})?(e-?[0-9]{1,3}|nan|inf)? ?){0,4}\n){0,6}"
+                .prop_map(String::into_bytes).boxed(),
+        ],
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("assignments");
+        std::fs::write(&path, bytes).unwrap();
+        if let Ok(read) = Assignments::read(&path) {
+            let (labels, report) = label(&read, None, &LabelOptions::default()).unwrap();
+            prop_assert_eq!((labels.len(), report.kept), (read.utterances.len(), read.utterances.len()));
+        }
+    }
 }

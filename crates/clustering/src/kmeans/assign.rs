@@ -55,6 +55,21 @@ struct Pass<'a> {
     margin: f32,
 }
 
+/// Points that one thread works on, and what is known of them.
+struct Block<'a> {
+    /// Number of the first point.
+    first: usize,
+    labels: &'a mut [u32],
+    upper: &'a mut [f32],
+    lower: &'a mut [f32],
+}
+
+impl Block<'_> {
+    fn rows<'p>(&self, points: &'p Points) -> &'p [f32] {
+        &points.data()[self.first * points.dim()..][..self.labels.len() * points.dim()]
+    }
+}
+
 impl Assignment {
     pub(super) fn new(points: &Points, centres: &Centres, use_bounds: bool) -> Self {
         let clusters = centres.len();
@@ -135,102 +150,114 @@ impl Assignment {
             moved: self.moved.iter().map(|&moved| (moved as f32).next_up()).collect(),
             margin: 2.0 * ulps * reach * reach + 8.0 * f32::EPSILON * reach * (reach + spent),
         };
-        let (block, groups) = ((BLOCK / points.dim()).max(LANES), self.groups);
+        let (size, groups) = ((BLOCK / points.dim()).max(LANES), self.groups);
         let mut labels = std::mem::take(&mut self.labels);
         let mut upper = std::mem::take(&mut self.upper);
         let mut lower = std::mem::take(&mut self.lower);
         let blocks = labels
-            .par_chunks_mut(block)
-            .zip(upper.par_chunks_mut(block))
-            .zip(lower.par_chunks_mut(block * groups))
+            .par_chunks_mut(size)
+            .zip(upper.par_chunks_mut(size))
+            .zip(lower.par_chunks_mut(size * groups))
             .enumerate();
         let moves: Vec<Vec<Move>> = blocks
             .map_init(Scratch::default, |scratch, (at, ((labels, upper), lower))| {
-                self.block(&pass, scratch, at * block, labels, upper, lower)
+                self.assign_block(&pass, scratch, &mut Block { first: at * size, labels, upper, lower })
             })
             .collect();
         (self.labels, self.upper, self.lower) = (labels, upper, lower);
         moves.concat()
     }
 
-    /// One block of points, from point `first` on.
-    fn block(
-        &self,
-        pass: &Pass<'_>,
-        scratch: &mut Scratch,
-        first: usize,
-        labels: &mut [u32],
-        upper: &mut [f32],
-        lower: &mut [f32],
-    ) -> Vec<Move> {
-        let (groups, dim) = (self.groups, pass.points.dim());
-        scratch.left.clear();
-        for (at, upper) in upper.iter_mut().enumerate() {
-            if labels[at] != NOWHERE {
-                let label = labels[at] as usize;
-                // Rounded up twice: the drift, and the sum.
-                *upper = (*upper + (pass.drift[label] as f32).next_up()).next_up();
-                let nearest_other = least_difference(self.arch, &lower[at * groups..][..groups], &pass.moved);
-                if self.use_bounds {
-                    if apart(*upper, nearest_other, pass.margin) {
-                        continue;
-                    }
-                    let point = first + at;
-                    let product = dot(self.arch, pass.points.row(point), pass.centres.row(label));
-                    let half = pass.columns.half_norms()[self.column_of[label] as usize];
-                    let square = pass.points.square_norms()[point] - 2.0 * (product - half);
-                    *upper = upper.min((square.max(0.0) + pass.margin).sqrt());
-                    if apart(*upper, nearest_other, pass.margin) {
-                        continue;
-                    }
-                }
-            }
-            scratch.left.push(at as u32);
-        }
-        if scratch.left.is_empty() {
+    /// Assigns the points of one block and brings their bounds up to date.
+    fn assign_block(&self, pass: &Pass<'_>, scratch: &mut Scratch, block: &mut Block<'_>) -> Vec<Move> {
+        self.find_open(pass, block, &mut scratch.open);
+        if scratch.open.is_empty() {
             return Vec::new();
         }
-        let left = scratch.left.len();
-        let rows = &pass.points.data()[first * dim..][..labels.len() * dim];
+        self.choose_groups(pass, block, scratch);
+        scratch.forget(self.groups);
+        let rows = block.rows(pass.points);
+        let looks: usize = scratch.wanted.iter().map(Vec::len).sum();
+        if looks * 8 >= scratch.open.len() * self.groups * 7 {
+            self.look_at_all(pass, rows, scratch);
+        } else {
+            for group in 0..self.groups {
+                self.look(pass, rows, group, scratch);
+            }
+        }
+        self.settle(pass, block, scratch)
+    }
 
-        // Which of the points that are left have to look at which group.
+    /// The points whose nearest centre may be another one now, as places in the block. The upper bounds grow by what the
+    /// own centres have moved, and are measured anew where they no longer decide.
+    fn find_open(&self, pass: &Pass<'_>, block: &mut Block<'_>, open: &mut Vec<u32>) {
+        open.clear();
+        for at in 0..block.labels.len() {
+            if !self.is_decided(pass, block, at) {
+                open.push(at as u32);
+            }
+        }
+    }
+
+    /// Whether the bounds say that a point keeps its label.
+    fn is_decided(&self, pass: &Pass<'_>, block: &mut Block<'_>, at: usize) -> bool {
+        if block.labels[at] == NOWHERE {
+            return false;
+        }
+        let label = block.labels[at] as usize;
+        let upper = &mut block.upper[at];
+        // Rounded up twice: the drift, and the sum.
+        *upper = (*upper + (pass.drift[label] as f32).next_up()).next_up();
+        if !self.use_bounds {
+            return false;
+        }
+        let lower = &block.lower[at * self.groups..][..self.groups];
+        let nearest_other = least_difference(self.arch, lower, &pass.moved);
+        if apart(*upper, nearest_other, pass.margin) {
+            return true;
+        }
+        let point = block.first + at;
+        let product = dot(self.arch, pass.points.row(point), pass.centres.row(label));
+        let half_norm = pass.columns.half_norms()[self.column_of[label] as usize];
+        let square = square_distance(pass.points.square_norms()[point], product - half_norm);
+        *upper = upper.min((square.max(0.0) + pass.margin).sqrt());
+        apart(*upper, nearest_other, pass.margin)
+    }
+
+    /// Which of the open points have to look at which group: those whose bounds do not rule it out, and the own one.
+    fn choose_groups(&self, pass: &Pass<'_>, block: &Block<'_>, scratch: &mut Scratch) {
+        let groups = self.groups;
         scratch.wanted.resize(groups, Vec::new());
         scratch.wanted.iter_mut().for_each(Vec::clear);
-        for (place, &at) in scratch.left.iter().enumerate() {
+        for (place, &at) in scratch.open.iter().enumerate() {
             let at = at as usize;
-            let own = self.column_of.get(labels[at] as usize).map(|&column| column as usize / self.group);
-            let bounds = lower[at * groups..][..groups].iter().zip(&pass.moved);
+            let own =
+                self.column_of.get(block.labels[at] as usize).map(|&column| column as usize / self.group);
+            let bounds = block.lower[at * groups..][..groups].iter().zip(&pass.moved);
             for (group, (wanted, (bound, moved))) in scratch.wanted.iter_mut().zip(bounds).enumerate() {
-                if !self.use_bounds || own == Some(group) || !apart(upper[at], bound - moved, pass.margin) {
+                let ruled_out = self.use_bounds && apart(block.upper[at], bound - moved, pass.margin);
+                if !ruled_out || own == Some(group) {
                     wanted.push(place as u32);
                 }
             }
         }
-        let looks: usize = scratch.wanted.iter().map(Vec::len).sum();
-        scratch.maxima.clear();
-        scratch.maxima.resize(left * groups, f32::NAN);
-        scratch.tops.clear();
-        scratch.tops.resize(left, UNKNOWN);
-        if looks * 8 >= left * groups * 7 {
-            self.look_at_all(pass, rows, scratch);
-        } else {
-            for group in 0..groups {
-                self.look(pass, rows, group, scratch);
-            }
-        }
+    }
 
+    /// Gives the open points the labels and bounds that follow from what was seen; returns those with another label.
+    fn settle(&self, pass: &Pass<'_>, block: &mut Block<'_>, scratch: &Scratch) -> Vec<Move> {
+        let groups = self.groups;
         let mut moves = Vec::new();
-        for (place, &at) in scratch.left.iter().enumerate() {
+        for (place, &at) in scratch.open.iter().enumerate() {
             let at = at as usize;
-            let maxima = &scratch.maxima[place * groups..][..groups];
-            let (column, second) = self.nearest(scratch.tops[place], &rows[at * dim..][..dim], pass);
+            let point = block.first + at;
+            let top = scratch.tops[place];
+            let (column, second) = self.nearest(top, pass.points.row(point), pass);
             let (label, home) = (self.order[column], column / self.group);
-            let norm = pass.points.square_norms()[first + at];
-            upper[at] = (square_distance(norm, scratch.tops[place].best).max(0.0) + pass.margin).sqrt();
-            let lower = &mut lower[at * groups..][..groups];
-            for (group, ((lower, moved), &nearest)) in
-                lower.iter_mut().zip(&pass.moved).zip(maxima).enumerate()
-            {
+            let norm = pass.points.square_norms()[point];
+            block.upper[at] = (square_distance(norm, top.best).max(0.0) + pass.margin).sqrt();
+            let maxima = &scratch.maxima[place * groups..][..groups];
+            let bounds = block.lower[at * groups..][..groups].iter_mut().zip(&pass.moved);
+            for (group, ((lower, moved), &nearest)) in bounds.zip(maxima).enumerate() {
                 if nearest.is_nan() {
                     continue;
                 }
@@ -239,23 +266,23 @@ impl Assignment {
                 let bound = if square > pass.margin { (square - pass.margin).sqrt() } else { 0.0 };
                 *lower = (bound + moved.next_down()).next_down();
             }
-            if labels[at] != label {
-                moves.push(Move { point: (first + at) as u32, from: labels[at], to: label });
-                labels[at] = label;
+            if block.labels[at] != label {
+                moves.push(Move { point: point as u32, from: block.labels[at], to: label });
+                block.labels[at] = label;
             }
         }
         moves
     }
 
-    /// All groups for all points that are left.
+    /// All groups for all open points.
     fn look_at_all(&self, pass: &Pass<'_>, rows: &[f32], scratch: &mut Scratch) {
-        let Scratch { left, copies, products, maxima, tops, .. } = scratch;
+        let Scratch { open, copies, products, maxima, tops, .. } = scratch;
         let (dim, half_norms) = (pass.points.dim(), pass.columns.half_norms());
-        let rows = if left.len() * dim == rows.len() {
+        let rows = if open.len() * dim == rows.len() {
             rows
         } else {
             copies.clear();
-            left.iter().for_each(|&at| copies.extend_from_slice(&rows[at as usize * dim..][..dim]));
+            open.iter().for_each(|&at| copies.extend_from_slice(&rows[at as usize * dim..][..dim]));
             copies
         };
         let (columns, groups) = (half_norms.len(), self.groups);
@@ -270,10 +297,10 @@ impl Assignment {
 
     /// One group for the points that have to look at it.
     fn look(&self, pass: &Pass<'_>, rows: &[f32], group: usize, scratch: &mut Scratch) {
-        let Scratch { left, wanted, chosen, products, some, found, maxima, tops, .. } = scratch;
+        let Scratch { open, wanted, chosen, products, some, found, maxima, tops, .. } = scratch;
         let (wanted, first) = (&wanted[group], group * self.group);
         chosen.clear();
-        chosen.extend(wanted.iter().map(|&place| left[place as usize]));
+        chosen.extend(wanted.iter().map(|&place| open[place as usize]));
         products.resize(wanted.len() * self.group, 0.0);
         pass.columns.dot_chosen(self.arch, rows, chosen, (first, self.group), products);
         some.resize(wanted.len(), 0.0);
@@ -315,19 +342,29 @@ impl Assignment {
 /// Memory that blocks use one after the other.
 #[derive(Default)]
 struct Scratch {
-    /// The points that are left: their places in the block.
-    left: Vec<u32>,
-    /// For each group the places in `left` that have to look at it.
+    /// The points whose label is not decided: their places in the block.
+    open: Vec<u32>,
+    /// For each group the places in `open` that have to look at it.
     wanted: Vec<Vec<u32>>,
     chosen: Vec<u32>,
     copies: Vec<f32>,
     products: Vec<f32>,
     some: Vec<f32>,
     found: Vec<Top>,
-    /// `[left, groups]`: the highest score in each group, NaN where nobody has looked.
+    /// `[open, groups]`: the highest score in each group, NaN where nobody has looked.
     maxima: Vec<f32>,
     /// The highest of all, where it is, and the second of its group (or of another, if that is as high).
     tops: Vec<Top>,
+}
+
+impl Scratch {
+    /// Makes room for the open points, at which nobody has looked.
+    fn forget(&mut self, groups: usize) {
+        self.maxima.clear();
+        self.maxima.resize(self.open.len() * groups, f32::NAN);
+        self.tops.clear();
+        self.tops.resize(self.open.len(), UNKNOWN);
+    }
 }
 
 /// The top of nothing.

@@ -42,6 +42,11 @@ impl Centres {
         &self.data
     }
 
+    /// All rows, without a copy.
+    pub fn into_data(self) -> Vec<f32> {
+        self.data
+    }
+
     /// One centre.
     ///
     /// # Panics

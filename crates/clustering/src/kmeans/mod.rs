@@ -8,6 +8,7 @@ mod nearest;
 mod split;
 mod start;
 
+use ffsvc_ranges::Range;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ pub use centres::Centres;
 pub(crate) use split::add_by_splitting;
 pub(crate) use start::add_centres;
 
+use crate::content_order::{back_from, content_order};
 use crate::distance::square_distances;
 use crate::points::Points;
 use crate::sums::ClusterSums;
@@ -24,6 +26,7 @@ use crate::{Error, Result};
 use assign::Assignment;
 
 /// What a centre is, and with it what "nearest" means.
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
@@ -36,6 +39,7 @@ pub enum Metric {
 }
 
 /// Where the centres begin.
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Start {
     /// [`PlusPlus`](Self::PlusPlus) for up to 20 million pairs of point and cluster, [`Parallel`](Self::Parallel) beyond.
@@ -46,14 +50,28 @@ pub enum Start {
     /// [k-means++](https://theory.stanford.edu/~sergei/papers/kMeansPP-soda.pdf): points drawn one after the other,
     /// each in proportion to its squared distance from those before; the best of `2 + ln K` draws each time, as
     /// scikit-learn does.
+    #[cfg_attr(feature = "clap", value(name = "k-means++"))]
     PlusPlus,
     /// [k-means||](https://arxiv.org/abs/1203.6402): five rounds that draw some 2K points at once, then k-means++ among
     /// these, weighted by how many points are near each.
+    #[cfg_attr(feature = "clap", value(name = "k-means-parallel"))]
     Parallel,
     /// These points (numbers of rows).
+    #[cfg_attr(feature = "clap", value(skip))]
     Rows(Vec<u32>),
     /// These centres: a warm start.
+    #[cfg_attr(feature = "clap", value(skip))]
     Centres(Centres),
+}
+
+impl Start {
+    /// The same start without row numbers: centres stand for the rows of `points` that it names.
+    pub(crate) fn with_rows_of(&self, points: &Points) -> Result<Self> {
+        match self {
+            Self::Rows(rows) => Ok(Self::Centres(start::at_rows(points, rows)?)),
+            other => Ok(other.clone()),
+        }
+    }
 }
 
 /// What becomes of a cluster that loses all its points.
@@ -104,6 +122,12 @@ pub struct KMeansOptions {
 }
 
 impl KMeansOptions {
+    /// Range of [`tolerance`](Self::tolerance).
+    pub const TOLERANCE: Range<f64> = Range::at_least(0.0);
+    /// Range of [`clusters`](Self::clusters), [`restarts`](Self::restarts), [`max_iterations`](Self::max_iterations),
+    /// [`subsample`](Self::subsample) and [`mini_batch`](Self::mini_batch).
+    pub const AT_LEAST_ONE: Range<usize> = Range::at_least(1);
+
     /// The defaults.
     pub fn new(clusters: usize) -> Self {
         Self {
@@ -138,26 +162,15 @@ impl KMeansOptions {
         if self.clusters == 0 || self.clusters > points.len() {
             return Err(Error::Clusters { clusters: self.clusters, points: points.len() });
         }
-        let at_least_one = "at least 1";
-        if self.restarts == 0 {
-            return Err(Error::Option { name: "restarts", value: 0.0, expected: at_least_one });
-        }
+        Self::AT_LEAST_ONE.check_key("restarts", self.restarts)?;
         for (name, value) in [("subsample", self.subsample), ("mini_batch", self.mini_batch)] {
-            if value == Some(0) {
-                return Err(Error::Option { name, value: 0.0, expected: at_least_one });
-            }
+            value.map_or(Ok(()), |value| Self::AT_LEAST_ONE.check_key(name, value))?;
         }
         if let Some(points) = self.subsample.filter(|&count| count < self.clusters) {
             return Err(Error::Clusters { clusters: self.clusters, points });
         }
-        if self.max_iterations == 0 {
-            return Err(Error::Option { name: "max_iterations", value: 0.0, expected: at_least_one });
-        }
-        if !(self.tolerance >= 0.0 && self.tolerance.is_finite()) {
-            let expected = "a finite number of at least 0";
-            return Err(Error::Option { name: "tolerance", value: self.tolerance, expected });
-        }
-        Ok(())
+        Self::AT_LEAST_ONE.check_key("max_iterations", self.max_iterations)?;
+        Ok(Self::TOLERANCE.check_key("tolerance", self.tolerance)?)
     }
 }
 
@@ -180,20 +193,31 @@ pub struct KMeans {
 impl KMeans {
     /// Runs K-means.
     ///
-    /// The same points, options and seed give the same result on any number of threads.
+    /// The same points, options and seed give the same result, bit for bit, in any order of the points and on any number
+    /// of threads. (Points that are not in content order are copied: see [`Points::in_content_order`].)
     ///
     /// # Errors
     /// More clusters than points, or none; an option out of range; a start that does not fit the points.
     pub fn fit(points: &Points, options: &KMeansOptions) -> Result<Self> {
+        let Some(order) = content_order(points) else { return Self::fit_in_order(points, options) };
+        let start = options.start.with_rows_of(points)?;
+        let options = KMeansOptions { start, ..options.clone() };
+        let fit = Self::fit_in_order(&points.select(&order), &options)?;
+        Ok(Self { labels: back_from(&order, &fit.labels), ..fit })
+    }
+
+    /// Runs K-means on points in content order.
+    pub(crate) fn fit_in_order(points: &Points, options: &KMeansOptions) -> Result<Self> {
         options.check(points)?;
         if let Some(count) = options.subsample.filter(|&count| count < points.len()) {
             let some = points.subsample(count, options.seed);
-            let fit = Self::fit(&some, &KMeansOptions { subsample: None, ..options.clone() })?;
+            let start = options.start.with_rows_of(points)?;
+            let options = KMeansOptions { start, subsample: None, ..options.clone() };
+            let fit = Self::fit_in_order(&some, &options)?;
             return Ok(fit.assigned(points, options.metric));
         }
         let enough = options.tolerance * mean_variance(points, options.tolerance);
-        let mut best: Option<Self> = None;
-        for restart in 0..options.restarts {
+        let fit_once = |restart: usize| -> Result<Self> {
             let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
             rng.set_stream(restart as u64);
             let mut fit = if let Some(size) = options.mini_batch {
@@ -212,11 +236,16 @@ impl KMeans {
                 }
                 fit = refined;
             }
-            if best.as_ref().is_none_or(|best| fit.inertia < best.inertia) {
-                best = Some(fit);
+            Ok(fit)
+        };
+        let mut best = fit_once(0)?;
+        for restart in 1..options.restarts {
+            let fit = fit_once(restart)?;
+            if fit.inertia < best.inertia {
+                best = fit;
             }
         }
-        best.ok_or(Error::Option { name: "restarts", value: 0.0, expected: "at least 1" })
+        Ok(best)
     }
 
     fn mini_batch(

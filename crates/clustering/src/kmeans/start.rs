@@ -25,35 +25,8 @@ pub(super) fn centres(
     rng: &mut ChaCha8Rng,
 ) -> Result<Centres> {
     let rows = match start {
-        Start::Centres(centres) => {
-            if centres.len() != clusters {
-                return Err(Error::Mismatch {
-                    what: "centres to start from",
-                    found: centres.len(),
-                    expected: clusters,
-                });
-            }
-            if centres.dim() != points.dim() {
-                let (found, expected) = (centres.dim(), points.dim());
-                return Err(Error::Mismatch {
-                    what: "dimensions of the centres to start from",
-                    found,
-                    expected,
-                });
-            }
-            return Ok(centres.clone());
-        }
-        Start::Rows(rows) => {
-            if rows.len() != clusters {
-                let what = "points to start from";
-                return Err(Error::Mismatch { what, found: rows.len(), expected: clusters });
-            }
-            if let Some(&row) = rows.iter().find(|&&row| row as usize >= points.len()) {
-                let what = "the number of a point to start from, at most";
-                return Err(Error::Mismatch { what, found: row as usize, expected: points.len() - 1 });
-            }
-            rows.clone()
-        }
+        Start::Centres(centres) => return fitting(centres.clone(), points, clusters),
+        Start::Rows(rows) => return fitting(at_rows(points, rows)?, points, clusters),
         Start::Random => {
             index::sample(rng, points.len(), clusters).into_iter().map(|row| row as u32).collect()
         }
@@ -67,6 +40,29 @@ pub(super) fn centres(
         Start::Parallel => return Ok(parallel(points, clusters, rng)),
     };
     Ok(Centres::new(points.select(&rows).data().to_vec(), points.dim()))
+}
+
+/// Centres that are points.
+pub(super) fn at_rows(points: &Points, rows: &[u32]) -> Result<Centres> {
+    if let Some(&row) = rows.iter().find(|&&row| row as usize >= points.len()) {
+        let what = "the number of a point to start from, at most";
+        return Err(Error::Mismatch { what, found: row as usize, expected: points.len() - 1 });
+    }
+    let data = rows.iter().flat_map(|&row| points.row(row as usize)).copied().collect();
+    Ok(Centres::new(data, points.dim()))
+}
+
+/// Given centres, if they are as many as clusters are wanted and have the dimensions of the points.
+fn fitting(centres: Centres, points: &Points, clusters: usize) -> Result<Centres> {
+    for (what, found, expected) in [
+        ("centres to start from", centres.len(), clusters),
+        ("dimensions of the centres to start from", centres.dim(), points.dim()),
+    ] {
+        if found != expected {
+            return Err(Error::Mismatch { what, found, expected });
+        }
+    }
+    Ok(centres)
 }
 
 /// Adds `count` centres to fitted ones, drawn as by k-means++: a warm start for more clusters. `square_distances` are

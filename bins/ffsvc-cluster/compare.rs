@@ -1,27 +1,30 @@
-//! `quality`: two labellings beside each other.
+//! `compare`: two labellings beside each other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ffsvc_cli::print_json;
-use ffsvc_clustering::quality::{Compared, Quality as Measures};
+use ffsvc_clustering::quality::{Compared, Quality};
 use ffsvc_kaldi_io::Table;
 use serde::Serialize;
 
+use crate::clusters::Clusters;
+
 /// Compare clusters with known speakers, or with the clusters of another round
 ///
-/// Reads two tables like utt2spk and compares what they say about the utterances that both have. With known speakers as the
-/// second table the measures say how good the clusters are; with the pseudo-labels of the round before, how far
-/// the labels have settled (NMI and ARI are the same both ways round).
+/// Reads two tables like utt2spk, or folders that `kmeans` or `ahc` has written, and compares what they say about the
+/// utterances that both have. With known speakers as the second one the measures say how good the clusters are; with the
+/// pseudo-labels of the round before, how far the labels have settled (NMI and ARI are the same both ways round).
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Example:
-  ffsvc-cluster quality data/target-r1/utt2spk data/target/utt2spk.true --matching")]
-pub(crate) struct Quality {
-    /// Table `utterance cluster`
+Examples:
+  ffsvc-cluster compare exp/clusters data/target/utt2spk.true
+  ffsvc-cluster compare data/target-r1/utt2spk data/target/utt2spk.true --matching")]
+pub(crate) struct Compare {
+    /// Table `utterance cluster`, or a folder of clusters
     clusters: PathBuf,
 
-    /// Table `utterance speaker`
+    /// Table `utterance speaker`, or a folder of clusters
     speakers: PathBuf,
 
     /// Print which cluster stands for which speaker in the best matching
@@ -32,7 +35,7 @@ pub(crate) struct Quality {
 #[derive(Serialize)]
 struct Outcome {
     #[serde(flatten)]
-    measures: Measures,
+    measures: Quality,
     only_in_clusters: usize,
     only_in_speakers: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,9 +51,9 @@ struct Pair {
     speaker_size: usize,
 }
 
-impl Quality {
+impl Compare {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
-        let compared = Compared::new(&Table::read(&self.clusters)?, &Table::read(&self.speakers)?)?;
+        let compared = Compared::new(&read(&self.clusters)?, &read(&self.speakers)?)?;
         let matching = compared.contingency.matching();
         let pairs = || {
             let pairs = matching.iter().map(|pair| Pair {
@@ -102,4 +105,15 @@ impl Quality {
         }
         Ok(())
     }
+}
+
+/// A table of labels, from a file or a folder of clusters.
+fn read(path: &Path) -> anyhow::Result<Table> {
+    if !path.is_dir() {
+        return Ok(Table::read(path)?);
+    }
+    let assignments = Clusters::read(path)?.assignments;
+    let rows = assignments.utterances.iter().zip(&assignments.near);
+    let text: String = rows.map(|(utterance, near)| format!("{utterance} {}\n", near[0].cluster)).collect();
+    Ok(Table::parse(path, text.into_bytes())?)
 }
