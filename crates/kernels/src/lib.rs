@@ -3,10 +3,11 @@
 mod batch_norm;
 mod conv2d;
 mod correlation;
+mod dot_products;
 mod epilogue;
 mod memory;
 mod planes;
-mod weight_gradient;
+
 mod winograd;
 
 pub use batch_norm::{BatchNorm, BatchStatistics};

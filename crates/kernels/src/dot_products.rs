@@ -16,6 +16,7 @@ const CACHED: usize = 8192;
 
 /// Sums over a group of images: `out[i][t][c] += sum over (image n, position p) of gradient[n][c][p] * planes[n][i][taps[t] + p]`
 /// for the channels c of one block of output channels and some input channels i.
+#[derive(Clone)]
 pub(crate) struct Dots<'a> {
     /// `[images, planes_image]` and slack.
     pub(crate) planes: &'a [f32],

@@ -1,0 +1,89 @@
+//! A convolution: its sizes here, a pass in each of `forward`, `input_gradient` and `weight_gradient`.
+
+mod forward;
+mod input_gradient;
+mod layout;
+mod weight_gradient;
+
+use crate::winograd::Winograd;
+
+/// Channels from which on [`Winograd`] is faster.
+const WINOGRAD_CHANNELS: usize = 8;
+
+/// A two-dimensional convolution (cross-correlation, as everywhere in deep learning) without bias or channel groups.
+///
+/// All tensors are contiguous: input `[batch, channels_in, height, width]`, weights
+/// `[channels_out, channels_in, kernel height, kernel width]`, output
+/// `[batch, channels_out, output height, output width]`. A one-dimensional convolution has height and kernel height 1.
+/// Results do not depend on the number of threads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conv2d {
+    /// Images.
+    pub batch: usize,
+    /// Channels of the input.
+    pub channels_in: usize,
+    /// Channels of the output.
+    pub channels_out: usize,
+    /// Height and width of the input.
+    pub size: [usize; 2],
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// Input positions from one output position to the next.
+    pub stride: [usize; 2],
+    /// Zeros before and after each axis.
+    pub padding: [usize; 2],
+    /// Input positions from one tap to the next.
+    pub dilation: [usize; 2],
+}
+
+impl Conv2d {
+    /// Height and width of the output; 0 where the kernel does not fit.
+    pub fn output_size(&self) -> [usize; 2] {
+        std::array::from_fn(|axis| {
+            let reach = self.dilation[axis] * (self.kernel[axis].max(1) - 1) + 1;
+            let padded = self.size[axis] + 2 * self.padding[axis];
+            if self.kernel[axis] == 0 || padded < reach {
+                0
+            } else {
+                (padded - reach) / self.stride[axis] + 1
+            }
+        })
+    }
+
+    /// Floats of the input.
+    pub fn input_len(&self) -> usize {
+        self.batch * self.channels_in * self.size[0] * self.size[1]
+    }
+
+    /// Floats of the weights.
+    pub fn weight_len(&self) -> usize {
+        self.channels_out * self.channels_in * self.kernel[0] * self.kernel[1]
+    }
+
+    /// Floats of the output.
+    pub fn output_len(&self) -> usize {
+        let [height, width] = self.output_size();
+        self.batch * self.channels_out * height * width
+    }
+
+    /// The way with fewer multiplications, where it can be gone and there are enough channels to pay for its sums.
+    fn winograd(&self) -> Option<Winograd> {
+        let fits = self.kernel == [3, 3] && self.stride == [1, 1] && self.dilation == [1, 1];
+        (fits && self.channels_in.min(self.channels_out) >= WINOGRAD_CHANNELS).then_some(Winograd {
+            channels_in: self.channels_in,
+            channels_out: self.channels_out,
+            size: self.size,
+            padding: self.padding,
+        })
+    }
+
+    fn check(&self, input: &[f32], weights: &[f32], output: &[f32]) {
+        assert!(
+            self.stride.iter().chain(&self.dilation).all(|n| *n > 0),
+            "a stride or dilation of 0: {self:?}"
+        );
+        let found = [input.len(), weights.len(), output.len()];
+        let expected = [self.input_len(), self.weight_len(), self.output_len()];
+        assert_eq!(found, expected, "floats of input, weights and output of {self:?}");
+    }
+}
