@@ -79,17 +79,10 @@ fn the_baselines_head_needs_names_and_comes_back_with_them() {
     let folder = tempfile::tempdir().unwrap();
     let config = EcapaTdnnConfig { hidden_dim: 8, scale: 2, bottleneck: 2, embedding_size: 4, compat: true };
     let (config, head) = (ModelConfig::EcapaTdnn(config), HeadConfig::default());
-    let info = ModelInfo {
-        model: config.clone(),
-        head: Some(head.clone()),
-        front_end: Default::default(),
-        speakers: vec!["ann".into(), "bob".into(), "eve".into()],
-        config_toml: String::new(),
-        training: Value::Null,
-        program_version: "1".into(),
-        compat_lowpass: true,
-        embedding_mean: None,
-    };
+    let mut info = ModelInfo::new(config.clone(), Default::default());
+    info.head = Some(head.clone());
+    info.speakers = vec!["ann".into(), "bob".into(), "eve".into()];
+    info.compat_lowpass = true;
     let network = config.init(80, &Device::flex()).unwrap();
     let classifier = head.init(4, 3, &Device::flex());
     save_model(folder.path().join("a.safetensors"), &network, Some(&classifier), &info).unwrap();
@@ -133,7 +126,7 @@ fn what_does_not_fit_is_a_table() {
     assert!(!folder.path().join("x").exists());
     model(&folder, &["import", "--from", "speechbrain", CAM_PLUS_PLUS, "x"])
         .code(1)
-        .stderr(contains("no network of SpeechBrain that is known here (ECAPA_TDNN)"));
+        .stderr(contains("it has a network of 3D-Speaker, not of SpeechBrain"));
 }
 
 #[test]

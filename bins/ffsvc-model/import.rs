@@ -2,11 +2,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use ffsvc_features::FrontEndConfig;
 use ffsvc_models::toolkits::{ImportOptions, Imported, Toolkit, import_model};
 use ffsvc_models::{Error, HeadConfig, TensorMismatch, save_model};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Make a model file out of another toolkit's checkpoint
 ///
@@ -22,9 +22,9 @@ Examples:
   ffsvc-model import --from 3dspeaker campplus_cn_en_common.pt campplus.safetensors
   ffsvc-model import --from ffsvc --speakers data/train/spk2utt model_20.pkl baseline.safetensors")]
 pub(crate) struct Import {
-    /// Where the checkpoint comes from
+    /// Where the checkpoint comes from [default: the toolkit that has a network of these tensors]
     #[arg(long, value_enum)]
-    from: Source,
+    from: Option<Toolkit>,
 
     /// Checkpoint to read
     file: PathBuf,
@@ -32,7 +32,8 @@ pub(crate) struct Import {
     /// Model file to write
     out: PathBuf,
 
-    /// TOML file with the front end, as the section `features` of a configuration, instead of that of the toolkit's recipes
+    /// TOML file with the front end instead of that of the toolkit's recipes: a section `[features]`, the whole configuration of a
+    /// training run, or the front end's fields alone
     #[arg(long, value_name = "TOML")]
     front_end: Option<PathBuf>,
 
@@ -42,36 +43,14 @@ pub(crate) struct Import {
     speakers: Option<PathBuf>,
 }
 
-/// A toolkit by the name that it has on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Source {
-    /// The FFSVC2022 baseline
-    Ffsvc,
-    /// WeSpeaker
-    Wespeaker,
-    /// 3D-Speaker
-    #[value(name = "3dspeaker")]
-    ThreeDSpeaker,
-    /// SpeechBrain
-    Speechbrain,
-}
-
-impl Source {
-    pub(crate) fn toolkit(self) -> Toolkit {
-        match self {
-            Self::Ffsvc => Toolkit::Ffsvc,
-            Self::Wespeaker => Toolkit::Wespeaker,
-            Self::ThreeDSpeaker => Toolkit::ThreeDSpeaker,
-            Self::Speechbrain => Toolkit::SpeechBrain,
-        }
-    }
-}
-
 #[derive(Debug, Serialize)]
 struct Outcome {
     model: PathBuf,
+    toolkit: &'static str,
     network: ffsvc_models::ModelConfig,
     front_end: FrontEndConfig,
+    /// Where the front end was taken from.
+    front_end_from: String,
     tensors: usize,
     found_under: String,
     classes: usize,
@@ -85,16 +64,22 @@ impl Import {
             Some(list) => Some((HeadConfig::default(), read_names(list)?)),
             None => None,
         };
-        let options = ImportOptions { front_end, head };
-        let imported = match import_model(&self.file, self.from.toolkit(), &options, &Device::flex()) {
+        let mut options = ImportOptions::default();
+        (options.toolkit, options.front_end, options.head) = (self.from, front_end, head);
+        let imported = match import_model(&self.file, &options, &Device::flex()) {
             Err(Error::Tensors { mismatch }) => return refuse(&self.file, &mismatch),
             result => result?,
         };
-        let Imported { model, head, info, prefix, taken, outside } = imported;
+        let Imported { model, head, info, toolkit, prefix, taken, outside, .. } = imported;
         save_model(&self.out, &model, head.as_ref(), &info)?;
         let outcome = Outcome {
             model: self.out,
+            toolkit: toolkit.name(),
             network: info.model,
+            front_end_from: match &self.front_end {
+                Some(file) => format!("of {}", file.display()),
+                None => format!("of the recipes of {} (--front-end names another)", toolkit.name()),
+            },
             front_end: info.front_end,
             tensors: taken,
             found_under: prefix,
@@ -105,12 +90,14 @@ impl Import {
             return ffsvc_cli::print_json(&outcome);
         }
         println!("model\t{}", outcome.model.display());
+        println!("toolkit\t{}", outcome.toolkit);
         println!("network\t{}", toml::to_string(&outcome.network)?.trim_end().replace('\n', ", "));
         let place = match outcome.found_under.trim_end_matches('.') {
             "" => String::new(),
             under => format!(", under {under}"),
         };
         println!("tensors\t{}{place}", outcome.tensors);
+        println!("front end\t{}: {}", outcome.front_end_from, serde_json::to_string(&outcome.front_end)?);
         println!("classes\t{}", outcome.classes);
         if let Some(example) = outside.first() {
             println!(
@@ -122,7 +109,7 @@ impl Import {
     }
 }
 
-/// The table of what does not fit.
+/// The table of what does not fit, with the first names of each kind.
 fn refuse(file: &Path, mismatch: &TensorMismatch) -> anyhow::Result<()> {
     let lists = [
         ("missing", &mismatch.missing),
@@ -130,8 +117,11 @@ fn refuse(file: &Path, mismatch: &TensorMismatch) -> anyhow::Result<()> {
         ("other shape", &mismatch.ill_shaped),
     ];
     for (what, names) in lists {
-        for name in names {
+        for name in names.iter().take(TensorMismatch::SHOWN) {
             println!("{what}\t{name}");
+        }
+        if let Some(more) = names.len().checked_sub(TensorMismatch::SHOWN).filter(|more| *more > 0) {
+            println!("{what}\tand {more} more");
         }
     }
     bail!(
@@ -143,9 +133,22 @@ fn refuse(file: &Path, mismatch: &TensorMismatch) -> anyhow::Result<()> {
     )
 }
 
+/// A configuration with a section `[features]`, whatever else it has.
+#[derive(Deserialize)]
+struct WithFeatures {
+    features: FrontEndConfig,
+}
+
 fn read_front_end(path: &Path) -> anyhow::Result<FrontEndConfig> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("{}: not a front end", path.display()))
+    let refused =
+        || format!("{}: no front end: expected a section [features], or its fields alone", path.display());
+    let table: toml::Table = toml::from_str(&text).with_context(refused)?;
+    if table.contains_key("features") {
+        let WithFeatures { features } = toml::from_str(&text).with_context(refused)?;
+        return Ok(features);
+    }
+    toml::from_str(&text).with_context(refused)
 }
 
 fn read_names(path: &Path) -> anyhow::Result<Vec<String>> {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod lock;
+mod sha256;
 mod target;
 
 use std::fs::File;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+pub use sha256::{Sha256, sha256, sha256_of_file};
 pub use lock::{Lock, LockError};
 pub use target::{Identity, Target, absolute, check_folder};
 

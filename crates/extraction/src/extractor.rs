@@ -67,11 +67,11 @@ impl Extractor {
     }
 
     /// Lets recordings whose frames differ by less than `frames` go through the network together, padded; has no effect where the
-    /// network cannot leave padding out ([`SpeakerModel::leaves_padding_out`]). Recordings of equal length alone fill few batches, which an
+    /// network cannot leave padding out ([`SpeakerModel::supports_padding`]). Recordings of equal length alone fill few batches, which an
     /// accelerator feels. 1, the default, pads nothing.
     #[must_use]
     pub fn with_length_buckets(mut self, frames: usize) -> Self {
-        self.bucket_frames = if self.model.leaves_padding_out() { frames.max(1) } else { 1 };
+        self.bucket_frames = if self.model.supports_padding() { frames.max(1) } else { 1 };
         self
     }
 

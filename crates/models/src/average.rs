@@ -4,10 +4,11 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use crate::checkpoint::{ModelInfo, load_model};
 use crate::error::{Error, Result};
 use crate::heads::Head;
 use crate::model::SpeakerModel;
+use crate::model_file::load_model;
+use crate::model_info::ModelInfo;
 use crate::parameters::{NamedTensor, load_named, named_tensors};
 
 /// The mean of each tensor over `sets`, running statistics included, summed in double precision in their order.

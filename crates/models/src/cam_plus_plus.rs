@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch_norm::{BatchNorm, PlainBatchNorm};
 use crate::convolution::{conv1d, conv1d_then, conv2d_then};
 use crate::error::{Result, require_size};
+use crate::model::{Network, NetworkConfig};
 use crate::pooling::unsmoothed_temporal_statistics;
 use crate::resnet::shortcut;
 
@@ -57,8 +58,16 @@ impl CamPlusPlusConfig {
         require_size(self.bn_size.saturating_mul(self.growth_rate), "model.bn_size * model.growth_rate")?;
         require_size(self.init_channels, "model.init_channels")
     }
+}
 
-    pub(crate) fn build(&self, num_mels: usize, device: &Device) -> CamPlusPlus {
+impl NetworkConfig for CamPlusPlusConfig {
+    type Network = CamPlusPlus;
+
+    fn min_frames(&self) -> usize {
+        CamPlusPlus::MIN_FRAMES
+    }
+
+    fn build(&self, num_mels: usize, device: &Device) -> CamPlusPlus {
         let head = Fcm::new(device);
         // The front halves the frequency axis three times, rounding up.
         let tdnn = TdnnLayer::new(FRONT_CHANNELS * num_mels.div_ceil(8), self.init_channels, device);
@@ -391,9 +400,15 @@ pub struct CamPlusPlus {
     xvector: XVector,
 }
 
+impl Network for CamPlusPlus {
+    fn min_frames(&self) -> usize {
+        Self::MIN_FRAMES
+    }
+}
+
 impl CamPlusPlus {
     /// Any number of frames from 1.
-    pub(crate) const MIN_FRAMES: usize = 1;
+    const MIN_FRAMES: usize = 1;
 
     /// # Shapes
     /// - features: `[batch, mel, frames]`

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch_norm::BatchNorm;
 use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
+use crate::model::{Network, NetworkConfig};
 use crate::pooling::{AttentiveStatistics, BaselineAttentivePooling};
 
 /// Kernel of the first convolution.
@@ -82,12 +83,20 @@ impl EcapaTdnnConfig {
             "a multiple of model.scale",
         )
     }
+}
 
-    pub(crate) fn min_frames(&self) -> usize {
+impl NetworkConfig for EcapaTdnnConfig {
+    type Network = EcapaTdnn;
+
+    fn min_frames(&self) -> usize {
         min_frames(self.compat)
     }
 
-    pub(crate) fn build(&self, num_mels: usize, device: &Device) -> EcapaTdnn {
+    fn layers(&self) -> usize {
+        DILATIONS.len() * self.scale
+    }
+
+    fn build(&self, num_mels: usize, device: &Device) -> EcapaTdnn {
         let channels = self.hidden_dim;
         let aggregated = DILATIONS.len() * channels;
         let stem_padding = if self.compat { 0 } else { STEM_KERNEL / 2 };
@@ -247,11 +256,13 @@ pub struct EcapaTdnn {
     compat: bool,
 }
 
-impl EcapaTdnn {
-    pub(crate) fn min_frames(&self) -> usize {
+impl Network for EcapaTdnn {
+    fn min_frames(&self) -> usize {
         min_frames(self.compat)
     }
+}
 
+impl EcapaTdnn {
     /// # Shapes
     /// - features: `[batch, mel, frames]`
     /// - output: `[batch, embedding]`

@@ -38,6 +38,16 @@ pub enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// A file of weights that is no model file of this toolkit.
+    #[error(
+        "{}: it is {found}, not a model file of this toolkit; import it first (`toolkits::import_model`)", path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
     /// A checkpoint is not what this crate writes.
     #[error("{}: not a usable checkpoint: {cause}", path.display())]
     Checkpoint {
@@ -63,6 +73,9 @@ pub struct TensorMismatch {
 }
 
 impl TensorMismatch {
+    /// How many names of each kind a message shows.
+    pub const SHOWN: usize = 10;
+
     /// Whether everything fits.
     pub fn is_empty(&self) -> bool {
         self.missing.is_empty() && self.surplus.is_empty() && self.ill_shaped.is_empty()
@@ -79,7 +92,9 @@ impl std::fmt::Display for TensorMismatch {
         let mut separator = "";
         for (what, names) in lists {
             if !names.is_empty() {
-                write!(f, "{separator}{} {what} ({})", names.len(), names.join(", "))?;
+                let shown = names[..names.len().min(Self::SHOWN)].join(", ");
+                let more = if names.len() > Self::SHOWN { ", ..." } else { "" };
+                write!(f, "{separator}{} {what} ({shown}{more})", names.len())?;
                 separator = "; ";
             }
         }

@@ -1,3 +1,7 @@
+//! The architectures as one type: [`ModelConfig`] for their options, [`SpeakerModel`] for their networks.
+//!
+//! To add one: a variant in both and in `each!`, with [`NetworkConfig`] and [`Network`] for what it holds.
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -6,11 +10,61 @@ use crate::cam_plus_plus::{CamPlusPlus, CamPlusPlusConfig};
 use crate::ecapa_tdnn::{EcapaTdnn, EcapaTdnnConfig};
 use crate::error::{Error, Result, require_size};
 use crate::padding::Padding;
-use crate::parameters::settle;
+use crate::parameters::initialise;
 use crate::resnet::{ResNet, ResNetConfig};
 use crate::speechbrain_ecapa::{SpeechBrainEcapa, SpeechBrainEcapaConfig};
 use crate::tdnn::{Tdnn, TdnnConfig};
 use crate::wespeaker_ecapa::{WespeakerEcapa, WespeakerEcapaConfig};
+
+/// What [`ModelConfig`] asks of the options of every architecture, beside `validate` and the field `embedding_size`.
+pub(crate) trait NetworkConfig {
+    /// The network that they describe.
+    type Network: Network;
+
+    /// Least number of frames that the network can take.
+    fn min_frames(&self) -> usize;
+
+    /// How many layers the options repeat at most; 0 where no option says how many there are without a limit.
+    fn layers(&self) -> usize {
+        0
+    }
+
+    /// The network with its parameters still to be drawn. The options were validated.
+    fn build(&self, num_mels: usize, device: &Device) -> Self::Network;
+}
+
+/// What [`SpeakerModel`] asks of every network, beside `forward`.
+pub(crate) trait Network {
+    /// Least number of frames that it can take.
+    fn min_frames(&self) -> usize;
+
+    /// Whether [`forward_padded`](Self::forward_padded) gives something.
+    fn supports_padding(&self) -> bool {
+        false
+    }
+
+    /// As `forward`, in evaluation, of utterances of different lengths; `None` where padding cannot be left out.
+    fn forward_padded(&self, _features: Tensor<3>, _padding: Padding) -> Option<Tensor<2>> {
+        None
+    }
+}
+
+/// `$body` for what the variant of a [`ModelConfig`] or a [`SpeakerModel`] holds.
+macro_rules! each {
+    ($value:expr, $inner:ident => $body:expr) => {
+        match $value {
+            Self::Resnet($inner) => $body,
+            Self::EcapaTdnn($inner) => $body,
+            Self::Tdnn($inner) => $body,
+            Self::CamPlusPlus($inner) => $body,
+            Self::WespeakerEcapaTdnn($inner) => $body,
+            Self::SpeechBrainEcapaTdnn($inner) => $body,
+        }
+    };
+}
+
+/// Layers that a network may have beyond those that its file holds before it is refused unbuilt.
+const LAYERS_TO_SPARE: usize = 1000;
 
 /// Which network, with its options: the `[model]` section of a configuration file.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -37,14 +91,7 @@ impl ModelConfig {
     /// # Errors
     /// [`Error::Config`] for the first one out of range.
     pub fn validate(&self) -> Result<()> {
-        match self {
-            Self::Resnet(config) => config.validate(),
-            Self::EcapaTdnn(config) => config.validate(),
-            Self::Tdnn(config) => config.validate(),
-            Self::CamPlusPlus(config) => config.validate(),
-            Self::WespeakerEcapaTdnn(config) => config.validate(),
-            Self::SpeechBrainEcapaTdnn(config) => config.validate(),
-        }
+        each!(self, config => config.validate())
     }
 
     /// A network with random weights for features of `num_mels` rows, drawn as PyTorch's layers draw theirs (uniform
@@ -56,49 +103,39 @@ impl ModelConfig {
     /// # Errors
     /// [`Error::Config`] for a value out of range.
     pub fn init(&self, num_mels: usize, device: &Device) -> Result<SpeakerModel> {
-        Ok(settle(self.build(num_mels, device)?, ""))
+        Ok(initialise(self.build(num_mels, device)?, ""))
     }
 
     /// The network with its parameters still to be drawn.
     pub(crate) fn build(&self, num_mels: usize, device: &Device) -> Result<SpeakerModel> {
         require_size(num_mels, "num_mels")?;
         self.validate()?;
-        Ok(match self {
-            Self::Resnet(config) => SpeakerModel::Resnet(config.build(num_mels, device)),
-            Self::EcapaTdnn(config) => SpeakerModel::EcapaTdnn(config.build(num_mels, device)),
-            Self::Tdnn(config) => SpeakerModel::Tdnn(config.build(num_mels, device)),
-            Self::CamPlusPlus(config) => SpeakerModel::CamPlusPlus(config.build(num_mels, device)),
-            Self::WespeakerEcapaTdnn(config) => {
-                SpeakerModel::WespeakerEcapaTdnn(config.build(num_mels, device))
-            }
-            Self::SpeechBrainEcapaTdnn(config) => {
-                SpeakerModel::SpeechBrainEcapaTdnn(config.build(num_mels, device))
-            }
-        })
+        Ok(each!(self, config => SpeakerModel::from(config.build(num_mels, device))))
+    }
+
+    /// Fails if the network has far more layers than a file of `tensors` tensors can fill: then it is not even built.
+    pub(crate) fn check_layers(&self, tensors: usize) -> std::result::Result<(), String> {
+        let layers = each!(self, config => config.layers());
+        if layers <= tensors.saturating_add(LAYERS_TO_SPARE) {
+            return Ok(());
+        }
+        Err(format!("its network has more than {layers} layers, and the file {tensors} tensors"))
+    }
+
+    /// The `architecture` of the configuration, for example `resnet`.
+    pub fn architecture(&self) -> String {
+        let fields = serde_json::to_value(self).unwrap_or_default();
+        fields["architecture"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Size of the embeddings.
     pub fn embedding_size(&self) -> usize {
-        match self {
-            Self::Resnet(config) => config.embedding_size,
-            Self::EcapaTdnn(config) => config.embedding_size,
-            Self::Tdnn(config) => config.embedding_size,
-            Self::CamPlusPlus(config) => config.embedding_size,
-            Self::WespeakerEcapaTdnn(config) => config.embedding_size,
-            Self::SpeechBrainEcapaTdnn(config) => config.embedding_size,
-        }
+        each!(self, config => config.embedding_size)
     }
 
     /// Least number of frames that the network can take.
     pub fn min_frames(&self) -> usize {
-        match self {
-            Self::Resnet(_) => ResNet::MIN_FRAMES,
-            Self::EcapaTdnn(config) => config.min_frames(),
-            Self::Tdnn(_) => Tdnn::MIN_FRAMES,
-            Self::CamPlusPlus(_) => CamPlusPlus::MIN_FRAMES,
-            Self::WespeakerEcapaTdnn(_) => WespeakerEcapa::MIN_FRAMES,
-            Self::SpeechBrainEcapaTdnn(_) => SpeechBrainEcapa::MIN_FRAMES,
-        }
+        each!(self, config => config.min_frames())
     }
 
     /// Checks the length of an utterance before it is given to the network, which panics on a shorter one.
@@ -146,14 +183,7 @@ impl SpeakerModel {
     /// With fewer frames than [`min_frames`](Self::min_frames), another number of rows than the network was made for, or
     /// features on another device than the network. Call [`check_frames`](Self::check_frames) where lengths vary.
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
-        match self {
-            Self::Resnet(model) => model.forward(features),
-            Self::EcapaTdnn(model) => model.forward(features),
-            Self::Tdnn(model) => model.forward(features),
-            Self::CamPlusPlus(model) => model.forward(features),
-            Self::WespeakerEcapaTdnn(model) => model.forward(features),
-            Self::SpeechBrainEcapaTdnn(model) => model.forward(features),
-        }
+        each!(self, network => network.forward(features))
     }
 
     /// Embeddings of utterances of different lengths in one batch, each as [`forward`](Self::forward) of it alone would give
@@ -170,38 +200,17 @@ impl SpeakerModel {
     pub fn forward_padded(&self, features: Tensor<3>, frames: &[usize]) -> Option<Tensor<2>> {
         let [_, _, longest] = features.dims();
         let padding = Padding::new(frames.to_vec(), longest, &features.device());
-        match self {
-            Self::Resnet(model) => model.forward_padded(features, padding),
-            Self::Tdnn(model) => Some(model.forward_padded(features, &padding)),
-            Self::EcapaTdnn(_)
-            | Self::CamPlusPlus(_)
-            | Self::WespeakerEcapaTdnn(_)
-            | Self::SpeechBrainEcapaTdnn(_) => None,
-        }
+        each!(self, network => network.forward_padded(features, padding))
     }
 
     /// Whether utterances of different lengths can share a batch ([`forward_padded`](Self::forward_padded)).
-    pub fn leaves_padding_out(&self) -> bool {
-        match self {
-            Self::Resnet(model) => model.leaves_padding_out(),
-            Self::Tdnn(_) => true,
-            Self::EcapaTdnn(_)
-            | Self::CamPlusPlus(_)
-            | Self::WespeakerEcapaTdnn(_)
-            | Self::SpeechBrainEcapaTdnn(_) => false,
-        }
+    pub fn supports_padding(&self) -> bool {
+        each!(self, network => network.supports_padding())
     }
 
     /// Least number of frames that the network can take.
     pub fn min_frames(&self) -> usize {
-        match self {
-            Self::Resnet(_) => ResNet::MIN_FRAMES,
-            Self::EcapaTdnn(model) => model.min_frames(),
-            Self::Tdnn(_) => Tdnn::MIN_FRAMES,
-            Self::CamPlusPlus(_) => CamPlusPlus::MIN_FRAMES,
-            Self::WespeakerEcapaTdnn(_) => WespeakerEcapa::MIN_FRAMES,
-            Self::SpeechBrainEcapaTdnn(_) => SpeechBrainEcapa::MIN_FRAMES,
-        }
+        each!(self, network => network.min_frames())
     }
 
     /// Checks the length of an utterance before [`forward`](Self::forward).
@@ -212,3 +221,23 @@ impl SpeakerModel {
         check_frames(frames, self.min_frames())
     }
 }
+
+/// `From` of each network.
+macro_rules! from_networks {
+    ($($variant:ident($network:ident)),*) => {$(
+        impl From<$network> for SpeakerModel {
+            fn from(network: $network) -> Self {
+                Self::$variant(network)
+            }
+        }
+    )*};
+}
+
+from_networks!(
+    Resnet(ResNet),
+    EcapaTdnn(EcapaTdnn),
+    Tdnn(Tdnn),
+    CamPlusPlus(CamPlusPlus),
+    WespeakerEcapaTdnn(WespeakerEcapa),
+    SpeechBrainEcapaTdnn(SpeechBrainEcapa)
+);

@@ -96,8 +96,8 @@ pub fn named_gradients<M: Module>(module: &M, gradients: &GradientsParams) -> Ve
 
 /// Draws all lazily initialised parameters now, in the order of the fields, and gives them ids derived from `prefix`
 /// and their names. Otherwise the weights of a seed would depend on which parameter is looked at first.
-pub(crate) fn settle<M: Module>(module: M, prefix: &str) -> M {
-    module.map(&mut Settler { path: Path::default(), prefix })
+pub(crate) fn initialise<M: Module>(module: M, prefix: &str) -> M {
+    module.map(&mut Initialiser { path: Path::default(), prefix })
 }
 
 /// Place in the module tree during a traversal.
@@ -256,12 +256,12 @@ impl ModuleMapper for Importer {
     }
 }
 
-struct Settler<'a> {
+struct Initialiser<'a> {
     path: Path,
     prefix: &'a str,
 }
 
-impl ModuleMapper for Settler<'_> {
+impl ModuleMapper for Initialiser<'_> {
     track_path!();
 
     fn map_float<const D: usize>(&mut self, mut param: Param<Tensor<D>>) -> Param<Tensor<D>> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch_norm::BatchNorm;
 use crate::convolution::conv2d_then;
 use crate::error::{Result, require, require_size};
+use crate::model::{Network, NetworkConfig};
 use crate::padding::{Padding, clear};
 use crate::pooling::{Pooling, PoolingConfig};
 
@@ -85,8 +86,16 @@ impl ResNetConfig {
             .find(|(depth, ..)| *depth == self.depth)
             .map(|&(_, blocks, bottleneck)| (blocks, bottleneck))
     }
+}
 
-    pub(crate) fn build(&self, num_mels: usize, device: &Device) -> ResNet {
+impl NetworkConfig for ResNetConfig {
+    type Network = ResNet;
+
+    fn min_frames(&self) -> usize {
+        ResNet::MIN_FRAMES
+    }
+
+    fn build(&self, num_mels: usize, device: &Device) -> ResNet {
         // Three of the four stages halve the frequency axis, rounding up.
         let frequencies = num_mels.div_ceil(8);
         let (blocks, bottleneck) = self.stages().unwrap_or_default();
@@ -281,9 +290,29 @@ pub struct ResNet {
     dropout: Dropout,
 }
 
+impl Network for ResNet {
+    fn min_frames(&self) -> usize {
+        Self::MIN_FRAMES
+    }
+
+    /// It depends on the pooling.
+    fn supports_padding(&self) -> bool {
+        self.pool.supports_padding()
+    }
+
+    fn forward_padded(&self, features: Tensor<3>, padding: Padding) -> Option<Tensor<2>> {
+        if !self.supports_padding() {
+            return None;
+        }
+        let (map, padding) = self.front.forward(features.unsqueeze_dim(1), Some(padding));
+        let pooled = self.pool.forward_padded(map, &padding?)?;
+        Some(self.bottleneck.forward(pooled))
+    }
+}
+
 impl ResNet {
     /// Any number of frames from 1.
-    pub(crate) const MIN_FRAMES: usize = 1;
+    const MIN_FRAMES: usize = 1;
 
     /// # Shapes
     /// - features: `[batch, mel, frames]`
@@ -291,20 +320,5 @@ impl ResNet {
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
         let (map, _) = self.front.forward(features.unsqueeze_dim(1), None);
         self.dropout.forward(self.bottleneck.forward(self.pool.forward(map)))
-    }
-
-    /// Whether the pooling can leave padding out.
-    pub(crate) fn leaves_padding_out(&self) -> bool {
-        self.pool.leaves_padding_out()
-    }
-
-    /// As `forward`, in evaluation, of utterances of different lengths; none where the pooling cannot leave padding out.
-    pub(crate) fn forward_padded(&self, features: Tensor<3>, padding: Padding) -> Option<Tensor<2>> {
-        if !self.leaves_padding_out() {
-            return None;
-        }
-        let (map, padding) = self.front.forward(features.unsqueeze_dim(1), Some(padding));
-        let pooled = self.pool.forward_padded(map, &padding?)?;
-        Some(self.bottleneck.forward(pooled))
     }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch_norm::BatchNorm;
 use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
+use crate::model::{Network, NetworkConfig};
 
 /// Dilation of the three blocks.
 const DILATIONS: [usize; 3] = [2, 3, 4];
@@ -70,8 +71,20 @@ impl SpeechBrainEcapaConfig {
             "a number from 2 that divides model.channels",
         )
     }
+}
 
-    pub(crate) fn build(&self, num_mels: usize, device: &Device) -> SpeechBrainEcapa {
+impl NetworkConfig for SpeechBrainEcapaConfig {
+    type Network = SpeechBrainEcapa;
+
+    fn min_frames(&self) -> usize {
+        SpeechBrainEcapa::MIN_FRAMES
+    }
+
+    fn layers(&self) -> usize {
+        DILATIONS.len() * self.scale
+    }
+
+    fn build(&self, num_mels: usize, device: &Device) -> SpeechBrainEcapa {
         let c = self.channels;
         let stem = Block::Tdnn(TdnnBlock::new(num_mels, c, KERNELS.0, 1, device));
         let blocks = DILATIONS.map(|dilation| Block::SeRes2(SeRes2Block::new(self, dilation, device)));
@@ -266,9 +279,15 @@ pub struct SpeechBrainEcapa {
     fc: Conv,
 }
 
+impl Network for SpeechBrainEcapa {
+    fn min_frames(&self) -> usize {
+        Self::MIN_FRAMES
+    }
+}
+
 impl SpeechBrainEcapa {
     /// Reflection needs more frames than it adds.
-    pub(crate) const MIN_FRAMES: usize = DILATIONS[2] + 1;
+    const MIN_FRAMES: usize = DILATIONS[2] + 1;
 
     /// # Shapes
     /// - features: `[batch, mel, frames]`

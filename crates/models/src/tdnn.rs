@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch_norm::BatchNorm;
 use crate::convolution::conv1d_then;
 use crate::error::{Result, require_size};
+use crate::model::{Network, NetworkConfig};
 use crate::padding::Padding;
 use crate::pooling::temporal_statistics;
 use crate::pooling::tstp::with_std;
@@ -42,8 +43,16 @@ impl TdnnConfig {
         require_size(self.stats_dim, "model.stats_dim")?;
         require_size(self.embedding_size, "model.embedding_size")
     }
+}
 
-    pub(crate) fn build(&self, num_mels: usize, device: &Device) -> Tdnn {
+impl NetworkConfig for TdnnConfig {
+    type Network = Tdnn;
+
+    fn min_frames(&self) -> usize {
+        Tdnn::MIN_FRAMES
+    }
+
+    fn build(&self, num_mels: usize, device: &Device) -> Tdnn {
         let c = self.hidden_dim;
         Tdnn {
             frame_1: TdnnLayer::new(num_mels, c, 5, 1, device),
@@ -90,22 +99,31 @@ pub struct Tdnn {
     seg_1: Linear,
 }
 
+impl Network for Tdnn {
+    fn min_frames(&self) -> usize {
+        Self::MIN_FRAMES
+    }
+
+    fn supports_padding(&self) -> bool {
+        true
+    }
+
+    /// The layers have no padding of their own, so no frame of speech sees what lies behind the end.
+    fn forward_padded(&self, features: Tensor<3>, padding: Padding) -> Option<Tensor<2>> {
+        let padding = padding.shortened(Self::MIN_FRAMES - 1);
+        Some(self.seg_1.forward(with_std(padding.mean_and_variance(self.frame_level(features), 1))))
+    }
+}
+
 impl Tdnn {
     /// The layers see 2, 2 and 3 frames to each side.
-    pub(crate) const MIN_FRAMES: usize = 15;
+    const MIN_FRAMES: usize = 15;
 
     /// # Shapes
     /// - features: `[batch, mel, frames]`
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
         self.seg_1.forward(temporal_statistics(self.frame_level(features)))
-    }
-
-    /// As `forward`, in evaluation, of utterances of different lengths: the layers have no padding of their own, so no frame of
-    /// speech sees what lies behind the end.
-    pub(crate) fn forward_padded(&self, features: Tensor<3>, padding: &Padding) -> Tensor<2> {
-        let padding = padding.shortened(Self::MIN_FRAMES - 1);
-        self.seg_1.forward(with_std(padding.mean_and_variance(self.frame_level(features), 1)))
     }
 
     fn frame_level(&self, features: Tensor<3>) -> Tensor<3> {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch_norm::BatchNorm;
 use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
+use crate::model::{Network, NetworkConfig};
 use crate::pooling::AttentiveStatistics;
 
 /// Groups of the Res2 convolution.
@@ -59,8 +60,16 @@ impl WespeakerEcapaConfig {
         require_size(self.aggregated, "model.aggregated")?;
         require_size(self.embedding_size, "model.embedding_size")
     }
+}
 
-    pub(crate) fn build(&self, num_mels: usize, device: &Device) -> WespeakerEcapa {
+impl NetworkConfig for WespeakerEcapaConfig {
+    type Network = WespeakerEcapa;
+
+    fn min_frames(&self) -> usize {
+        WespeakerEcapa::MIN_FRAMES
+    }
+
+    fn build(&self, num_mels: usize, device: &Device) -> WespeakerEcapa {
         let (c, rows) = (self.channels, self.aggregated);
         let [layer2, layer3, layer4] = DILATIONS.map(|dilation| SeRes2Block::new(c, dilation, device));
         let pooling = if self.global_context {
@@ -203,9 +212,15 @@ pub struct WespeakerEcapa {
     bn2: Option<BatchNorm>,
 }
 
+impl Network for WespeakerEcapa {
+    fn min_frames(&self) -> usize {
+        Self::MIN_FRAMES
+    }
+}
+
 impl WespeakerEcapa {
     /// Any number of frames from 1.
-    pub(crate) const MIN_FRAMES: usize = 1;
+    const MIN_FRAMES: usize = 1;
 
     /// # Shapes
     /// - features: `[batch, mel, frames]`

@@ -94,6 +94,12 @@ fn sound(folder: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
+fn baseline() -> ImportOptions {
+    let mut options = ImportOptions::default();
+    options.toolkit = Some(Toolkit::Ffsvc);
+    options
+}
+
 /// The error of importing a file with this content, after a look at the memory that it took.
 fn refused(content: &[u8]) -> String {
     refused_within(content, FIXED)
@@ -103,9 +109,7 @@ fn refused_within(content: &[u8], fixed: usize) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint.pkl");
     std::fs::write(&path, content).unwrap();
-    let (result, peak) = memory::peak(|| {
-        import_model(&path, Toolkit::Ffsvc, &ImportOptions::default(), &Device::flex()).map(|_| ())
-    });
+    let (result, peak) = memory::peak(|| import_model(&path, &baseline(), &Device::flex()).map(|_| ()));
     let bound = fixed + PER_BYTE * content.len();
     assert!(peak < bound, "{peak} bytes of memory for a file of {}", content.len());
     result.expect_err("the file must be refused").to_string()
@@ -123,8 +127,7 @@ fn the_builders_of_these_tests_make_files_that_can_be_read() {
         assert_eq!(file.read("a").unwrap().shape, [1]);
     }
     std::fs::write(folder.path().join("file"), sound(folder.path())).unwrap();
-    let options = ImportOptions::default();
-    import_model(folder.path().join("file"), Toolkit::Ffsvc, &options, &Device::flex()).unwrap();
+    import_model(folder.path().join("file"), &baseline(), &Device::flex()).unwrap();
 }
 
 #[test]
@@ -146,6 +149,8 @@ fn truncated_and_damaged_files_are_errors() {
         (checkpoint(b""), "its pickle ends"),
         (checkpoint(b"\x80\x02\xfe."), "0xfe is no opcode"),
         (checkpoint(&dictionary("a", b"N")), "has 0 tensors"),
+        (concat(&[b"PK", &[0; 255], b"ustar", &[0; 512]]), "neither a zip nor a legacy file"),
+        (concat(&[&old, &vec![0; 257 - old.len()], b"ustar", &[0; 512]]), "neither a zip nor a legacy file"),
         (checkpoint(&dictionary("a", &tensor(1, b"K\x01\x85", b"K\x01\x85"))), "among them a"),
         (concat(&[&u64::MAX.to_le_bytes(), b"{}"]), "expected a safetensors file"),
         (concat(&[&1000u64.to_le_bytes(), b"{\"a\""]), "expected a safetensors file"),

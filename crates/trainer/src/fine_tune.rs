@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use ffsvc_dataset::{Purpose, stream_seed};
-use ffsvc_models::{Carried, Head};
+use ffsvc_models::{Head, Transferred};
 use serde::{Deserialize, Serialize};
 
 use crate::config::ExperimentConfig;
@@ -67,8 +67,8 @@ pub(crate) fn load(
             });
         }
     }
-    let (head, carried) = old.carry_over(&info.speakers, classes, fresh)?;
-    let Carried { kept, from_reserve, fresh, dropped } = &carried;
+    let (head, transferred) = old.transfer(&info.speakers, classes, fresh)?;
+    let Transferred { kept, from_reserve, fresh, dropped } = &transferred;
     tracing::info!(
         "head: {kept} classes kept, {from_reserve} from the reserve, {} new, {} dropped",
         fresh.len(),
@@ -123,17 +123,9 @@ mod tests {
         speakers.extend((1..=5).map(reserved_name));
         let model = config.model.init(8, device).unwrap();
         let head = config.head.init(16, speakers.len(), device);
-        let info = ModelInfo {
-            model: config.model.clone(),
-            head: Some(config.head.config.clone()),
-            front_end: config.features.clone(),
-            speakers: speakers.clone(),
-            config_toml: String::new(),
-            training: serde_json::Value::Null,
-            program_version: "0".into(),
-            compat_lowpass: false,
-            embedding_mean: None,
-        };
+        let mut info = ModelInfo::new(config.model.clone(), config.features.clone());
+        info.head = Some(config.head.config.clone());
+        info.speakers.clone_from(&speakers);
         save_model(folder.join("model.safetensors"), &model, Some(&head), &info).unwrap();
         (Network { model, head }, speakers)
     }

@@ -130,7 +130,10 @@ mod tests {
             MarginSchedule::new(&config(text), head, 10).unwrap_err().to_string()
         };
         let aam = HeadConfig::default();
-        assert!(refused("end_epoch = 3", &HeadConfig::Softmax {}).contains("head without a margin"));
+        assert!(
+            refused("end_epoch = 3", &HeadConfig::Softmax(Default::default()))
+                .contains("head without a margin")
+        );
         assert!(refused("end_epoch = 3\nfrom = -1", &aam).contains("schedule.margin.from is -1"));
         assert!(refused("end_epoch = 3\nbegin_epoch = 4", &aam).contains("schedule.margin.end_epoch is 3"));
         // Begin and end at once: the large margin from the first step.

@@ -313,19 +313,15 @@ impl Tally {
 
 /// The description that travels with the weights.
 fn model_info(config: &ExperimentConfig, progress: &Progress, speakers: &[String]) -> ModelInfo {
-    ModelInfo {
-        model: config.model.clone(),
-        head: Some(config.head.config.clone()),
-        front_end: config.features.clone(),
-        speakers: speakers.to_vec(),
-        config_toml: progress.config.clone(),
-        training: serde_json::json!({
-            "step": progress.step,
-            "epoch": progress.step / progress.steps_per_epoch,
-            "validation": progress.validations.last(),
-        }),
-        compat_lowpass: config.data.compat_lowpass,
-        embedding_mean: None,
-        program_version: env!("CARGO_PKG_VERSION").into(),
-    }
+    let mut info = ModelInfo::new(config.model.clone(), config.features.clone());
+    info.head = Some(config.head.config.clone());
+    info.speakers = speakers.to_vec();
+    info.config_toml.clone_from(&progress.config);
+    info.training = serde_json::json!({
+        "step": progress.step,
+        "epoch": progress.step / progress.steps_per_epoch,
+        "validation": progress.validations.last(),
+    });
+    info.compat_lowpass = config.data.compat_lowpass;
+    info
 }

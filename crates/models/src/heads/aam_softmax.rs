@@ -2,11 +2,49 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
+use serde::{Deserialize, Serialize};
 
-use super::{HeadOutput, centres, cosines, replace_targets};
+use super::cosines::{centres, cosines, replace_targets};
+use super::{Classifier, ClassifierConfig, HeadOutput, margin};
+use crate::error::Result;
 
 /// Floor of `1 - cos^2`, less than its rounding error: the gradient of the square root stays finite at cosine 1.
 const LEAST_SQUARED_SINE: f64 = 1e-12;
+
+/// Options of [`AamSoftmax`].
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct AamSoftmaxConfig {
+    /// Angle added to the one to the target's centre, in radians. Default: 0.2.
+    pub margin: f64,
+    /// Factor of the cosines before the softmax. Default: 32.
+    pub scale: f64,
+    /// Apply the margin only where the cosine to the target is positive. Default: false.
+    pub easy_margin: bool,
+}
+
+impl Default for AamSoftmaxConfig {
+    fn default() -> Self {
+        Self { margin: margin::MARGIN, scale: margin::SCALE, easy_margin: false }
+    }
+}
+
+impl ClassifierConfig for AamSoftmaxConfig {
+    type Head = AamSoftmax;
+
+    fn validate(&self) -> Result<()> {
+        margin::validate(self.margin, self.scale, std::f64::consts::PI)
+    }
+
+    fn margin(&self) -> Option<f64> {
+        Some(self.margin)
+    }
+
+    fn build(&self, embedding_size: usize, num_classes: usize, device: &Device) -> AamSoftmax {
+        let Self { margin, scale, easy_margin } = *self;
+        AamSoftmax { weight: centres(num_classes, embedding_size, device), margin, scale, easy_margin }
+    }
+}
 
 /// `scale * cos(theta + margin)` for the target, `scale * cos(theta)` for the rest.
 ///
@@ -14,24 +52,27 @@ const LEAST_SQUARED_SINE: f64 = 1e-12;
 /// falls on; with `easy_margin` it is `cos(theta)` from pi / 2 on.
 #[derive(Module, Debug)]
 pub struct AamSoftmax {
-    pub(super) weight: Param<Tensor<2>>,
-    pub(super) margin: f64,
+    weight: Param<Tensor<2>>,
+    margin: f64,
     scale: f64,
     easy_margin: bool,
 }
 
-impl AamSoftmax {
-    pub(super) fn new(
-        embedding_size: usize,
-        num_classes: usize,
-        margin: f64,
-        scale: f64,
-        easy_margin: bool,
-        device: &Device,
-    ) -> Self {
-        Self { weight: centres(num_classes, embedding_size, device), margin, scale, easy_margin }
+impl Classifier for AamSoftmax {
+    fn weight(&self) -> Tensor<2> {
+        self.weight.val()
     }
 
+    fn margin(&self) -> Option<f64> {
+        Some(self.margin)
+    }
+
+    fn set_margin(&mut self, margin: f64) {
+        self.margin = margin;
+    }
+}
+
+impl AamSoftmax {
     /// # Shapes
     /// - embeddings: `[batch, embedding]`
     /// - labels: `[batch]`

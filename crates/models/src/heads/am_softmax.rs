@@ -2,28 +2,68 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
+use serde::{Deserialize, Serialize};
 
-use super::{HeadOutput, centres, cosines, replace_targets};
+use super::cosines::{centres, cosines, replace_targets};
+use super::{Classifier, ClassifierConfig, HeadOutput, margin};
+use crate::error::Result;
+
+/// Options of [`AmSoftmax`].
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct AmSoftmaxConfig {
+    /// Subtracted from the cosine to the target's centre. Default: 0.2.
+    pub margin: f64,
+    /// Factor of the cosines before the softmax. Default: 32.
+    pub scale: f64,
+}
+
+impl Default for AmSoftmaxConfig {
+    fn default() -> Self {
+        Self { margin: margin::MARGIN, scale: margin::SCALE }
+    }
+}
+
+impl ClassifierConfig for AmSoftmaxConfig {
+    type Head = AmSoftmax;
+
+    fn validate(&self) -> Result<()> {
+        margin::validate(self.margin, self.scale, 2.0)
+    }
+
+    fn margin(&self) -> Option<f64> {
+        Some(self.margin)
+    }
+
+    fn build(&self, embedding_size: usize, num_classes: usize, device: &Device) -> AmSoftmax {
+        let Self { margin, scale } = *self;
+        AmSoftmax { weight: centres(num_classes, embedding_size, device), margin, scale }
+    }
+}
 
 /// `scale * (cos(theta) - margin)` for the target, `scale * cos(theta)` for the rest.
 #[derive(Module, Debug)]
 pub struct AmSoftmax {
-    pub(super) weight: Param<Tensor<2>>,
-    pub(super) margin: f64,
+    weight: Param<Tensor<2>>,
+    margin: f64,
     scale: f64,
 }
 
-impl AmSoftmax {
-    pub(super) fn new(
-        embedding_size: usize,
-        num_classes: usize,
-        margin: f64,
-        scale: f64,
-        device: &Device,
-    ) -> Self {
-        Self { weight: centres(num_classes, embedding_size, device), margin, scale }
+impl Classifier for AmSoftmax {
+    fn weight(&self) -> Tensor<2> {
+        self.weight.val()
     }
 
+    fn margin(&self) -> Option<f64> {
+        Some(self.margin)
+    }
+
+    fn set_margin(&mut self, margin: f64) {
+        self.margin = margin;
+    }
+}
+
+impl AmSoftmax {
     /// # Shapes
     /// - embeddings: `[batch, embedding]`
     /// - labels: `[batch]`

@@ -2,26 +2,47 @@
 
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Int, Tensor};
+use serde::{Deserialize, Serialize};
 
-use super::HeadOutput;
+use super::{Classifier, ClassifierConfig, HeadOutput};
+use crate::error::Result;
 
-/// `W x + b` and cross entropy.
-#[derive(Module, Debug)]
-pub struct Softmax {
-    pub(super) weight: Param<Tensor<2>>,
-    bias: Param<Tensor<1>>,
-}
+/// [`Softmax`] has no options.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SoftmaxConfig {}
 
-impl Softmax {
-    pub(super) fn new(embedding_size: usize, num_classes: usize, device: &Device) -> Self {
+impl ClassifierConfig for SoftmaxConfig {
+    type Head = Softmax;
+
+    fn validate(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn build(&self, embedding_size: usize, num_classes: usize, device: &Device) -> Softmax {
         let bound = 1.0 / (embedding_size as f64).sqrt();
         let uniform = Initializer::Uniform { min: -bound, max: bound };
-        Self {
+        Softmax {
             weight: uniform.init([num_classes, embedding_size], device),
             bias: uniform.init([num_classes], device),
         }
     }
+}
 
+/// `W x + b` and cross entropy.
+#[derive(Module, Debug)]
+pub struct Softmax {
+    weight: Param<Tensor<2>>,
+    bias: Param<Tensor<1>>,
+}
+
+impl Classifier for Softmax {
+    fn weight(&self) -> Tensor<2> {
+        self.weight.val()
+    }
+}
+
+impl Softmax {
     /// # Shapes
     /// - embeddings: `[batch, embedding]`
     /// - labels: `[batch]`

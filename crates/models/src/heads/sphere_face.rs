@@ -2,21 +2,57 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
+use serde::{Deserialize, Serialize};
 
-use super::{HeadOutput, LEAST_SQUARED_LENGTH, centres, cosines, replace_targets};
+use super::cosines::{LEAST_SQUARED_LENGTH, centres, cosines, replace_targets};
+use super::{Classifier, ClassifierConfig, HeadOutput};
+use crate::error::{Result, require};
 
-/// How the weight of the plain cosine falls: `lambda = max(least, base / (1 + gamma * step))`. The margin alone does not
-/// converge from random weights, so the paper's authors train with `(lambda cos(theta) + psi(theta)) / (1 + lambda)`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Annealing {
-    pub(super) base: f64,
-    pub(super) gamma: f64,
-    pub(super) least: f64,
+/// Options of [`SphereFace`].
+///
+/// The margin alone does not converge from random weights, so the paper's authors train with
+/// `(lambda cos(theta) + psi(theta)) / (1 + lambda)`, where lambda falls from step to step.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct SphereFaceConfig {
+    /// The angle to the target's centre is multiplied by this, from 1 to 8. Default: 4, the paper's.
+    pub multiple: usize,
+    /// Weight of the plain cosine at the first step. Default: 1000; this and the next two are the values of the
+    /// authors' program.
+    pub lambda: f64,
+    /// How fast that weight falls: `lambda / (1 + lambda_decay * step)`. Default: 0.12.
+    pub lambda_decay: f64,
+    /// The weight does not fall below. Default: 5.
+    pub least_lambda: f64,
 }
 
-impl Annealing {
-    pub(super) fn lambda(self, step: usize) -> f64 {
-        (self.base / (1.0 + self.gamma * step as f64)).max(self.least)
+impl Default for SphereFaceConfig {
+    fn default() -> Self {
+        Self { multiple: 4, lambda: 1000.0, lambda_decay: 0.12, least_lambda: 5.0 }
+    }
+}
+
+impl ClassifierConfig for SphereFaceConfig {
+    type Head = SphereFace;
+
+    fn validate(&self) -> Result<()> {
+        let weights = [
+            ("head.lambda", self.lambda),
+            ("head.lambda_decay", self.lambda_decay),
+            ("head.least_lambda", self.least_lambda),
+        ];
+        for (field, value) in weights {
+            require(value.is_finite() && value >= 0.0, field, value, "zero or a positive number")?;
+        }
+        require((1..=8).contains(&self.multiple), "head.multiple", self.multiple, "a number from 1 to 8")
+    }
+
+    fn build(&self, embedding_size: usize, num_classes: usize, device: &Device) -> SphereFace {
+        let weight = centres(num_classes, embedding_size, device);
+        let Self { multiple, lambda: base, lambda_decay: gamma, least_lambda: least } = *self;
+        let mut head = SphereFace { weight, multiple, base, gamma, least, lambda: base };
+        head.anneal(0);
+        head
     }
 }
 
@@ -25,32 +61,26 @@ impl Annealing {
 /// the cosine of m times the angle, continued so that it falls from 0 to pi.
 #[derive(Module, Debug)]
 pub struct SphereFace {
-    pub(super) weight: Param<Tensor<2>>,
+    weight: Param<Tensor<2>>,
     multiple: usize,
     base: f64,
     gamma: f64,
     least: f64,
-    pub(super) lambda: f64,
+    lambda: f64,
+}
+
+impl Classifier for SphereFace {
+    fn weight(&self) -> Tensor<2> {
+        self.weight.val()
+    }
+
+    /// `lambda = max(least, base / (1 + gamma * step))`.
+    fn anneal(&mut self, step: usize) {
+        self.lambda = (self.base / (1.0 + self.gamma * step as f64)).max(self.least);
+    }
 }
 
 impl SphereFace {
-    pub(super) fn new(
-        embedding_size: usize,
-        num_classes: usize,
-        multiple: usize,
-        annealing: Annealing,
-        device: &Device,
-    ) -> Self {
-        let Annealing { base, gamma, least } = annealing;
-        let weight = centres(num_classes, embedding_size, device);
-        Self { weight, multiple, base, gamma, least, lambda: annealing.lambda(0) }
-    }
-
-    pub(super) fn anneal(&mut self, step: usize) {
-        let Self { base, gamma, least, .. } = *self;
-        self.lambda = Annealing { base, gamma, least }.lambda(step);
-    }
-
     /// # Shapes
     /// - embeddings: `[batch, embedding]`
     /// - labels: `[batch]`

@@ -3,19 +3,77 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::aam_softmax::{angular_margin, rotated};
-use super::{HeadOutput, centres, cosines, replace_targets};
+use super::cosines::{centres, cosines, replace_targets};
+use super::{Classifier, ClassifierConfig, HeadOutput, margin};
+use crate::error::{Result, require};
 
-/// The options of [`SubCentreAam`] beside the sizes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Options {
-    pub(super) margin: f64,
-    pub(super) scale: f64,
-    pub(super) easy_margin: bool,
-    pub(super) sub_centres: usize,
-    pub(super) top_k: usize,
-    pub(super) top_k_penalty: f64,
+/// Options of [`SubCentreAam`].
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct SubCentreAamConfig {
+    /// Angle added to the one to the target's nearest centre, in radians. Default: 0.2.
+    pub margin: f64,
+    /// Factor of the cosines before the softmax. Default: 32.
+    pub scale: f64,
+    /// Apply the margin only where the cosine to the target is positive. Default: false.
+    pub easy_margin: bool,
+    /// Centres of each speaker. Default: 3. With 1 and a `top_k` it is the penalty alone.
+    pub sub_centres: usize,
+    /// How many rivals are penalised. Default: 0, none; Zhao et al. take 5.
+    pub top_k: usize,
+    /// Angle by which those rivals come nearer, in radians. Default: 0.06.
+    pub top_k_penalty: f64,
+}
+
+impl Default for SubCentreAamConfig {
+    fn default() -> Self {
+        Self {
+            margin: margin::MARGIN,
+            scale: margin::SCALE,
+            easy_margin: false,
+            sub_centres: 3,
+            top_k: 0,
+            top_k_penalty: 0.06,
+        }
+    }
+}
+
+impl ClassifierConfig for SubCentreAamConfig {
+    type Head = SubCentreAam;
+
+    fn validate(&self) -> Result<()> {
+        let expected = "a number from 1 to 64";
+        require((1..=64).contains(&self.sub_centres), "head.sub_centres", self.sub_centres, expected)?;
+        let penalty = (0.0..std::f64::consts::FRAC_PI_2).contains(&self.top_k_penalty);
+        let expected = "a number from 0 to less than pi / 2";
+        require(penalty, "head.top_k_penalty", self.top_k_penalty, expected)?;
+        margin::validate(self.margin, self.scale, std::f64::consts::PI)
+    }
+
+    fn margin(&self) -> Option<f64> {
+        Some(self.margin)
+    }
+
+    fn rows_per_class(&self) -> usize {
+        self.sub_centres
+    }
+
+    fn build(&self, embedding_size: usize, num_classes: usize, device: &Device) -> SubCentreAam {
+        let Self { margin, scale, easy_margin, sub_centres, top_k, top_k_penalty } = *self;
+        SubCentreAam {
+            weight: centres(num_classes * sub_centres, embedding_size, device),
+            margin,
+            configured_margin: margin,
+            scale,
+            easy_margin,
+            sub_centres,
+            top_k,
+            top_k_penalty,
+        }
+    }
 }
 
 /// A class's cosine is the largest of those to its centres: recordings of another kind (noisy, mislabelled, far) find a
@@ -28,32 +86,35 @@ pub(super) struct Options {
 /// The centres of class `c` are the rows `c * sub_centres` to `(c + 1) * sub_centres - 1` of the weight.
 #[derive(Module, Debug)]
 pub struct SubCentreAam {
-    pub(super) weight: Param<Tensor<2>>,
-    pub(super) margin: f64,
+    weight: Param<Tensor<2>>,
+    margin: f64,
     configured_margin: f64,
     scale: f64,
     easy_margin: bool,
-    pub(super) sub_centres: usize,
+    sub_centres: usize,
     top_k: usize,
     top_k_penalty: f64,
 }
 
-impl SubCentreAam {
-    pub(super) fn new(embedding_size: usize, num_classes: usize, options: Options, device: &Device) -> Self {
-        let Options { margin, scale, easy_margin, sub_centres, top_k, top_k_penalty } = options;
-        let weight = centres(num_classes * sub_centres, embedding_size, device);
-        Self {
-            weight,
-            margin,
-            configured_margin: margin,
-            scale,
-            easy_margin,
-            sub_centres,
-            top_k,
-            top_k_penalty,
-        }
+impl Classifier for SubCentreAam {
+    fn weight(&self) -> Tensor<2> {
+        self.weight.val()
     }
 
+    fn rows_per_class(&self) -> usize {
+        self.sub_centres
+    }
+
+    fn margin(&self) -> Option<f64> {
+        Some(self.margin)
+    }
+
+    fn set_margin(&mut self, margin: f64) {
+        self.margin = margin;
+    }
+}
+
+impl SubCentreAam {
     /// The penalty that goes with the margin in force, in radians.
     fn penalty(&self) -> f64 {
         if self.configured_margin > 0.0 {

@@ -1,4 +1,4 @@
-//! Head surgery: the rows of a trained head for another set of speakers.
+//! Transfer learning: the rows of a trained head for another set of speakers.
 
 use std::collections::HashMap;
 
@@ -6,9 +6,9 @@ use super::Head;
 use crate::error::{Error, Result};
 use crate::parameters::{load_named, named_tensors};
 
-/// Where the rows of a head came from, see [`Head::carry_over`].
+/// Where the rows of a head came from, see [`Head::transfer`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Carried {
+pub struct Transferred {
     /// Classes whose rows were there under their name.
     pub kept: usize,
     /// Classes that got rows which had been reserved.
@@ -37,7 +37,7 @@ impl Head {
     ///
     /// # Errors
     /// [`Error::Config`] if the two heads have other tensors, another embedding size or another number of rows a class.
-    pub fn carry_over(&self, from: &[String], to: &[String], fresh: Head) -> Result<(Head, Carried)> {
+    pub fn transfer(&self, from: &[String], to: &[String], fresh: Head) -> Result<(Head, Transferred)> {
         let (old, mut new) = (named_tensors(self), named_tensors(&fresh));
         let row = |shape: &[usize], classes: usize| shape.iter().product::<usize>() / classes.max(1);
         let fits = old.len() == new.len()
@@ -64,21 +64,21 @@ impl Head {
             from.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
         let mut reserve =
             from.iter().enumerate().filter(|(_, name)| is_reserved(name)).map(|(index, _)| index);
-        let mut carried = Carried::default();
+        let mut transferred = Transferred::default();
         for (class, name) in to.iter().enumerate() {
             let known = if is_reserved(name) { None } else { place.get(name.as_str()).copied() };
             let source = match known {
                 Some(source) => {
-                    carried.kept += 1;
+                    transferred.kept += 1;
                     source
                 }
                 None => match reserve.next() {
                     Some(source) => {
-                        carried.from_reserve += 1;
+                        transferred.from_reserve += 1;
                         source
                     }
                     None => {
-                        carried.fresh.push(name.clone());
+                        transferred.fresh.push(name.clone());
                         continue;
                     }
                 },
@@ -90,11 +90,11 @@ impl Head {
             }
         }
         let wanted: std::collections::HashSet<&str> = to.iter().map(String::as_str).collect();
-        carried.dropped = from
+        transferred.dropped = from
             .iter()
             .filter(|name| !is_reserved(name) && !wanted.contains(name.as_str()))
             .cloned()
             .collect();
-        Ok((load_named(fresh, new)?, carried))
+        Ok((load_named(fresh, new)?, transferred))
     }
 }

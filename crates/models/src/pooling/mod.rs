@@ -79,7 +79,7 @@ impl Pooling {
     }
 
     /// Whether [`forward_padded`](Self::forward_padded) gives something.
-    pub(crate) fn leaves_padding_out(&self) -> bool {
+    pub(crate) fn supports_padding(&self) -> bool {
         !matches!(self, Self::Attentive(_))
     }
 

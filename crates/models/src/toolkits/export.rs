@@ -5,10 +5,10 @@ use std::path::Path;
 
 use super::torch_writer::{self, Value};
 use super::{Toolkit, torch_writer::save};
-use crate::checkpoint::F32View;
 use crate::error::{Error, Result};
 use crate::heads::Head;
 use crate::model::{ModelConfig, SpeakerModel};
+use crate::model_file::F32View;
 use crate::parameters::{NamedTensor, named_tensors};
 
 /// What an exported file is.
@@ -64,7 +64,8 @@ pub fn export_model(
                 tensors.extend(named(named_tensors(head), "classifier."));
             }
             count = tensors.len();
-            let views = tensors.iter().map(|tensor| (tensor.name.as_str(), F32View(tensor)));
+            let tensors: Vec<F32View<'_>> = tensors.iter().map(F32View::new).collect();
+            let views = tensors.iter().map(|tensor| (tensor.name, tensor));
             let bytes = safetensors::serialize(views, None::<HashMap<String, String>>)
                 .map_err(|e| Error::Checkpoint { path: path.to_path_buf(), cause: e.to_string() })?;
             ffsvc_atomic_file::write(path, bytes).map_err(io)?;

@@ -1,5 +1,6 @@
 //! A network of another toolkit as one of ours.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use burn::tensor::Device;
@@ -7,15 +8,18 @@ use ffsvc_features::{FrontEndConfig, Kind};
 
 use super::recognise::{Recognised, recognise};
 use super::{TensorFile, Toolkit};
-use crate::checkpoint::ModelInfo;
 use crate::error::{Error, Result, TensorMismatch};
 use crate::heads::{HEAD_PREFIX, Head, HeadConfig};
 use crate::model::SpeakerModel;
-use crate::parameters::{NamedTensor, load_named, settle, tensor_shapes};
+use crate::model_info::ModelInfo;
+use crate::parameters::{NamedTensor, initialise, load_named, tensor_shapes};
 
 /// What a file of weights does not say.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ImportOptions {
+    /// The toolkit that the file comes from; `None`: the one that has a network of these names and shapes.
+    pub toolkit: Option<Toolkit>,
     /// The features that the network was trained on; `None`: those of the toolkit's recipes.
     pub front_end: Option<FrontEndConfig>,
     /// The head and the names of its classes in the order of its rows; `None`: the head is left out.
@@ -24,6 +28,7 @@ pub struct ImportOptions {
 
 /// An imported network.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Imported {
     /// The network, on the device that was asked for.
     pub model: SpeakerModel,
@@ -31,6 +36,8 @@ pub struct Imported {
     pub head: Option<Head>,
     /// What is known about it.
     pub info: ModelInfo,
+    /// Where it comes from.
+    pub toolkit: Toolkit,
     /// Where in the file its tensors were, with the dot; empty: at the top.
     pub prefix: String,
     /// How many tensors it took.
@@ -39,25 +46,54 @@ pub struct Imported {
     pub outside: Vec<String>,
 }
 
-/// Reads a network of `toolkit` from a `.pt`, `.pth`, `.pkl` or `.safetensors` file. Which network it is, and its sizes,
-/// follow from names and shapes; it may lie in nested dictionaries or under `module.`.
+/// Reads a network of another toolkit from a `.pt`, `.pth`, `.pkl` or `.safetensors` file. Which toolkit and network it is,
+/// and its sizes, follow from names and shapes; it may lie in nested dictionaries or under `module.`.
 ///
 /// # Errors
-/// As [`TensorFile::open`]; [`Error::Checkpoint`] if no network of the toolkit is in the file; [`Error::Tensors`] with the file's names if tensors are missing, left over or of
-/// another shape; [`Error::Config`] if a size is out of range.
-pub fn import_model(
-    path: impl AsRef<Path>,
-    toolkit: Toolkit,
-    options: &ImportOptions,
-    device: &Device,
-) -> Result<Imported> {
+/// As [`TensorFile::open`]; [`Error::Checkpoint`] if no network that is known, or of `options.toolkit`, is in the file, or
+/// if a number of it is not finite or a variance is negative, with the tensor's name; [`Error::Tensors`] with the file's
+/// names if tensors are missing, left over or of another shape; [`Error::Config`] if a size is out of range.
+pub fn import_model(path: impl AsRef<Path>, options: &ImportOptions, device: &Device) -> Result<Imported> {
     let path = path.as_ref();
-    let broken = |cause: String| Error::Checkpoint { path: path.to_path_buf(), cause };
     let file = TensorFile::open(path)?;
-    let Recognised { model: config, num_mels, prefix } = recognise(toolkit, &file).map_err(broken)?;
+    let recognised = recognise(options.toolkit, &file)
+        .map_err(|cause| Error::Checkpoint { path: path.to_path_buf(), cause })?;
+    let info = describe(path, &recognised, options);
+    let num_mels = info.num_mels()?;
+    if recognised.num_mels.is_some_and(|rows| rows != num_mels) {
+        return Err(Error::Config {
+            field: "front_end",
+            found: format!("{num_mels} rows of features"),
+            expected: "as many rows as the network was made for",
+        });
+    }
+    let source = Source { file: &file, toolkit: recognised.toolkit, prefix: &recognised.prefix };
+
+    let module = info.model.build(num_mels, device)?;
+    let (wanted, mut outside) = source.compare(tensor_shapes(&module))?;
+    // Only now are numbers read: as many as the network has.
+    let tensors = source.read(&wanted)?;
+    let model = initialise(load_named(module, tensors)?, "");
+
+    let head = match &options.head {
+        None => None,
+        Some((config, speakers)) => {
+            let head = config.build(info.model.embedding_size(), speakers.len(), device);
+            let wanted = source.compare_head(tensor_shapes(&head), speakers.len())?;
+            outside.retain(|name| source.name_in_head(name).is_none());
+            Some(initialise(load_named(head, source.read(&wanted)?)?, HEAD_PREFIX))
+        }
+    };
+    let Recognised { toolkit, prefix, .. } = recognised;
+    Ok(Imported { model, head, info, toolkit, prefix, taken: wanted.len(), outside })
+}
+
+/// What is known about the network before its numbers are read.
+fn describe(path: &Path, recognised: &Recognised, options: &ImportOptions) -> ModelInfo {
+    let toolkit = recognised.toolkit;
     let front_end = options.front_end.clone().unwrap_or_else(|| {
         let mut front_end = toolkit.front_end();
-        if let Some(rows) = num_mels {
+        if let Some(rows) = recognised.num_mels {
             match &mut front_end.kind {
                 Kind::LogMel(options) => options.num_mels = rows,
                 Kind::Fbank(options) => options.num_mels = rows,
@@ -66,97 +102,129 @@ pub fn import_model(
         }
         front_end
     });
-    let info = ModelInfo {
-        model: config,
-        head: options.head.as_ref().map(|(head, _)| head.clone()),
-        front_end,
-        speakers: options.head.as_ref().map(|(_, speakers)| speakers.clone()).unwrap_or_default(),
-        config_toml: String::new(),
-        training: serde_json::json!({
-            "imported_from": toolkit.name(),
-            "file": path.file_name().unwrap_or_default().to_string_lossy(),
-        }),
-        program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        // The baseline's reading of audio belongs to its networks.
-        compat_lowpass: toolkit == Toolkit::Ffsvc,
-        embedding_mean: None,
-    };
-    let rows = info.num_mels()?;
-    if num_mels.is_some_and(|mels| mels != rows) {
-        return Err(Error::Config {
-            field: "front_end",
-            found: format!("{rows} rows of features"),
-            expected: "as many rows as the network was made for",
-        });
+    let mut info = ModelInfo::new(recognised.model.clone(), front_end);
+    if let Some((head, speakers)) = &options.head {
+        info.head = Some(head.clone());
+        info.speakers.clone_from(speakers);
     }
-
-    let module = info.model.build(rows, device)?;
-    let expected = tensor_shapes(&module);
-    // Names in the file and their counterparts here.
-    let wanted: Vec<(String, String, Vec<usize>)> = expected
-        .into_iter()
-        .map(|(ours, shape)| (format!("{prefix}{}", toolkit.name_of(&ours)), ours, shape))
-        .collect();
-    let head_prefix = toolkit.head_prefix().map(|head| match toolkit {
-        Toolkit::Ffsvc => head.to_owned(),
-        _ => format!("{prefix}{head}"),
+    info.training = serde_json::json!({
+        "imported_from": toolkit.name(),
+        "file": path.file_name().unwrap_or_default().to_string_lossy(),
     });
-    let of_head = |name: &str| {
-        head_prefix.as_ref().and_then(|head| name.strip_prefix(head.as_str()).map(str::to_owned))
-    };
-    let known: std::collections::HashSet<&str> = wanted.iter().map(|(theirs, ..)| theirs.as_str()).collect();
-    let (mut outside, mut mismatch) = (Vec::new(), TensorMismatch::default());
-    for name in file.names().filter(|name| !known.contains(name)) {
-        if !name.starts_with(&prefix) || of_head(name).is_some() {
-            outside.push(name.to_owned());
-        } else if !name.ends_with(".num_batches_tracked") {
-            mismatch.surplus.push(name.to_owned());
-        }
-    }
-    for (theirs, _, shape) in &wanted {
-        match file.shape(theirs) {
-            None => mismatch.missing.push(theirs.clone()),
-            Some(found) if found != shape => {
-                mismatch.ill_shaped.push(format!("{theirs}: found {found:?}, expected {shape:?}"));
-            }
-            Some(_) => {}
-        }
-    }
-    if !mismatch.is_empty() {
-        return Err(Error::Tensors { mismatch });
-    }
-    // Only now are numbers read: as many as the network has.
-    let tensors = wanted
-        .iter()
-        .map(|(theirs, ours, _)| Ok(NamedTensor { name: ours.clone(), ..file.read(theirs)? }))
-        .collect::<Result<Vec<_>>>()?;
-    let taken = tensors.len();
-    let model = settle(load_named(module, tensors)?, "");
+    // The baseline's reading of audio belongs to its networks.
+    info.compat_lowpass = toolkit == Toolkit::Ffsvc;
+    info
+}
 
-    let head = match &options.head {
-        None => None,
-        Some((config, speakers)) => {
-            let head_prefix = head_prefix.as_deref().ok_or_else(|| {
-                broken(format!("{} keeps its head in a file of its own; import without it", toolkit.name()))
-            })?;
-            let head = config.build(info.model.embedding_size(), speakers.len(), device);
-            let tensors = tensor_shapes(&head)
-                .into_iter()
-                .map(|(name, shape)| {
-                    let theirs = format!("{head_prefix}{name}");
-                    match file.shape(&theirs) {
-                        Some(found) if found == shape => Ok(NamedTensor { name, ..file.read(&theirs)? }),
-                        Some(found) => Err(broken(format!(
-                            "the head's tensor {theirs} has the shape {found:?}; expected {shape:?} for {} classes",
-                            speakers.len()
-                        ))),
-                        None => Err(broken(format!("it has no head: there is no tensor {theirs}"))),
-                    }
-                })
-                .collect::<Result<Vec<_>>>()?;
-            outside.retain(|name| of_head(name).is_none());
-            Some(settle(load_named(head, tensors)?, HEAD_PREFIX))
+/// A tensor of a module and its counterpart in the file.
+struct Wanted {
+    ours: String,
+    theirs: String,
+    shape: Vec<usize>,
+}
+
+/// The file with the place and the names of its network.
+struct Source<'a> {
+    file: &'a TensorFile,
+    toolkit: Toolkit,
+    prefix: &'a str,
+}
+
+impl Source<'_> {
+    /// The network's tensors in the file, and the names of the tensors that are no part of it.
+    fn compare(&self, shapes: Vec<(String, Vec<usize>)>) -> Result<(Vec<Wanted>, Vec<String>)> {
+        let wanted: Vec<Wanted> = shapes
+            .into_iter()
+            .map(|(ours, shape)| {
+                let theirs = format!("{}{}", self.prefix, self.toolkit.name_of(&ours));
+                Wanted { ours, theirs, shape }
+            })
+            .collect();
+        let known: HashSet<&str> = wanted.iter().map(|wanted| wanted.theirs.as_str()).collect();
+        let (mut outside, mut mismatch) = (Vec::new(), TensorMismatch::default());
+        for name in self.file.names().filter(|name| !known.contains(name)) {
+            if !name.starts_with(self.prefix) || self.name_in_head(name).is_some() {
+                outside.push(name.to_owned());
+            } else if !name.ends_with(".num_batches_tracked") {
+                mismatch.surplus.push(name.to_owned());
+            }
         }
-    };
-    Ok(Imported { model, head, info, prefix, taken, outside })
+        for Wanted { theirs, shape, .. } in &wanted {
+            match self.file.shape(theirs) {
+                None => mismatch.missing.push(theirs.clone()),
+                Some(found) if found != shape => {
+                    mismatch.ill_shaped.push(format!("{theirs}: found {found:?}, expected {shape:?}"));
+                }
+                Some(_) => {}
+            }
+        }
+        if mismatch.is_empty() { Ok((wanted, outside)) } else { Err(Error::Tensors { mismatch }) }
+    }
+
+    /// The head's tensors in the file.
+    fn compare_head(&self, shapes: Vec<(String, Vec<usize>)>, num_classes: usize) -> Result<Vec<Wanted>> {
+        let prefix = self.head_prefix().ok_or_else(|| {
+            let toolkit = self.toolkit.name();
+            self.broken(format!("{toolkit} keeps its head in a file of its own; import without it"))
+        })?;
+        let find = |(ours, shape): (String, Vec<usize>)| {
+            let theirs = format!("{prefix}{ours}");
+            match self.file.shape(&theirs) {
+                Some(found) if found == shape => Ok(Wanted { ours, theirs, shape }),
+                Some(found) => Err(self.broken(format!(
+                    "the head's tensor {theirs} has the shape {found:?}; expected {shape:?} for {num_classes} classes"
+                ))),
+                None => Err(self.broken(format!("it has no head: there is no tensor {theirs}"))),
+            }
+        };
+        shapes.into_iter().map(find).collect()
+    }
+
+    /// The tensors by our names, with numbers that a network can have.
+    fn read(&self, wanted: &[Wanted]) -> Result<Vec<NamedTensor>> {
+        let mut tensors = Vec::with_capacity(wanted.len());
+        let mut faults = Vec::new();
+        for Wanted { ours, theirs, .. } in wanted {
+            let tensor = self.file.read(theirs)?;
+            faults.extend(fault(&tensor));
+            tensors.push(NamedTensor { name: ours.clone(), ..tensor });
+        }
+        if faults.is_empty() {
+            return Ok(tensors);
+        }
+        let more = if faults.len() > TensorMismatch::SHOWN { "; ..." } else { "" };
+        let shown = faults[..faults.len().min(TensorMismatch::SHOWN)].join("; ");
+        Err(self.broken(format!(
+            "numbers that no network computes with, in {} of {} tensors: {shown}{more}",
+            faults.len(),
+            wanted.len()
+        )))
+    }
+
+    /// What stands before the head's names in the file; `None` where the toolkit keeps the head elsewhere.
+    fn head_prefix(&self) -> Option<String> {
+        let head = self.toolkit.head_prefix()?;
+        // The baseline's head lies beside the network, WeSpeaker's in it.
+        Some(if self.toolkit == Toolkit::Ffsvc { head.to_owned() } else { format!("{}{head}", self.prefix) })
+    }
+
+    /// What the tensor is called in the head, if it is of the head.
+    fn name_in_head<'n>(&self, name: &'n str) -> Option<&'n str> {
+        name.strip_prefix(self.head_prefix()?.as_str())
+    }
+
+    fn broken(&self, cause: String) -> Error {
+        Error::Checkpoint { path: self.file.path().to_path_buf(), cause }
+    }
+}
+
+/// What is wrong with a tensor's numbers.
+fn fault(tensor: &NamedTensor) -> Option<String> {
+    let NamedTensor { name, data, .. } = tensor;
+    let first = |wrong: &dyn Fn(f32) -> bool| data.iter().position(|&value| wrong(value));
+    if let Some(place) = first(&|value| !value.is_finite()) {
+        return Some(format!("{name} has {} at place {place}, expected finite numbers", data[place]));
+    }
+    let place = first(&|value| name.ends_with("running_var") && value < 0.0)?;
+    Some(format!("{name} has {} at place {place}, expected variances of 0 or more", data[place]))
 }

@@ -13,6 +13,7 @@ mod torch_writer;
 pub use export::{ExportFormat, export_model};
 pub use import::{ImportOptions, Imported, import_model};
 pub use tensor_file::TensorFile;
+pub(crate) use tensor_file::is_torch_file;
 
 use std::borrow::Cow;
 
@@ -25,18 +26,25 @@ use crate::pooling::PoolingConfig;
 
 /// Where weights come from or go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[non_exhaustive]
 pub enum Toolkit {
-    /// The FFSVC2022 baseline.
+    /// The FFSVC2022 baseline
     Ffsvc,
-    /// WeSpeaker.
+    /// WeSpeaker
     Wespeaker,
-    /// 3D-Speaker.
+    /// 3D-Speaker
+    #[cfg_attr(feature = "clap", value(name = "3dspeaker"))]
     ThreeDSpeaker,
-    /// SpeechBrain.
+    /// SpeechBrain
+    #[cfg_attr(feature = "clap", value(name = "speechbrain"))]
     SpeechBrain,
 }
 
 impl Toolkit {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ffsvc, Self::Wespeaker, Self::ThreeDSpeaker, Self::SpeechBrain];
+
     /// The toolkit that has `model`, whose names of tensors are the model's own. The paper's ECAPA-TDNN and the x-vector
     /// count as the baseline's: they have its names.
     pub fn of(model: &ModelConfig) -> Self {

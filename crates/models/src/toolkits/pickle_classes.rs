@@ -51,6 +51,15 @@ impl<'a> Scan<'a> {
             b'j' => self.recall(4)?,
             b'q' => self.keep(1)?,
             b'r' => self.keep(4)?,
+            b'p' => {
+                let number = self.memo_number()?;
+                self.memo.insert(number, self.last[1]);
+            }
+            b'g' => {
+                let number = self.memo_number()?;
+                let value = self.memo.get(&number).copied().flatten();
+                self.push(value);
+            }
             0x94 => {
                 let number = self.memo.len() as u32;
                 self.memo.insert(number, self.last[1]);
@@ -138,6 +147,12 @@ impl<'a> Scan<'a> {
         std::str::from_utf8(&rest[..len]).map_err(|_| "its pickle has a name that is not UTF-8".to_owned())
     }
 
+    /// The line of PUT or GET.
+    fn memo_number(&mut self) -> Result<u32, String> {
+        let line = self.line()?;
+        line.trim_end_matches('\r').parse().map_err(|_| format!("a memo number of `{}`", shown(line)))
+    }
+
     fn keep(&mut self, width: usize) -> Result<(), String> {
         let number = self.number(width)? as u32;
         self.memo.insert(number, self.last[1]);
@@ -175,7 +190,7 @@ fn length(opcode: u8) -> Option<Length> {
         b'C' | b'U' | 0x8a => Length::Counted(1),
         b'B' | b'T' | 0x8b => Length::Counted(4),
         0x8e | 0x96 => Length::Counted(8),
-        b'F' | b'I' | b'L' | b'P' | b'S' | b'V' | b'g' | b'p' => Length::Line,
+        b'F' | b'I' | b'L' | b'P' | b'S' | b'V' => Length::Line,
         _ => return None,
     })
 }
@@ -251,6 +266,9 @@ mod tests {
         // The module's name comes from the memo, as where two classes of one module follow each other.
         refused(b"\x80\x04\x8c\x08builtins\x940h\x00\x8c\x04eval\x93.", "builtins.eval");
         refused(b"\x80\x02X\x02\0\0\0osq\x07X\x01\0\0\0ah\x07X\x06\0\0\0system\x93.", "os.system");
+        // The memo of protocol 0.
+        refused(b"\x80\x02X\x0b\0\0\0collectionsq\0X\x02\0\0\0osp0\nh\0X\x06\0\0\0system\x93.", "os.system");
+        refused(b"\x80\x02X\x02\0\0\0osq\x07X\x01\0\0\0ag7\nX\x06\0\0\0system\x93.", "os.system");
         refused(b"(ios\nsystem\n.", "os.system");
         refused(b"\x80\x02c__main__\nNet\n)\x81.", "__main__.Net");
         refused(b"\x80\x02ctorch.storage\n_load_from_bytes\n.", "torch.storage._load_from_bytes");

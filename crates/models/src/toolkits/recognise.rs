@@ -14,6 +14,7 @@ use crate::wespeaker_ecapa::WespeakerEcapaConfig;
 /// A network and where its tensors are.
 #[derive(Debug)]
 pub(super) struct Recognised {
+    pub(super) toolkit: Toolkit,
     pub(super) model: ModelConfig,
     /// Rows of its features, where the shapes tell.
     pub(super) num_mels: Option<usize>,
@@ -67,8 +68,49 @@ fn known(toolkit: Toolkit) -> &'static str {
     }
 }
 
-/// Finds the toolkit's network in the file, wherever it is nested.
-pub(super) fn recognise(toolkit: Toolkit, file: &TensorFile) -> Result<Recognised, String> {
+/// Finds the network in the file, wherever it is nested; with a toolkit, one of it.
+pub(super) fn recognise(toolkit: Option<Toolkit>, file: &TensorFile) -> Result<Recognised, String> {
+    let mut all: Vec<Recognised> =
+        Toolkit::ALL.into_iter().flat_map(|toolkit| networks(toolkit, file)).collect();
+    let mut found: Vec<Recognised> = match toolkit {
+        Some(toolkit) => all.extract_if(.., |one| one.toolkit == toolkit).collect(),
+        None => std::mem::take(&mut all),
+    };
+    match (found.len(), toolkit) {
+        (1, _) => Ok(found.remove(0)),
+        (0, Some(toolkit)) if !all.is_empty() => {
+            let others: BTreeSet<&str> = all.iter().map(|one| one.toolkit.name()).collect();
+            let others: Vec<&str> = others.into_iter().collect();
+            Err(format!("it has a network of {}, not of {}", others.join(" and one of "), toolkit.name()))
+        }
+        (0, _) => {
+            let some: Vec<&str> = file.names().take(5).collect();
+            let known = match toolkit {
+                Some(toolkit) => format!("of {} that is known here ({})", toolkit.name(), known(toolkit)),
+                None => {
+                    let all = Toolkit::ALL.map(|toolkit| format!("{}: {}", toolkit.name(), known(toolkit)));
+                    format!("that is known here ({})", all.join("; "))
+                }
+            };
+            Err(format!(
+                "it has no network {known}; it has {} tensors, among them {}",
+                file.names().count(),
+                if some.is_empty() { "none".to_owned() } else { some.join(", ") }
+            ))
+        }
+        (count, _) => {
+            let places: Vec<String> =
+                found.iter().map(|one| format!("`{}` ({})", one.prefix, one.toolkit.name())).collect();
+            Err(format!(
+                "it has {count} networks, under {}; expected one (save the one that is wanted alone)",
+                places.join(" and ")
+            ))
+        }
+    }
+}
+
+/// The toolkit's networks in the file.
+fn networks(toolkit: Toolkit, file: &TensorFile) -> Vec<Recognised> {
     let mut found = Vec::new();
     for (anchor, read) in kinds(toolkit) {
         let prefixes: BTreeSet<&str> = file
@@ -78,31 +120,11 @@ pub(super) fn recognise(toolkit: Toolkit, file: &TensorFile) -> Result<Recognise
             .collect();
         for prefix in prefixes {
             if let Some((model, num_mels)) = read(&Tensors { file, prefix }) {
-                found.push(Recognised { model, num_mels, prefix: prefix.to_owned() });
+                found.push(Recognised { toolkit, model, num_mels, prefix: prefix.to_owned() });
             }
         }
     }
-    match found.len() {
-        1 => Ok(found.remove(0)),
-        0 => {
-            let some: Vec<&str> = file.names().take(5).collect();
-            Err(format!(
-                "it has no network of {} that is known here ({}); it has {} tensors, among them {}",
-                toolkit.name(),
-                known(toolkit),
-                file.names().count(),
-                if some.is_empty() { "none".to_owned() } else { some.join(", ") }
-            ))
-        }
-        _ => {
-            let places: Vec<String> = found.iter().map(|one| format!("`{}`", one.prefix)).collect();
-            Err(format!(
-                "it has {} networks, under {}; expected one (save the one that is wanted alone)",
-                found.len(),
-                places.join(" and ")
-            ))
-        }
-    }
+    found
 }
 
 /// Depth of a ResNet with these stages.

@@ -59,12 +59,12 @@ impl TensorFile {
         let io = |source| Error::Io { path: path.to_path_buf(), source };
         let mut start = Vec::new();
         let mut file = File::open(path).map_err(io)?;
-        (&mut file).take(64).read_to_end(&mut start).map_err(io)?;
+        (&mut file).take(512).read_to_end(&mut start).map_err(io)?;
         let broken = |cause| Error::Checkpoint { path: path.to_path_buf(), cause };
-        if start.starts_with(b"PK") {
+        if is_zip(&start) {
             check_archive(path).map_err(broken)?;
             Self::open_torch(path).map_err(broken)
-        } else if start.windows(10).any(|window| window == LEGACY_MAGIC) {
+        } else if is_legacy(&start) && !is_tar(&start) {
             // As much as the pickles of a legacy file can take.
             let rest = LEGACY_PICKLES * LONGEST_PICKLE - start.len();
             file.take(rest as u64).read_to_end(&mut start).map_err(io)?;
@@ -115,6 +115,11 @@ impl TensorFile {
         Ok(Self { path: path.to_path_buf(), entries, bytes })
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
@@ -159,6 +164,24 @@ impl TensorFile {
         })?;
         Ok(NamedTensor { name: name.to_owned(), shape: entry.shape.clone(), data })
     }
+}
+
+/// Whether a file that begins like this is one of torch.save.
+pub(crate) fn is_torch_file(start: &[u8]) -> bool {
+    is_zip(start) || is_legacy(start)
+}
+
+fn is_zip(start: &[u8]) -> bool {
+    start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06")
+}
+
+/// PyTorch's format before 0.1.10. The reader under this file looks for it before the legacy one.
+fn is_tar(start: &[u8]) -> bool {
+    start.get(257..262) == Some(b"ustar")
+}
+
+fn is_legacy(start: &[u8]) -> bool {
+    start[..start.len().min(64)].windows(LEGACY_MAGIC.len()).any(|window| window == LEGACY_MAGIC)
 }
 
 impl Values {

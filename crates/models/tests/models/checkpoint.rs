@@ -5,26 +5,31 @@ use std::path::Path;
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
+use ffsvc_models::toolkits::{ExportFormat, Toolkit, export_model};
 use ffsvc_models::{
-    Error, HeadConfig, ModelConfig, ModelInfo, NamedTensor, TdnnConfig, load_info, load_model, load_named,
-    named_tensors, parameter_ids, save_model,
+    EcapaTdnnConfig, Error, HeadConfig, ModelConfig, ModelFile, ModelIdentity, ModelInfo, NamedTensor,
+    SpeechBrainEcapaConfig, TdnnConfig, TensorMismatch, load_info, load_model, load_named, named_tensors,
+    parameter_ids, save_model,
 };
 use safetensors::SafeTensors;
 
 use crate::goldens::{Goldens, Tiny, values_of};
 
 fn info(model: ModelConfig) -> ModelInfo {
-    ModelInfo {
-        model,
-        head: Some(HeadConfig::default()),
-        front_end: ffsvc_features::FrontEndConfig::default(),
-        speakers: (0..10).map(|i| format!("spk{i}")).collect(),
-        config_toml: "seed = 1\n[model]\n# ü\n".into(),
-        training: serde_json::json!({ "epoch": 3, "eer": 0.0512 }),
-        program_version: "0.1.0".into(),
-        compat_lowpass: true,
-        embedding_mean: None,
-    }
+    let mut info = ModelInfo::new(model, ffsvc_features::FrontEndConfig::default());
+    info.head = Some(HeadConfig::default());
+    info.speakers = (0..10).map(|i| format!("spk{i}")).collect();
+    info.config_toml = "seed = 1\n[model]\n# ü\n".into();
+    info.training = serde_json::json!({ "epoch": 3, "eer": 0.0512 });
+    info.compat_lowpass = true;
+    info
+}
+
+fn without_head(model: ModelConfig) -> ModelInfo {
+    let mut info = info(model);
+    info.head = None;
+    info.speakers.clear();
+    info
 }
 
 fn bits(tensors: &[NamedTensor]) -> Vec<(&str, &[usize], Vec<u32>)> {
@@ -121,8 +126,7 @@ fn a_network_alone_is_a_checkpoint() {
     let path = folder.path().join("model.safetensors");
     let config = ModelConfig::Tdnn(TdnnConfig { hidden_dim: 4, stats_dim: 6, embedding_size: 5 });
     let model = config.init(80, &Device::default()).unwrap();
-    let info = ModelInfo { head: None, speakers: Vec::new(), ..info(config) };
-    save_model(&path, &model, None, &info).unwrap();
+    save_model(&path, &model, None, &without_head(config)).unwrap();
     let (loaded, head, _) = load_model(&path, &Device::default()).unwrap();
     assert!(head.is_none());
     assert_eq!(named_tensors(&loaded), named_tensors(&model));
@@ -214,13 +218,13 @@ fn damaged_files_are_errors() {
         std::fs::write(&path, &whole[..length]).unwrap();
         assert!(matches!(load_model(&path, &device), Err(Error::Checkpoint { .. })), "{length}");
     }
-    // A bit flipped anywhere in the header: an error or the same shapes, never a panic.
+    // A bit flipped anywhere is noticed: one of every byte of the header, one of every fourth number.
     let header = 8 + usize::from_le_bytes(whole[..8].try_into().unwrap());
-    for place in (0..header).step_by(7) {
+    for place in (0..header).chain((header..whole.len()).step_by(17)) {
         let mut damaged = whole.clone();
-        damaged[place] ^= 1 << (place % 8);
+        damaged[place] ^= 1 << ((place + place / 8) % 8);
         std::fs::write(&path, &damaged).unwrap();
-        let _ = load_model(&path, &device);
+        assert!(ModelFile::open(&path).is_err(), "byte {place}");
     }
     std::fs::write(
         &path,
@@ -228,5 +232,113 @@ fn damaged_files_are_errors() {
     )
     .unwrap();
     let error = load_model(&path, &device).unwrap_err().to_string();
-    assert!(error.contains("model.safetensors") && error.contains("ffsvc"), "{error}");
+    assert!(error.contains("model.safetensors") && error.contains("`ffsvc`"), "{error}");
+}
+
+#[test]
+fn versions_of_the_form_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let config = || ModelConfig::Tdnn(TdnnConfig { hidden_dim: 4, stats_dim: 6, embedding_size: 5 });
+    // Version 0, what was written before there were versions and checksums.
+    forge(&path, config(), |_| {});
+    assert_eq!(load_model(&path, &Device::default()).unwrap().2, info(config()));
+    for (field, value, reason) in [
+        ("format", serde_json::json!(2), "`format` is 2; expected a version from 1 to 1"),
+        ("format", serde_json::json!("1"), "`format` is \"1\""),
+        ("format", serde_json::json!(1), "no checksum `sha256`"),
+        ("sha256", serde_json::json!("0".repeat(64)), "unknown field `sha256`"),
+        ("embeding_mean", serde_json::json!([0.0]), "unknown field `embeding_mean`"),
+    ] {
+        forge(&path, config(), |description| description[field] = value.clone());
+        for error in [load_model(&path, &Device::default()).unwrap_err(), load_info(&path).unwrap_err()] {
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+    }
+}
+
+/// Another program may lay out the file anew: the checksum is of what the file says, not of its bytes.
+#[test]
+fn a_file_that_was_laid_out_anew_is_the_same_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("a"), folder.path().join("b"));
+    let config = ModelConfig::Tdnn(TdnnConfig { hidden_dim: 4, stats_dim: 6, embedding_size: 5 });
+    let model = config.init(80, &Device::default()).unwrap();
+    save_model(&path, &model, None, &without_head(config)).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let header = usize::from_le_bytes(bytes[..8].try_into().unwrap());
+    let mut longer = (header as u64 + 8).to_le_bytes().to_vec();
+    longer.extend([&bytes[8..8 + header], &[b' '; 8], &bytes[8 + header..]].concat());
+    std::fs::write(&other, longer).unwrap();
+    let (a, b) = (ModelFile::open(&path).unwrap(), ModelFile::open(&other).unwrap());
+    assert_eq!(a.info(), b.info());
+    assert_ne!(a.identity().sha256, b.identity().sha256);
+}
+
+#[test]
+fn a_model_is_known_by_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let config = ModelConfig::Tdnn(TdnnConfig { hidden_dim: 4, stats_dim: 6, embedding_size: 5 });
+    let model = config.init(80, &Device::default()).unwrap();
+    save_model(&path, &model, None, &without_head(config)).unwrap();
+    let identity = ModelFile::open(&path).unwrap().identity();
+    assert_eq!(identity.sha256, ffsvc_atomic_file::sha256_of_file(&path).unwrap());
+    assert_eq!((identity.architecture.as_str(), identity.embedding_size), ("tdnn", 5));
+    assert_eq!(identity.front_end["sample_rate"], 16000);
+    let text = serde_json::to_string(&identity).unwrap();
+    assert_eq!(serde_json::from_str::<ModelIdentity>(&text).unwrap(), identity);
+}
+
+#[test]
+fn files_of_other_toolkits_are_to_be_imported_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.pt");
+    let config = Tiny::Ecapa.config();
+    let model = Tiny::Ecapa.model(&Device::default());
+    for (format, found) in [
+        (ExportFormat::Torch(Toolkit::Ffsvc), "a PyTorch file"),
+        (ExportFormat::Safetensors, "a safetensors file without the description"),
+    ] {
+        export_model(&path, &config, &model, None, format).unwrap();
+        for error in [load_model(&path, &Device::default()).unwrap_err(), load_info(&path).unwrap_err()] {
+            assert!(matches!(error, Error::Foreign { .. }), "{error}");
+            let error = error.to_string();
+            assert!(
+                error.contains("model.pt") && error.contains(found) && error.contains("import it first"),
+                "{error}"
+            );
+        }
+    }
+}
+
+/// A header of a few bytes does not build hundreds of thousands of layers.
+#[test]
+fn a_network_of_far_more_layers_than_tensors_is_not_built() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    for config in [
+        ModelConfig::EcapaTdnn(EcapaTdnnConfig { hidden_dim: 65536, scale: 65536, ..Default::default() }),
+        ModelConfig::SpeechBrainEcapaTdnn(SpeechBrainEcapaConfig {
+            channels: 65536,
+            scale: 65536,
+            ..Default::default()
+        }),
+    ] {
+        forge(&path, config, |_| {});
+        let begin = std::time::Instant::now();
+        let error = load_model(&path, &Device::default()).unwrap_err().to_string();
+        assert!(error.contains("its network has more than 196608 layers"), "{error}");
+        assert!(begin.elapsed().as_secs_f64() < 1.0);
+    }
+}
+
+#[test]
+fn a_message_shows_ten_names_of_many() {
+    let missing = (0..500).map(|n| format!("layer.{n}")).collect();
+    let mut mismatch = TensorMismatch { missing, ..Default::default() };
+    let text = mismatch.to_string();
+    assert!(text.starts_with("500 missing (layer.0, layer.1,") && text.ends_with("layer.9, ...)"), "{text}");
+    mismatch.missing.truncate(10);
+    assert!(mismatch.to_string().ends_with("layer.9)"));
 }

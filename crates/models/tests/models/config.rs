@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
+use ffsvc_models::heads::{AamSoftmaxConfig, AmSoftmaxConfig, SoftmaxConfig};
 use ffsvc_models::{
     CamPlusPlusConfig, EcapaTdnnConfig, Error, HeadConfig, ModelConfig, PoolingConfig, ResNetConfig,
     SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig, named_gradients, named_tensors, parameter_ids,
@@ -21,9 +22,12 @@ fn sections_are_read_with_defaults() {
     assert_eq!((config.embedding_size(), config.min_frames()), (512, 15));
 
     let config: HeadConfig = toml::from_str("kind = 'aam-softmax'\nmargin = 0.3").unwrap();
-    assert_eq!(config, HeadConfig::AamSoftmax { margin: 0.3, scale: 32.0, easy_margin: false });
+    assert_eq!(
+        config,
+        HeadConfig::AamSoftmax(AamSoftmaxConfig { margin: 0.3, scale: 32.0, easy_margin: false })
+    );
     let config: HeadConfig = toml::from_str("kind = 'softmax'").unwrap();
-    assert_eq!(config, HeadConfig::Softmax {});
+    assert_eq!(config, HeadConfig::Softmax(SoftmaxConfig {}));
     let config: HeadConfig = toml::from_str("kind = 'sub-centre-aam-softmax'\ntop_k = 5").unwrap();
     assert_eq!((config.margin(), config.rows_per_class()), (Some(0.2), 3));
     assert_eq!(toml::from_str::<HeadConfig>(&toml::to_string(&config).unwrap()).unwrap(), config);
@@ -89,9 +93,9 @@ fn values_out_of_range_are_errors_that_name_the_field() {
     }
     assert!(ModelConfig::Tdnn(TdnnConfig::default()).init(0, &device).is_err());
     for head in [
-        HeadConfig::AamSoftmax { margin: -0.1, scale: 32.0, easy_margin: false },
-        HeadConfig::AmSoftmax { margin: 0.2, scale: 0.0 },
-        HeadConfig::AmSoftmax { margin: f64::NAN, scale: 30.0 },
+        HeadConfig::AamSoftmax(AamSoftmaxConfig { margin: -0.1, ..Default::default() }),
+        HeadConfig::AmSoftmax(AmSoftmaxConfig { margin: 0.2, scale: 0.0 }),
+        HeadConfig::AmSoftmax(AmSoftmaxConfig { margin: f64::NAN, scale: 30.0 }),
         toml::from_str("kind = 'sub-centre-aam-softmax'\nsub_centres = 0").unwrap(),
         toml::from_str("kind = 'sub-centre-aam-softmax'\ntop_k_penalty = 2.0").unwrap(),
         toml::from_str("kind = 'sub-centre-aam-softmax'\nmargin = 4").unwrap(),

@@ -1,12 +1,15 @@
 //! Heads against PyTorch, and where PyTorch's gradients are not usable.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use ffsvc_models::heads::{
+    AamSoftmaxConfig, AmSoftmaxConfig, SoftmaxConfig, SphereFaceConfig, SubCentreAamConfig,
+};
 use ffsvc_models::{HeadConfig, NamedTensor, load_named};
 
 use crate::goldens::{Goldens, max_difference, values_of};
 
 fn aam(margin: f64, scale: f64, easy_margin: bool) -> HeadConfig {
-    HeadConfig::AamSoftmax { margin, scale, easy_margin }
+    HeadConfig::AamSoftmax(AamSoftmaxConfig { margin, scale, easy_margin })
 }
 
 fn sub_centre_aam(
@@ -16,11 +19,18 @@ fn sub_centre_aam(
     top_k: usize,
     top_k_penalty: f64,
 ) -> HeadConfig {
-    HeadConfig::SubCentreAam { margin, scale, easy_margin: false, sub_centres, top_k, top_k_penalty }
+    HeadConfig::SubCentreAam(SubCentreAamConfig {
+        margin,
+        scale,
+        easy_margin: false,
+        sub_centres,
+        top_k,
+        top_k_penalty,
+    })
 }
 
 fn sphere_face(multiple: usize, lambda: f64) -> HeadConfig {
-    HeadConfig::SphereFace { multiple, lambda, lambda_decay: 0.0, least_lambda: 0.0 }
+    HeadConfig::SphereFace(SphereFaceConfig { multiple, lambda, lambda_decay: 0.0, least_lambda: 0.0 })
 }
 
 fn largest(values: &[f64]) -> f64 {
@@ -35,7 +45,7 @@ fn logits_losses_and_gradients_equal_the_baselines() {
         ("aam", aam(0.2, 32.0, false)),
         ("aam_easy", aam(0.2, 32.0, true)),
         ("aam_default", aam(0.5, 30.0, false)),
-        ("am", HeadConfig::AmSoftmax { margin: 0.2, scale: 32.0 }),
+        ("am", HeadConfig::AmSoftmax(AmSoftmaxConfig { margin: 0.2, scale: 32.0 })),
     ];
     for (name, config) in cases {
         let expected = |what: &str| golden.values(&format!("{name}_f64.{what}"));
@@ -160,13 +170,15 @@ fn known_speakers_keep_their_rows_in_another_head() {
     let names = |text: &str| -> Vec<String> { text.split(',').map(str::to_owned).collect() };
     let from = names("a,b,c,d,reserved 1,reserved 2");
     let to = names("e,d,a,f,g,reserved 1");
-    for config in [HeadConfig::default(), HeadConfig::Softmax {}, sub_centre_aam(0.2, 32.0, 3, 0, 0.0)] {
+    for config in
+        [HeadConfig::default(), HeadConfig::Softmax(SoftmaxConfig {}), sub_centre_aam(0.2, 32.0, 3, 0, 0.0)]
+    {
         let old = config.init(5, from.len(), &device);
         let fresh = config.init(5, to.len(), &device);
         let expected_ids = ffsvc_models::parameter_ids(&fresh);
-        let (new, carried) = old.carry_over(&from, &to, fresh.clone()).unwrap();
-        assert_eq!((carried.kept, carried.from_reserve), (2, 2));
-        assert_eq!((carried.fresh, carried.dropped), (names("g,reserved 1"), names("b,c")));
+        let (new, transferred) = old.transfer(&from, &to, fresh.clone()).unwrap();
+        assert_eq!((transferred.kept, transferred.from_reserve), (2, 2));
+        assert_eq!((transferred.fresh, transferred.dropped), (names("g,reserved 1"), names("b,c")));
         assert_eq!(ffsvc_models::parameter_ids(&new), expected_ids);
         let tensors = |head: &ffsvc_models::Head| ffsvc_models::named_tensors(head);
         for ((old, fresh), new) in tensors(&old).iter().zip(&tensors(&fresh)).zip(&tensors(&new)) {
@@ -181,8 +193,8 @@ fn known_speakers_keep_their_rows_in_another_head() {
         }
         // Another kind of head, or embeddings of another size, cannot keep rows.
         let other = sub_centre_aam(0.2, 32.0, 2, 0, 0.0).init(5, 6, &device);
-        assert!(old.carry_over(&from, &to, other).unwrap_err().to_string().contains("a new head"));
-        assert!(old.carry_over(&from, &to, config.init(4, 6, &device)).is_err());
+        assert!(old.transfer(&from, &to, other).unwrap_err().to_string().contains("a new head"));
+        assert!(old.transfer(&from, &to, config.init(4, 6, &device)).is_err());
     }
 }
 
@@ -220,7 +232,7 @@ fn gradients_are_finite_on_the_centre_and_opposite_it() {
 #[test]
 fn linear_head_is_softmax_regression() {
     let device = Device::default().autodiff();
-    let head = HeadConfig::Softmax {}.init(2, 3, &device);
+    let head = HeadConfig::Softmax(SoftmaxConfig {}).init(2, 3, &device);
     let weight = vec![0.5, -1.0, 2.0, 0.25, -0.5, 1.5];
     let bias = vec![0.1, -0.2, 0.3];
     let head = load_named(
@@ -273,7 +285,7 @@ fn labels_pick_their_row() {
     let device = Device::default();
     let data = TensorData::new(vec![1.0f32, 0.0, 0.0, 1.0], [2, 2]);
     let weight = NamedTensor { name: "weight".into(), shape: vec![2, 2], data: vec![1.0, 0.0, 0.0, 1.0] };
-    let config = HeadConfig::AmSoftmax { margin: 0.5, scale: 10.0 };
+    let config = HeadConfig::AmSoftmax(AmSoftmaxConfig { margin: 0.5, scale: 10.0 });
     let head = load_named(config.init(2, 2, &device), vec![weight]).unwrap();
     let output = head.forward(Tensor::from_data(data, &device), Tensor::from_ints([1, 1], &device));
     let expected = [10.0, -5.0, 0.0, 5.0];

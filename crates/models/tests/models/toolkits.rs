@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use ffsvc_models::toolkits::{ExportFormat, ImportOptions, TensorFile, Toolkit, export_model, import_model};
-use ffsvc_models::{Error, HeadConfig, ModelConfig, ModelInfo, NamedTensor, named_tensors, save_model};
+use ffsvc_models::{
+    Error, HeadConfig, ModelConfig, ModelInfo, NamedTensor, TensorMismatch, named_tensors, save_model,
+};
 use ffsvc_models::{ResNetConfig, SpeakerModel, WespeakerEcapaConfig, load_model};
 
 use crate::goldens::{Goldens, Tiny, max_difference, values_of};
@@ -27,10 +29,26 @@ fn committed(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/models")).join(name)
 }
 
+fn from(toolkit: Toolkit) -> ImportOptions {
+    let mut options = ImportOptions::default();
+    options.toolkit = Some(toolkit);
+    options
+}
+
+/// The baseline's head for `speaker0` to `speaker9`.
+fn with_head() -> ImportOptions {
+    let mut options = from(Toolkit::Ffsvc);
+    let names = (0..10).map(|class| format!("speaker{class}")).collect();
+    options.head = Some((HeadConfig::default(), names));
+    options
+}
+
 /// A front end with as many rows as the small networks have.
-fn options(num_mels: usize) -> ImportOptions {
+fn options(toolkit: Toolkit, num_mels: usize) -> ImportOptions {
     let text = format!("kind = {{ type = \"fbank\", num_mels = {num_mels} }}");
-    ImportOptions { front_end: Some(toml::from_str(&text).unwrap()), head: None }
+    let mut options = from(toolkit);
+    options.front_end = Some(toml::from_str(&text).unwrap());
+    options
 }
 
 fn peer(name: &str, toolkit: Toolkit, folder: &Path) -> (Goldens, SpeakerModel, ModelInfo) {
@@ -39,7 +57,7 @@ fn peer(name: &str, toolkit: Toolkit, folder: &Path) -> (Goldens, SpeakerModel, 
     let file = folder.join(format!("{name}.safetensors"));
     std::fs::write(&file, golden.safetensors("model.")).unwrap();
     let num_mels = golden.shape("x_0")[1];
-    let imported = import_model(&file, toolkit, &options(num_mels), &Device::flex()).unwrap();
+    let imported = import_model(&file, &options(toolkit, num_mels), &Device::flex()).unwrap();
     assert_eq!(imported.outside, [""; 0], "{name}");
     (golden, imported.model, imported.info)
 }
@@ -101,10 +119,7 @@ fn every_checkpoint_of_the_baseline_gives_the_baselines_embeddings() {
             return;
         };
         let path = Goldens::shared_file(file);
-        let names: Vec<String> = (0..10).map(|class| format!("speaker{class}")).collect();
-        let head = Some((HeadConfig::default(), names));
-        let imported =
-            import_model(&path, Toolkit::Ffsvc, &ImportOptions { head, front_end: None }, &device).unwrap();
+        let imported = import_model(&path, &with_head(), &device).unwrap();
         assert_eq!(imported.info.model.embedding_size(), tiny.config().embedding_size());
         assert_eq!(imported.prefix, "model.");
         let outside = imported.outside.iter().any(|name| name.starts_with("optimizer."));
@@ -122,13 +137,13 @@ fn weights_come_back_bit_for_bit_from_every_format() {
     let device = Device::flex();
     for (name, toolkit) in [PEERS[0], PEERS[3], PEERS[9], PEERS[10]] {
         let (golden, model, info) = peer(name, toolkit, folder.path());
-        let options = options(golden.shape("x_0")[1]);
+        let options = options(toolkit, golden.shape("x_0")[1]);
         let weights = named_tensors(&model);
         for format in [ExportFormat::Torch(toolkit), ExportFormat::Safetensors] {
             let file = folder.path().join("exported");
             assert_eq!(export_model(&file, &info.model, &model, None, format).unwrap(), weights.len());
             let bytes = std::fs::read(&file).unwrap();
-            let again = import_model(&file, toolkit, &options, &device).unwrap();
+            let again = import_model(&file, &options, &device).unwrap();
             assert_eq!(again.info.model, info.model);
             assert!(named_tensors(&again.model) == weights, "{name} {format:?}");
             export_model(&file, &again.info.model, &again.model, None, format).unwrap();
@@ -154,9 +169,7 @@ fn the_baselines_checkpoint_is_written_with_its_head() {
     let file = folder.path().join("model_1.pkl");
     let format = ExportFormat::Torch(Toolkit::Ffsvc);
     export_model(&file, &Tiny::Ecapa.config(), &model, Some(&head), format).unwrap();
-    let names: Vec<String> = (0..10).map(|class| format!("speaker{class}")).collect();
-    let options = ImportOptions { head: Some((HeadConfig::default(), names)), front_end: None };
-    let again = import_model(&file, Toolkit::Ffsvc, &options, &device).unwrap();
+    let again = import_model(&file, &with_head(), &device).unwrap();
     assert_eq!((again.info.model, again.outside.len()), (Tiny::Ecapa.config(), 0));
     assert!(named_tensors(&again.model) == named_tensors(&model));
     assert!(named_tensors(&again.head.unwrap()) == named_tensors(&head));
@@ -184,7 +197,7 @@ fn every_tensor_that_does_not_fit_is_named_as_in_the_file() {
     tensors.push(NamedTensor { name: "projection.weight".into(), shape: vec![1], data: vec![0.0] });
     let file = folder.path().join("model.safetensors");
     std::fs::write(&file, crate::goldens::safetensors(&tensors)).unwrap();
-    let error = import_model(&file, Toolkit::Wespeaker, &options(16), &Device::flex()).unwrap_err();
+    let error = import_model(&file, &options(Toolkit::Wespeaker, 16), &Device::flex()).unwrap_err();
     let Error::Tensors { mismatch } = error else { panic!("{error}") };
     assert_eq!(mismatch.missing, ["layer2.0.shortcut.0.weight"]);
     assert_eq!(mismatch.surplus, ["seg_2.weight"]);
@@ -195,13 +208,61 @@ fn every_tensor_that_does_not_fit_is_named_as_in_the_file() {
 fn what_is_not_known_is_said() {
     let file = committed("peer_cam_plus_plus.safetensors");
     for (toolkit, reason) in [
-        (Toolkit::Wespeaker, "no network of WeSpeaker that is known here (ResNet18"),
-        (Toolkit::Ffsvc, "it has 821 tensors, among them "),
+        (Toolkit::Wespeaker, "it has a network of 3D-Speaker, not of WeSpeaker"),
+        (Toolkit::Ffsvc, "it has a network of 3D-Speaker, not of the FFSVC2022 baseline"),
     ] {
-        let error = import_model(&file, toolkit, &options(16), &Device::flex()).unwrap_err().to_string();
+        let error = import_model(&file, &options(toolkit, 16), &Device::flex()).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
     }
     let file = committed("peer_cam_plus_plus.safetensors");
-    let error = import_model(&file, Toolkit::ThreeDSpeaker, &options(80), &Device::flex()).unwrap_err();
+    let error = import_model(&file, &options(Toolkit::ThreeDSpeaker, 80), &Device::flex()).unwrap_err();
     assert!(error.to_string().contains("80 rows of features"), "{error}");
+}
+
+#[test]
+fn the_toolkit_follows_from_the_tensors() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, toolkit) in PEERS {
+        let golden = Goldens::committed(&format!("peer_{name}"));
+        let file = folder.path().join("weights.safetensors");
+        std::fs::write(&file, golden.safetensors("model.")).unwrap();
+        let mut options = options(toolkit, golden.shape("x_0")[1]);
+        options.toolkit = None;
+        assert_eq!(import_model(&file, &options, &Device::flex()).unwrap().toolkit, toolkit, "{name}");
+    }
+    let file = folder.path().join("none.safetensors");
+    let tensors = [NamedTensor { name: "linear.weight".into(), shape: vec![1], data: vec![0.0] }];
+    std::fs::write(&file, crate::goldens::safetensors(&tensors)).unwrap();
+    let error = import_model(&file, &ImportOptions::default(), &Device::flex()).unwrap_err().to_string();
+    assert!(
+        error.contains("no network that is known here (the FFSVC2022 baseline: ResNet34StatsPool"),
+        "{error}"
+    );
+    assert!(error.contains("it has 1 tensors, among them linear.weight"), "{error}");
+}
+
+#[test]
+fn numbers_that_no_network_computes_with_are_refused_by_tensor() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.safetensors");
+    let sound = Goldens::committed("peer_wespeaker_resnet18").named("model.");
+    for (tensor, value, reason) in [
+        ("layer1.0.conv1.weight", f32::NAN, "layer1.0.conv1.weight has NaN at place 1"),
+        ("seg_1.bias", f32::INFINITY, "seg_1.bias has inf at place 1, expected finite numbers"),
+        ("bn1.running_var", -0.25, "bn1.running_var has -0.25 at place 1, expected variances of 0 or more"),
+        ("bn1.running_mean", f32::NEG_INFINITY, "bn1.running_mean has -inf at place 1"),
+    ] {
+        let mut tensors = sound.clone();
+        tensors.iter_mut().find(|one| one.name == tensor).unwrap().data[1] = value;
+        std::fs::write(&file, crate::goldens::safetensors(&tensors)).unwrap();
+        let error = import_model(&file, &options(Toolkit::Wespeaker, 16), &Device::flex()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(reason) && error.contains("in 1 of "), "{error}");
+    }
+    let mut tensors = sound;
+    tensors.iter_mut().for_each(|tensor| tensor.data[0] = f32::NAN);
+    std::fs::write(&file, crate::goldens::safetensors(&tensors)).unwrap();
+    let error =
+        import_model(&file, &options(Toolkit::Wespeaker, 16), &Device::flex()).unwrap_err().to_string();
+    assert_eq!(error.matches("has NaN").count(), TensorMismatch::SHOWN, "{error}");
 }

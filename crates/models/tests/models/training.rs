@@ -1,12 +1,13 @@
 //! Training passes and gradients against PyTorch, in single precision.
 
 use burn::tensor::Device;
+use ffsvc_models::heads::AmSoftmaxConfig;
 use ffsvc_models::{HeadConfig, named_gradients, named_tensors, parameter_ids};
 
 use crate::goldens::{Goldens, Tiny, max_difference, relative_error, values_of};
 use crate::gradients::{doubles, gradients, is_cancelled, with_head};
 
-const AM: HeadConfig = HeadConfig::AmSoftmax { margin: 0.2, scale: 32.0 };
+const AM: HeadConfig = HeadConfig::AmSoftmax(AmSoftmaxConfig { margin: 0.2, scale: 32.0 });
 
 #[test]
 fn training_pass_equals_the_baselines() {

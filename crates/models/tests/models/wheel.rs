@@ -31,7 +31,8 @@ fn the_real_cam_plus_plus_embeds_as_in_pytorch() {
         return;
     };
     let device = Device::flex();
-    let imported = import_model(path, Toolkit::ThreeDSpeaker, &ImportOptions::default(), &device).unwrap();
+    let imported = import_model(path, &ImportOptions::default(), &device).unwrap();
+    assert_eq!(imported.toolkit, Toolkit::ThreeDSpeaker);
     assert_eq!(imported.info.model, ModelConfig::CamPlusPlus(CamPlusPlusConfig::default()));
     assert_eq!(imported.taken, 815);
     let samples = floats("features/crop200.safetensors", "input");
