@@ -13,6 +13,10 @@ use ffsvc_extraction::{Extractor, Job, Recording, Report};
 use ffsvc_kaldi_io::{DataDir, OpenOptions, WavSource};
 use ffsvc_models::DeviceChoice;
 
+#[path = "import_first.rs"]
+mod import_first;
+use import_first::import_first;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -193,7 +197,7 @@ fn extract(args: &Args, input: &Input<'_>, store: &Path) -> anyhow::Result<Repor
         recordings = recordings[from..to].to_vec();
     }
     let device = args.device.open_one().map_err(|error| UsageError::new(error.to_string()))?;
-    let (model, _, info) = ffsvc_models::load_model(&args.model, &device)?;
+    let (model, _, info) = ffsvc_models::load_model(&args.model, &device).map_err(import_first)?;
     let checksum = ffsvc_extraction::checksum(&args.model)?;
     let read = ReadOptions { sample_rate: None, channel, compat_lowpass: info.compat_lowpass };
     let extractor = Extractor::new(model.valid(), &info.front_end, &read, args.batch_size, &device)?

@@ -20,6 +20,10 @@ use ffsvc_scoring::threshold::{Origin, Point, Threshold};
 use ffsvc_scoring::{Side, mean_embedding, score_trials};
 use serde::Serialize;
 
+#[path = "import_first.rs"]
+mod import_first;
+use import_first::import_first;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -145,7 +149,7 @@ impl Args {
         let mean = self.mean_subtract.as_deref().map(read_mean).transpose()?;
 
         let device = self.device.open_one().map_err(|error| UsageError::new(error.to_string()))?;
-        let (model, _, info) = ffsvc_models::load_model(&self.model, &device)?;
+        let (model, _, info) = ffsvc_models::load_model(&self.model, &device).map_err(import_first)?;
         let read =
             ReadOptions { sample_rate: None, channel: self.channel, compat_lowpass: info.compat_lowpass };
         let extractor = Extractor::new(model.valid(), &info.front_end, &read, 1, &device)?

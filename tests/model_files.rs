@@ -9,6 +9,7 @@ use ffsvc_embeddings::Embeddings;
 use ffsvc_models::{
     EcapaTdnnConfig, HeadConfig, ModelConfig, ModelInfo, load_model, named_tensors, save_model,
 };
+use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -197,5 +198,121 @@ fn embeddings_are_verified_and_compared() {
     for (key, vector) in again.iter() {
         let other = centred.get(key).unwrap();
         assert!(vector.iter().zip(other).all(|(a, b)| (a - b).abs() < 1e-5), "{key}");
+    }
+}
+
+#[test]
+fn import_finds_the_toolkit_and_takes_a_front_end_in_three_forms() {
+    let folder = workplace();
+    let section = format!("[features]\n{FRONT_END}");
+    let whole =
+        format!("seed = 1\n[data]\ntrain = 'data/train'\n{section}[model]\narchitecture = 'resnet'\n");
+    let reference = std::fs::read(folder.path().join("cam.safetensors")).unwrap();
+    for text in [FRONT_END, &section, &whole] {
+        std::fs::write(folder.path().join("fe.toml"), text).unwrap();
+        model(&folder, &["import", CAM_PLUS_PLUS, "-o", "again.safetensors", "--front-end", "fe.toml"])
+            .success()
+            .stdout(contains("toolkit\t3D-Speaker"))
+            .stdout(contains("front end\tof fe.toml: {"));
+        assert!(std::fs::read(folder.path().join("again.safetensors")).unwrap() == reference);
+    }
+    model(&folder, &["import", CAM_PLUS_PLUS, "-o", "assumed.safetensors"])
+        .success()
+        .stdout(contains("front end\tof the recipes of 3D-Speaker (--front-end names another): {"));
+    std::fs::write(folder.path().join("fe.toml"), "[features]\nnum_mel = 3\n").unwrap();
+    model(&folder, &["import", CAM_PLUS_PLUS, "-o", "x", "--front-end", "fe.toml"])
+        .code(1)
+        .stderr(contains("fe.toml: no front end").and(contains("unknown field `num_mel`")));
+    // One output, by one of its two names.
+    model(&folder, &["import", CAM_PLUS_PLUS, "a", "-o", "b"]).code(2);
+    model(&folder, &["import", CAM_PLUS_PLUS]).code(2).stderr(contains("--output"));
+}
+
+#[test]
+fn nothing_compared_is_a_failure() {
+    let folder = workplace();
+    let path = |name: &str| folder.path().join(name);
+    Embeddings::new(6).write(path("empty.npz")).unwrap();
+    model(&folder, &["verify", "cam.safetensors", "--against", "empty.npz", "--data", "data/dev"])
+        .code(1)
+        .stderr(contains("nothing was compared"));
+    let mut others = Embeddings::new(6);
+    others.push("nobody", &[1.0; 6]).unwrap();
+    others.write(path("others.npz")).unwrap();
+    let verify = ["verify", "cam.safetensors", "--against", "others.npz", "--data", "data/dev"];
+    model(&folder, &verify).code(1).stderr(contains("lacks 1 of 1 that are in others.npz"));
+    model(&folder, &[&verify[..], &["--skip-missing"]].concat())
+        .code(1)
+        .stderr(contains("nothing was compared"));
+    for tolerance in ["nan", "-1", "inf"] {
+        model(&folder, &[&verify[..], &["--tolerance", tolerance]].concat()).code(2);
+    }
+    // What is in common is compared, and the rest counted.
+    program("ffsvc-extract", &folder)
+        .args(["--model", "cam.safetensors", "data/dev", "dev.npz", "-q"])
+        .assert()
+        .success();
+    let mut more = Embeddings::read(path("dev.npz")).unwrap();
+    more.push("nobody", &[1.0; 6]).unwrap();
+    more.write(path("more.npz")).unwrap();
+    let verify =
+        ["verify", "cam.safetensors", "--against", "more.npz", "--data", "data/dev", "--skip-missing"];
+    let findings = json(&folder, &verify);
+    assert_eq!((&findings["embeddings"], &findings["missing"]), (&Value::from(6), &Value::from(1)));
+
+    let config = EcapaTdnnConfig { hidden_dim: 8, scale: 2, bottleneck: 2, embedding_size: 4, compat: true };
+    let config = ModelConfig::EcapaTdnn(config);
+    let network = config.init(80, &Device::flex()).unwrap();
+    save_model(path("ecapa.safetensors"), &network, None, &ModelInfo::new(config, Default::default()))
+        .unwrap();
+    model(&folder, &["compare", "cam.safetensors", "ecapa.safetensors"])
+        .code(1)
+        .stdout(contains("differs\tnetwork"))
+        .stderr(contains("nothing was compared"));
+}
+
+#[test]
+fn what_is_left_out_or_added_twice_is_said() {
+    let folder = workplace();
+    let path = |name: &str| folder.path().join(name);
+    let mut store = Embeddings::new(6);
+    store.push("a", &[1.0; 6]).unwrap();
+    store.push("b", &[0.0; 6]).unwrap();
+    store.write(path("field.npz")).unwrap();
+    model(&folder, &["mean", "cam.safetensors", "field.npz", "-o", "centred.safetensors"])
+        .success()
+        .stderr(contains("1 of 2 embeddings are zero (b)").and(contains("already").not()));
+    model(&folder, &["mean", "centred.safetensors", "field.npz", "-o", "twice.safetensors"])
+        .success()
+        .stderr(contains("it subtracts a mean already"));
+    model(&folder, &["export", "--to", "3dspeaker", "centred.safetensors", "-o", "cam.pt"])
+        .success()
+        .stdout(contains("left out\tfront end, mean to subtract from embeddings\n"))
+        .stderr(contains("does not subtract the mean"));
+    model(&folder, &["average", "centred.safetensors", "cam.safetensors", "-o", "average.safetensors"])
+        .success()
+        .stdout(contains("left out\tmean to subtract from embeddings"))
+        .stderr(contains("`ffsvc-model mean` makes one"));
+    let (_, _, info) = load_model(path("average.safetensors"), &Device::flex()).unwrap();
+    assert_eq!(info.embedding_mean, None);
+}
+
+#[test]
+fn a_checkpoint_of_another_toolkit_is_to_be_imported_first() {
+    let folder = workplace();
+    model(&folder, &["export", "--to", "3dspeaker", "cam.safetensors", "-o", "cam.pt"]).success();
+    let hint = || {
+        contains("cam.pt: it is a PyTorch file").and(contains("ffsvc-model import cam.pt -o cam.safetensors"))
+    };
+    for arguments in [["info", "cam.pt", "--json"], ["compare", "cam.pt", "cam.safetensors"]] {
+        model(&folder, &arguments).code(1).stderr(hint());
+    }
+    let wav = std::fs::read_to_string(folder.path().join("data/dev/wav.scp")).unwrap();
+    let wav = wav.lines().next().unwrap().split_once(' ').unwrap().1;
+    for (name, arguments) in [
+        ("ffsvc-extract", &["--model", "cam.pt", "data/dev", "dev.npz"][..]),
+        ("ffsvc-verify", &["--model", "cam.pt", wav, wav]),
+    ] {
+        program(name, &folder).args(arguments).assert().code(1).stderr(hint());
     }
 }

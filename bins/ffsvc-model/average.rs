@@ -5,9 +5,11 @@ use burn::tensor::Device;
 use clap::Args;
 use ffsvc_augment::AugmentConfig;
 use ffsvc_cli::UsageError;
-use ffsvc_models::{average_models, save_model};
+use ffsvc_models::{Averaged, average_models, save_model};
 use ffsvc_trainer::{ExperimentConfig, ExperimentDir, reestimate_batch_norm};
 use serde::Serialize;
+
+use crate::import_first::import_first;
 
 /// Average the weights of several models
 ///
@@ -16,15 +18,16 @@ use serde::Serialize;
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
-  ffsvc-model average exp/resnet34/average.safetensors --last 10 exp/resnet34
-  ffsvc-model average mean.safetensors a/best.safetensors b/best.safetensors --reestimate-batch-norm data/train")]
+  ffsvc-model average exp/resnet34 --last 10 -o exp/resnet34/average.safetensors
+  ffsvc-model average a/best.safetensors b/best.safetensors -o mean.safetensors --reestimate-batch-norm data/train")]
 pub(crate) struct Average {
-    /// Model file to write
-    out: PathBuf,
-
     /// Model files; with --last: the folder of an experiment
     #[arg(required = true)]
     models: Vec<PathBuf>,
+
+    /// Model file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
 
     /// Average the newest N checkpoints of an experiment (train.keep says how many there are)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -36,8 +39,9 @@ pub(crate) struct Average {
     reestimate_batch_norm: Option<PathBuf>,
 
     /// With --reestimate-batch-norm: how many batches at most
-    #[arg(long, value_name = "N", default_value_t = 200, requires = "reestimate_batch_norm")]
-    batches: usize,
+    #[arg(long, value_name = "N", default_value_t = 200, requires = "reestimate_batch_norm",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    batches: u32,
 
     /// With --reestimate-batch-norm: crops as they are in the recordings
     #[arg(long, requires = "reestimate_batch_norm")]
@@ -49,6 +53,9 @@ struct Outcome {
     model: PathBuf,
     averaged: Vec<PathBuf>,
     head: bool,
+    /// Some models had another head, or none.
+    heads_left_out: bool,
+    embedding_means_left_out: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     statistics_from_batches: Option<usize>,
 }
@@ -57,23 +64,40 @@ impl Average {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let averaged = self.sources()?;
         let device = Device::flex();
-        let (mut model, head, info) = average_models(&averaged, &device)?;
+        let Averaged { mut model, head, info, heads_left_out, embedding_means_left_out, .. } =
+            average_models(&averaged, &device).map_err(import_first)?;
+        if embedding_means_left_out {
+            tracing::warn!(
+                "left out: the means that the models subtract from embeddings, which are those of other networks; \
+                 `ffsvc-model mean` makes one for this network"
+            );
+        }
         let mut statistics_from_batches = None;
         if let Some(data) = &self.reestimate_batch_norm {
             let config = self.training_config(&info.config_toml)?;
             let count;
-            (model, count) = reestimate_batch_norm(model, &config, data, self.batches, &device)?;
+            (model, count) = reestimate_batch_norm(model, &config, data, self.batches as usize, &device)?;
             statistics_from_batches = Some(count);
         }
-        save_model(&self.out, &model, head.as_ref(), &info)?;
-        let outcome = Outcome { model: self.out, averaged, head: head.is_some(), statistics_from_batches };
+        save_model(&self.output, &model, head.as_ref(), &info)?;
+        let outcome = Outcome {
+            model: self.output,
+            averaged,
+            head: head.is_some(),
+            heads_left_out,
+            embedding_means_left_out,
+            statistics_from_batches,
+        };
         if json {
             return ffsvc_cli::print_json(&outcome);
         }
         println!("averaged\t{}", outcome.averaged.len());
         println!("model\t{}", outcome.model.display());
-        if !outcome.head {
-            println!("head\tnone (the models have different ones)");
+        if outcome.heads_left_out {
+            println!("left out\thead (the models have different ones)");
+        }
+        if outcome.embedding_means_left_out {
+            println!("left out\tmean to subtract from embeddings");
         }
         if let Some(count) = outcome.statistics_from_batches {
             println!("statistics of\t{count} batches");

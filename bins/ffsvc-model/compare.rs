@@ -1,17 +1,19 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use anyhow::bail;
 use burn::tensor::Device;
 use clap::Args;
 use ffsvc_models::{NamedTensor, load_model, named_tensors};
 use serde::Serialize;
 
 use crate::embedder;
+use crate::import_first::import_first;
 
 /// Show how two models differ
 ///
 /// The largest difference of each tensor, and with --audio the cosine distance of the embeddings that the two give, each
-/// with its own front end. The exit status is 0 whether or not they differ.
+/// with its own front end. The exit status is 0 whether or not they differ, and 1 if there was nothing to compare.
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
     /// Model file
@@ -51,7 +53,8 @@ struct Distance {
 impl Compare {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let device = Device::flex();
-        let ((a, _, info_a), (b, _, info_b)) = (load_model(&self.a, &device)?, load_model(&self.b, &device)?);
+        let load = |path| load_model(path, &device).map_err(import_first);
+        let ((a, _, info_a), (b, _, info_b)) = (load(&self.a)?, load(&self.b)?);
         let parts = [
             ("network", info_a.model != info_b.model),
             ("front end", info_a.front_end != info_b.front_end),
@@ -73,6 +76,14 @@ impl Compare {
         }
         let mut embeddings = Vec::new();
         if !self.audio.is_empty() {
+            let sizes = (info_a.model.embedding_size(), info_b.model.embedding_size());
+            if sizes.0 != sizes.1 {
+                bail!(
+                    "embeddings of {} and of {} numbers cannot be compared: leave --audio out",
+                    sizes.0,
+                    sizes.1
+                );
+            }
             let (a, b) = (embedder::of(&a, info_a)?, embedder::of(&b, info_b)?);
             for audio in self.audio {
                 let cosine_distance = embedder::cosine_distance(
@@ -85,9 +96,18 @@ impl Compare {
         let only_in_b = of_b.into_keys().collect();
         let findings = Findings { description, only_in_a, only_in_b, tensors, embeddings };
         if json {
-            return ffsvc_cli::print_json(&findings);
+            ffsvc_cli::print_json(&findings)?;
+        } else {
+            print(&findings);
         }
-        print(&findings);
+        let in_common = findings.tensors.iter().any(|tensor| tensor.max_difference.is_some());
+        if !in_common && findings.embeddings.is_empty() {
+            bail!(
+                "nothing was compared: {} and {} have no tensor of one name and shape",
+                self.a.display(),
+                self.b.display()
+            );
+        }
         Ok(())
     }
 }

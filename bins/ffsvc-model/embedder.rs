@@ -10,9 +10,11 @@ use ffsvc_extraction::Extractor;
 use ffsvc_kaldi_io::WavSource;
 use ffsvc_models::{ModelInfo, SpeakerModel, load_model};
 
+use crate::import_first::import_first;
+
 /// The network of a model file with its front end, each recording alone in its batch.
 pub(crate) fn open(model: &Path) -> anyhow::Result<Extractor> {
-    let (model, _, info) = load_model(model, &Device::flex())?;
+    let (model, _, info) = load_model(model, &Device::flex()).map_err(import_first)?;
     of(&model, info)
 }
 
@@ -31,7 +33,7 @@ pub(crate) fn embed(extractor: &Extractor, file: PathBuf) -> anyhow::Result<Vec<
     Ok(embedding.values)
 }
 
-/// `1 - cosine`; not a number for an embedding of length 0.
+/// `1 - cosine` of embeddings of one size; not a number for an embedding of length 0.
 pub(crate) fn cosine_distance(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum::<f64>();
     1.0 - dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()

@@ -2,70 +2,100 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use ffsvc_models::load_model;
+use ffsvc_models::ModelFile;
 use ffsvc_models::toolkits::{ExportFormat, Toolkit, export_model};
 use serde::Serialize;
+
+use crate::import_first::import_first;
+use crate::output::Output;
 
 /// Write a model's weights as a file that PyTorch reads
 ///
 /// ffsvc writes {"model": ..., "classifier": ...} as the baseline's save_model does, the other toolkits' names a flat
-/// state_dict, all in the zip format of torch.save. safetensors has the names of the toolkit that has the network. The
-/// front end, and a mean to subtract, stay behind: `ffsvc-model info` shows them.
+/// state_dict, all in the zip format of torch.save. safetensors has the names of the toolkit that has the network. What the
+/// form has no place for is left out and listed; `ffsvc-model info` shows it.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
-  ffsvc-model export --to ffsvc exp/resnet34/best.safetensors model_20.pkl
-  ffsvc-model export --to safetensors campplus.safetensors weights.safetensors")]
+  ffsvc-model export --to ffsvc exp/resnet34/best.safetensors -o model_20.pkl
+  ffsvc-model export --to safetensors campplus.safetensors -o weights.safetensors")]
 pub(crate) struct Export {
     /// Form of the file
     #[arg(long, value_enum)]
-    to: Target,
+    to: Form,
 
     /// Model file
     model: PathBuf,
 
-    /// File to write
-    out: PathBuf,
+    #[command(flatten)]
+    output: Output,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Target {
-    /// The FFSVC2022 baseline's checkpoint
-    Ffsvc,
-    /// WeSpeaker's checkpoint
-    Wespeaker,
-    /// 3D-Speaker's checkpoint
-    #[value(name = "3dspeaker")]
-    ThreeDSpeaker,
-    /// SpeechBrain's checkpoint
-    Speechbrain,
-    /// Tensors alone
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Checkpoint(Toolkit),
     Safetensors,
+}
+
+impl ValueEnum for Form {
+    fn value_variants<'a>() -> &'a [Self] {
+        use Toolkit::{Ffsvc, SpeechBrain, ThreeDSpeaker, Wespeaker};
+        &[
+            Self::Checkpoint(Ffsvc),
+            Self::Checkpoint(Wespeaker),
+            Self::Checkpoint(ThreeDSpeaker),
+            Self::Checkpoint(SpeechBrain),
+            Self::Safetensors,
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        match self {
+            Self::Checkpoint(toolkit) => toolkit.to_possible_value(),
+            Self::Safetensors => Some(clap::builder::PossibleValue::new("safetensors").help("Tensors alone")),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
 struct Outcome {
     file: PathBuf,
     tensors: usize,
+    /// What the model file has and this one has not.
+    left_out: Vec<&'static str>,
 }
 
 impl Export {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
-        let (model, head, info) = load_model(&self.model, &Device::flex())?;
+        let file = ModelFile::open(&self.model).map_err(import_first)?;
+        let (model, head) = file.load(&Device::flex())?;
+        let info = file.info();
         let format = match self.to {
-            Target::Ffsvc => ExportFormat::Torch(Toolkit::Ffsvc),
-            Target::Wespeaker => ExportFormat::Torch(Toolkit::Wespeaker),
-            Target::ThreeDSpeaker => ExportFormat::Torch(Toolkit::ThreeDSpeaker),
-            Target::Speechbrain => ExportFormat::Torch(Toolkit::SpeechBrain),
-            Target::Safetensors => ExportFormat::Safetensors,
+            Form::Checkpoint(toolkit) => ExportFormat::Torch(toolkit),
+            Form::Safetensors => ExportFormat::Safetensors,
         };
-        let tensors = export_model(&self.out, &info.model, &model, head.as_ref(), format)?;
-        let outcome = Outcome { file: self.out, tensors };
+        let exported = export_model(self.output.path(), &info.model, &model, head.as_ref(), format)?;
+        let left_out = [
+            ("front end", true),
+            ("mean to subtract from embeddings", info.embedding_mean.is_some()),
+            ("low-pass of the baseline", info.compat_lowpass),
+            ("head", head.is_some() && !exported.head),
+            ("names of the speakers", !info.speakers.is_empty()),
+        ];
+        let left_out = left_out.into_iter().filter(|(_, left_out)| *left_out).map(|(what, _)| what).collect();
+        if info.embedding_mean.is_some() {
+            tracing::warn!(
+                "{}: embeddings of the exported network are other ones: it does not subtract the mean that this model subtracts",
+                self.model.display()
+            );
+        }
+        let outcome = Outcome { file: self.output.path().to_path_buf(), tensors: exported.tensors, left_out };
         if json {
             return ffsvc_cli::print_json(&outcome);
         }
         println!("file\t{}", outcome.file.display());
         println!("tensors\t{}", outcome.tensors);
+        println!("left out\t{}", outcome.left_out.join(", "));
         Ok(())
     }
 }

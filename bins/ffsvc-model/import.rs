@@ -8,6 +8,8 @@ use ffsvc_models::toolkits::{ImportOptions, Imported, Toolkit, import_model};
 use ffsvc_models::{Error, HeadConfig, TensorMismatch, save_model};
 use serde::{Deserialize, Serialize};
 
+use crate::output::Output;
+
 /// Make a model file out of another toolkit's checkpoint
 ///
 /// Reads .pt, .pth and .pkl as torch.save writes them (zip and legacy) and .safetensors. Nothing in the file is executed: one
@@ -19,18 +21,19 @@ Networks: ffsvc: ResNet34StatsPool (and ResNet18), ECAPA_TDNN; wespeaker: ResNet
 and GLOB; 3dspeaker: CAMPPlus; speechbrain: ECAPA_TDNN.
 
 Examples:
-  ffsvc-model import --from 3dspeaker campplus_cn_en_common.pt campplus.safetensors
-  ffsvc-model import --from ffsvc --speakers data/train/spk2utt model_20.pkl baseline.safetensors")]
+  ffsvc-model import campplus_cn_en_common.pt -o campplus.safetensors
+  ffsvc-model import --speakers data/train/spk2utt model_20.pkl -o baseline.safetensors")]
 pub(crate) struct Import {
     /// Where the checkpoint comes from [default: the toolkit that has a network of these tensors]
     #[arg(long, value_enum)]
     from: Option<Toolkit>,
 
     /// Checkpoint to read
+    #[arg(value_name = "CHECKPOINT")]
     file: PathBuf,
 
-    /// Model file to write
-    out: PathBuf,
+    #[command(flatten)]
+    output: Output,
 
     /// TOML file with the front end instead of that of the toolkit's recipes: a section `[features]`, the whole configuration of a
     /// training run, or the front end's fields alone
@@ -71,9 +74,9 @@ impl Import {
             result => result?,
         };
         let Imported { model, head, info, toolkit, prefix, taken, outside, .. } = imported;
-        save_model(&self.out, &model, head.as_ref(), &info)?;
+        save_model(self.output.path(), &model, head.as_ref(), &info)?;
         let outcome = Outcome {
-            model: self.out,
+            model: self.output.path().to_path_buf(),
             toolkit: toolkit.name(),
             network: info.model,
             front_end_from: match &self.front_end {

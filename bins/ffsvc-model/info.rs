@@ -2,8 +2,10 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use clap::Args;
-use ffsvc_models::{HeadConfig, ModelConfig, load_model, named_tensors};
+use ffsvc_models::{HeadConfig, ModelConfig, ModelFile, named_tensors};
 use serde::Serialize;
+
+use crate::import_first::import_first;
 
 /// Show what a model file holds
 ///
@@ -34,11 +36,12 @@ struct Findings {
 
 impl Info {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
-        let sha256 = ffsvc_extraction::checksum(&self.model)?;
-        let (model, _, info) = load_model(&self.model, &Device::flex())?;
+        let file = ModelFile::open(&self.model).map_err(import_first)?;
+        let (model, _) = file.load(&Device::flex())?;
+        let (identity, info) = (file.identity(), file.info().clone());
         let findings = Findings {
-            sha256,
-            embedding_size: info.model.embedding_size(),
+            sha256: identity.sha256,
+            embedding_size: identity.embedding_size,
             numbers: named_tensors(&model).iter().map(|tensor| tensor.data.len()).sum(),
             min_frames: model.min_frames(),
             network: info.model,

@@ -5,8 +5,11 @@ mod compare;
 mod embedder;
 mod export;
 mod import;
+#[path = "../import_first.rs"]
+mod import_first;
 mod info;
 mod mean;
+mod output;
 mod verify;
 
 use std::process::ExitCode;

@@ -13,7 +13,7 @@ use crate::embedder;
 /// Check a model against embeddings that another program made of the same recordings
 ///
 /// Embeds each recording and compares. The keys of the store are utterances of --data, or else audio files. The exit
-/// status is 1 if an embedding is further away than --tolerance.
+/// status is 1 if an embedding is further away than --tolerance, or if nothing was compared.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:
@@ -30,14 +30,20 @@ pub(crate) struct Verify {
     #[arg(long)]
     data: Option<PathBuf>,
 
-    /// Largest cosine distance that passes
-    #[arg(long, default_value_t = 1e-4)]
+    /// Leave out embeddings whose utterance is not in --data, and say how many
+    #[arg(long, requires = "data")]
+    skip_missing: bool,
+
+    /// Largest cosine distance that passes, 0 to 2
+    #[arg(long, default_value_t = 1e-4, value_parser = distance)]
     tolerance: f64,
 }
 
 #[derive(Debug, Serialize)]
 struct Findings {
     embeddings: usize,
+    /// Utterances of the store that are not in the data.
+    missing: usize,
     mean_cosine_distance: f64,
     max_cosine_distance: f64,
     max_at: String,
@@ -47,9 +53,17 @@ struct Findings {
     passed: bool,
 }
 
+fn distance(text: &str) -> Result<f64, String> {
+    let distance: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if (0.0..=2.0).contains(&distance) { Ok(distance) } else { Err("expected a number from 0 to 2".into()) }
+}
+
 impl Verify {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let expected = Embeddings::read(&self.against)?;
+        if expected.is_empty() {
+            bail!("{}: nothing was compared: the store is empty", self.against.display());
+        }
         let extractor = embedder::open(&self.model)?;
         let dir = self.data.as_ref().map(DataDir::open).transpose()?;
         let recordings: HashMap<&str, WavSource> = dir
@@ -58,7 +72,8 @@ impl Verify {
             .map(|utterance| (utterance.id, WavSource::parse(utterance.wav)))
             .collect();
         let mut findings = Findings {
-            embeddings: expected.len(),
+            embeddings: 0,
+            missing: 0,
             mean_cosine_distance: 0.0,
             max_cosine_distance: 0.0,
             max_at: String::new(),
@@ -71,7 +86,20 @@ impl Verify {
             let source = match (&self.data, recordings.get(key)) {
                 (None, _) => WavSource::File(key.into()),
                 (Some(_), Some(source)) => source.clone(),
-                (Some(data), None) => bail!("{}: it has no utterance {key}", data.display()),
+                (Some(_), None) if self.skip_missing => {
+                    findings.missing += 1;
+                    continue;
+                }
+                (Some(data), None) => {
+                    let missing = expected.keys().iter().filter(|key| !recordings.contains_key(key.as_str()));
+                    bail!(
+                        "{}: it has no utterance {key}, and lacks {} of {} that are in {}; --skip-missing leaves them out",
+                        data.display(),
+                        missing.count(),
+                        expected.len(),
+                        self.against.display()
+                    )
+                }
             };
             let ours = extractor.embed(&source).with_context(|| format!("utterance {key}"))?.values;
             if ours.len() != theirs.len() {
@@ -83,7 +111,8 @@ impl Verify {
                 );
             }
             let distance = embedder::cosine_distance(&ours, theirs);
-            findings.mean_cosine_distance += distance / expected.len() as f64;
+            findings.embeddings += 1;
+            findings.mean_cosine_distance += distance;
             // Not a number, from an embedding of zeros, does not pass either.
             let further = distance > findings.max_cosine_distance || distance.is_nan();
             if findings.max_at.is_empty() || further {
@@ -101,10 +130,17 @@ impl Verify {
             progress.inc(1);
         }
         progress.finish();
+        if findings.embeddings == 0 {
+            bail!("nothing was compared: {} has no utterance of --data", self.against.display());
+        }
+        findings.mean_cosine_distance /= findings.embeddings as f64;
         if json {
             ffsvc_cli::print_json(&findings)?;
         } else {
             println!("embeddings\t{}", findings.embeddings);
+            if findings.missing > 0 {
+                println!("missing\t{}", findings.missing);
+            }
             println!("mean cosine distance\t{:.3e}", findings.mean_cosine_distance);
             println!("largest cosine distance\t{:.3e} at {}", findings.max_cosine_distance, findings.max_at);
             println!("largest relative difference\t{:.3e}", findings.max_relative_difference);

@@ -3,6 +3,8 @@
 #[cfg(feature = "tui")]
 mod dashboard;
 mod display;
+#[path = "../import_first.rs"]
+mod import_first;
 mod serve_device;
 
 use std::io::IsTerminal;
@@ -210,8 +212,16 @@ fn beginning(args: &Args) -> Beginning {
     }
 }
 
+/// The error, with the way out where a model of another toolkit was named.
+fn explained(error: ffsvc_trainer::Error) -> anyhow::Error {
+    match error {
+        ffsvc_trainer::Error::Model(error) => import_first::import_first(error),
+        error => error.into(),
+    }
+}
+
 fn rehearse(args: &Args, config: &ExperimentConfig, devices: &[Device]) -> anyhow::Result<()> {
-    let plan = Plan::rehearse(config, &beginning(args), devices)?;
+    let plan = Plan::rehearse(config, &beginning(args), devices).map_err(explained)?;
     if args.json {
         ffsvc_cli::print_json(&plan)?;
     } else {
@@ -221,7 +231,7 @@ fn rehearse(args: &Args, config: &ExperimentConfig, devices: &[Device]) -> anyho
 }
 
 fn train(args: &Args, config: &ExperimentConfig, exp: &Path, devices: &[Device]) -> anyhow::Result<Outcome> {
-    let run = Run::prepare(config, exp, &beginning(args), devices)?;
+    let run = Run::prepare(config, exp, &beginning(args), devices).map_err(explained)?;
     let stop = ffsvc_cli::interrupt::flag();
     let mut observer = args.observer(&stop);
     if args.validate_first

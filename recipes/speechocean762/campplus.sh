@@ -45,8 +45,8 @@ evaluate() {
     "$bin/ffsvc-score" --trials "$work/data/dev/trials" --embeddings "$exp/$2.scp" --report "$exp/$2.json"
 }
 
-"$bin/ffsvc-model" import --from 3dspeaker "$weights" "$exp/campplus.safetensors"
+"$bin/ffsvc-model" import "$weights" -o "$exp/campplus.safetensors"
 evaluate "$exp/campplus.safetensors" dev
 echo "The same minus the mean embedding of the evaluation recordings:"
-"$bin/ffsvc-model" mean "$exp/campplus.safetensors" "$exp/dev.scp" "$exp/campplus-centred.safetensors"
+"$bin/ffsvc-model" mean "$exp/campplus.safetensors" "$exp/dev.scp" -o "$exp/campplus-centred.safetensors"
 evaluate "$exp/campplus-centred.safetensors" dev-centred

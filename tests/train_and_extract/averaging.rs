@@ -22,7 +22,7 @@ fn the_last_checkpoints_are_averaged() {
     };
     // A checkpoint a step, of which three are kept.
     program("ffsvc-train").current_dir(&folder).args(["tiny.toml", "exp", "-q"]).assert().success();
-    model(&["mean.safetensors", "--last", "3", "exp"]).success().stdout(contains("averaged\t3"));
+    model(&["-o", "mean.safetensors", "--last", "3", "exp"]).success().stdout(contains("averaged\t3"));
     let path = |name: &str| folder.path().join(name);
     let steps = ["6", "7", "8"]
         .map(|step| numbers(&path(&format!("exp/checkpoints/step-0000000{step}/model.safetensors"))));
@@ -32,15 +32,15 @@ fn the_last_checkpoints_are_averaged() {
             assert_eq!(*value, ((a + b + c) / 3.0) as f32, "{name}");
         }
     }
-    model(&["more.safetensors", "--last", "4", "exp"]).code(1).stderr(contains("found 3 checkpoints"));
-    model(&["two.safetensors", "--last", "1", "exp", "exp"]).code(2);
+    model(&["-o", "more.safetensors", "--last", "4", "exp"]).code(1).stderr(contains("found 3 checkpoints"));
+    model(&["-o", "two.safetensors", "--last", "1", "exp", "exp"]).code(2);
 
     // The same model once is itself, and its statistics can be those of the data.
-    model(&["same.safetensors", "exp/final.safetensors"]).success();
+    model(&["exp/final.safetensors", "-o", "same.safetensors"]).success();
     let last = numbers(&final_model(&folder, "exp"));
     assert!(numbers(&path("same.safetensors")) == last);
     let with_statistics = ["--reestimate-batch-norm", "data/train", "--batches", "3", "--json"];
-    model(&[&["fresh.safetensors", "exp/final.safetensors"][..], &with_statistics].concat())
+    model(&[&["exp/final.safetensors", "-o", "fresh.safetensors"][..], &with_statistics].concat())
         .success()
         .stdout(contains("\"statistics_from_batches\": 3"));
     for ((name, fresh), (_, last)) in numbers(&path("fresh.safetensors")).iter().zip(&last) {
@@ -55,7 +55,7 @@ fn the_last_checkpoints_are_averaged() {
     // Another network is refused by name.
     let other = ["tiny.toml", "other", "-q", "--set", "model.in_planes=3", "--set", "train.epochs=1"];
     program("ffsvc-train").current_dir(&folder).args(other).assert().success();
-    model(&["bad.safetensors", "exp/final.safetensors", "other/final.safetensors"])
+    model(&["exp/final.safetensors", "other/final.safetensors", "-o", "bad.safetensors"])
         .code(1)
         .stderr(contains("its network is not that of exp/final.safetensors"));
     assert!(!path("bad.safetensors").exists());

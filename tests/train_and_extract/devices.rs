@@ -12,7 +12,7 @@ fn devices_that_are_not_there_are_wrong_usage_in_one_line() {
     };
     train("gpu").code(2).stderr(contains("expected cpu, auto, cuda"));
     if !cfg!(feature = "cuda") {
-        train("cuda:0").code(2).stderr(contains("--features cuda").and(contains("panicked").not()));
+        train("cuda:0").code(2).stderr(contains("feature `cuda`").and(contains("panicked").not()));
     }
     if !cfg!(feature = "remote") {
         train("remote:localhost:3000").code(2).stderr(contains("--features remote"));

@@ -49,15 +49,28 @@ pub fn average_tensors(sets: &[Vec<NamedTensor>]) -> Result<Vec<NamedTensor>> {
     Ok(mean)
 }
 
+/// The mean of several models, see [`average_models`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Averaged {
+    /// The mean of the networks.
+    pub model: SpeakerModel,
+    /// The mean of the heads, where all have the same one for the same speakers.
+    pub head: Option<Head>,
+    /// The last file's, with the `training` of all.
+    pub info: ModelInfo,
+    /// Heads were left out: some files have none, or other ones.
+    pub heads_left_out: bool,
+    /// Means to subtract were left out: they are of the embeddings of other networks than this one.
+    pub embedding_means_left_out: bool,
+}
+
 /// The mean of the models in `files` by [`average_tensors`], and of their heads where all have the same one for the same
-/// speakers; otherwise there is none. The description is the last file's, with the `training` of all.
+/// speakers; otherwise there is none. The mean of several has no mean embedding to subtract.
 ///
 /// # Errors
 /// No file; as [`load_model`]; [`Error::Checkpoint`] for the first file with another network or front end than the first.
-pub fn average_models<P: AsRef<Path>>(
-    files: &[P],
-    device: &Device,
-) -> Result<(SpeakerModel, Option<Head>, ModelInfo)> {
+pub fn average_models<P: AsRef<Path>>(files: &[P], device: &Device) -> Result<Averaged> {
     let (mut of_models, mut of_heads, mut infos) = (Vec::new(), Vec::new(), Vec::<ModelInfo>::new());
     let mut last = None;
     for file in files {
@@ -96,9 +109,15 @@ pub fn average_models<P: AsRef<Path>>(
         info.head = None;
         info.speakers.clear();
     }
+    let embedding_means_left_out = infos.len() > 1 && infos.iter().any(|info| info.embedding_mean.is_some());
+    if embedding_means_left_out {
+        info.embedding_mean = None;
+    }
+    let heads_left_out = head.is_none() && !of_heads.is_empty();
     let trainings: Vec<serde_json::Value> = infos.into_iter().map(|info| info.training).collect();
     info.training = serde_json::json!({ "average_of": trainings });
-    Ok((load_named(model, mean)?, head, info))
+    let model = load_named(model, mean)?;
+    Ok(Averaged { model, head, info, heads_left_out, embedding_means_left_out })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use burn::tensor::Device;
 
-/// A device as it is named on a command line:
+/// A device by its name:
 ///
 /// | text | meaning |
 /// | --- | --- |
@@ -58,7 +58,7 @@ pub enum DeviceError {
     },
     /// The program was built without the feature.
     #[error(
-        "device \"{choice}\": this program was built without it; build it with cargo build --release --features {feature}, or take --device cpu"
+        "device \"{choice}\": this program was built without it; build it with the Cargo feature `{feature}`, or choose the device cpu"
     )]
     NotBuilt {
         /// What was asked for.
@@ -187,7 +187,7 @@ impl DeviceChoice {
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, numbers: &[usize]) -> Result<Vec<Device>, DeviceError> {
-        let hint = "; --device auto takes the processor where there is none";
+        let hint = "; the device auto is the processor where there is none";
         self.pick(numbers, burn::tensor::DeviceType::Cuda, "CUDA", hint)
     }
 
@@ -289,6 +289,6 @@ mod tests {
     #[test]
     fn what_was_not_built_in_is_named() {
         let error = DeviceChoice::Cuda(vec![1]).open().unwrap_err().to_string();
-        assert!(error.contains("cuda:1") && error.contains("--features cuda"), "{error}");
+        assert!(error.contains("cuda:1") && error.contains("feature `cuda`"), "{error}");
     }
 }

@@ -38,9 +38,9 @@ pub enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
-    /// A file of weights that is no model file of this toolkit.
+    /// A file of weights that is no model file of this toolkit: [`import_model`](crate::toolkits::import_model) makes one of it.
     #[error(
-        "{}: it is {found}, not a model file of this toolkit; import it first (`toolkits::import_model`)", path.display()
+        "{}: it is {found}, not a model file of this toolkit; import it first", path.display()
     )]
     Foreign {
         /// The file.

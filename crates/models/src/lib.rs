@@ -25,7 +25,7 @@ mod tdnn;
 pub mod toolkits;
 mod wespeaker_ecapa;
 
-pub use average::{average_models, average_tensors};
+pub use average::{Averaged, average_models, average_tensors};
 pub use batch_norm::BatchNorm;
 pub use cam_plus_plus::{CamPlusPlus, CamPlusPlusConfig};
 pub use device::{DEVICE_TOKEN, DeviceChoice, DeviceError, RemoteAddress};

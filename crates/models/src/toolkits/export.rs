@@ -21,8 +21,18 @@ pub enum ExportFormat {
     Safetensors,
 }
 
+/// What [`export_model`] wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Exported {
+    /// Number of tensors.
+    pub tensors: usize,
+    /// Whether the head is among them.
+    pub head: bool,
+}
+
 /// Writes the network, and its head where the format has a place for it, to `path`, completely or not at all. The same
-/// weights give the same bytes. Returns the number of tensors.
+/// weights give the same bytes.
 ///
 /// # Errors
 /// [`Error::Config`] if the toolkit does not have this network; [`Error::Io`] if the file cannot be written.
@@ -32,7 +42,7 @@ pub fn export_model(
     model: &SpeakerModel,
     head: Option<&Head>,
     format: ExportFormat,
-) -> Result<usize> {
+) -> Result<Exported> {
     let path = path.as_ref();
     let home = Toolkit::of(config);
     let in_baseline = !matches!(config, ModelConfig::EcapaTdnn(ecapa) if !ecapa.compat)
@@ -57,6 +67,7 @@ pub fn export_model(
     let network = named(named_tensors(model), "");
     let io = |source| Error::Io { path: path.to_path_buf(), source };
     let count;
+    let mut with_head = head.is_some();
     match format {
         ExportFormat::Safetensors => {
             let mut tensors = network;
@@ -82,12 +93,13 @@ pub fn export_model(
         }
         ExportFormat::Torch(toolkit) => {
             let mut tensors = network;
-            if let (Some(head), Some(prefix)) = (head, toolkit.head_prefix()) {
-                tensors.extend(named(named_tensors(head), prefix));
+            match (head, toolkit.head_prefix()) {
+                (Some(head), Some(prefix)) => tensors.extend(named(named_tensors(head), prefix)),
+                _ => with_head = false,
             }
             count = tensors.len();
             torch_writer::save(path, &Value::dictionary(&tensors)).map_err(io)?;
         }
     }
-    Ok(count)
+    Ok(Exported { tensors: count, head: with_head })
 }

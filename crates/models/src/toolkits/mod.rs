@@ -10,7 +10,7 @@ mod recognise;
 mod tensor_file;
 mod torch_writer;
 
-pub use export::{ExportFormat, export_model};
+pub use export::{ExportFormat, Exported, export_model};
 pub use import::{ImportOptions, Imported, import_model};
 pub use tensor_file::TensorFile;
 pub(crate) use tensor_file::is_torch_file;
