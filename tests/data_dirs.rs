@@ -256,15 +256,16 @@ fn ffsvc_tables_say_what_the_names_say() {
     write(&folder, "wrong", "X0336 ffsvc22_dev_000000\n");
     ffsvc_data(&folder, &["ffsvc-tables", "wrong", "none"]).code(1);
     assert!(!folder.path().join("none").exists());
-    let list =
-        std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/lists/ffsvc2022/dev_meta_list"));
-    if !list.exists() {
-        println!("skipped: no ../shared");
-        return;
-    }
+}
+
+fn the_tables_of_ffsvc2022() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = ffsvc_test_data::shared("lists/ffsvc2022/dev_meta_list");
     let found =
         json(&ffsvc_data(&folder, &["ffsvc-tables", list.to_str().unwrap(), "real", "--json"]).success());
     assert_eq!(found["utt2spk"].as_object().unwrap().len(), 30);
     assert_eq!(found["utt2distance"]["0.25M"], 7989);
     assert_eq!(found["utt2visit"], serde_json::json!({"1": 21775, "2": 24154, "3": 22614}));
 }
+
+ffsvc_test_data::shared_tests!(the_tables_of_ffsvc2022);

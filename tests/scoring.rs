@@ -154,13 +154,8 @@ fn is_litter(path: PathBuf) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp"))
 }
 
-#[test]
 fn the_baselines_embeddings_give_the_baselines_result() {
-    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/golden/scoring");
-    if !Path::new(golden).exists() {
-        println!("skipped: no ../shared");
-        return;
-    }
+    let golden = ffsvc_test_data::shared("golden/scoring");
     let arguments = [
         "--trials",
         "trials_key_last",
@@ -171,7 +166,7 @@ fn the_baselines_embeddings_give_the_baselines_result() {
         "--p-target",
         "0.01",
     ];
-    let report = json(&run(Path::new(golden), &arguments).success());
+    let report = json(&run(&golden, &arguments).success());
     let number = |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap();
     assert!((number("/metrics/eer") - 0.1372515663859447).abs() < 1e-12);
     assert!((number("/metrics/min_dcf/0/cost") - 0.8116730340224528).abs() < 1e-12);
@@ -393,3 +388,5 @@ fn the_shipped_options_are_understood() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &["--options", options]).code(1).stderr(contains("exp/task1/dev.scp"));
 }
+
+ffsvc_test_data::shared_tests!(the_baselines_embeddings_give_the_baselines_result);

@@ -214,16 +214,14 @@ mod tests {
         assert!(read <= 64_000 + 1024 + PREFIX_LEN as u64, "{read} bytes");
     }
 
-    #[test]
     fn a_crop_of_a_flac_file_reads_a_part_of_it() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpora/music/loop_garzul.flac");
-        let Ok(file) = std::fs::read(path) else {
-            println!("skipped: no ../shared");
-            return;
-        };
-        let (len, samples) = (file.len() as u64, crate::probe(path).unwrap().num_samples.unwrap());
+        let path = ffsvc_test_data::shared("corpora/music/loop_garzul.flac");
+        let file = std::fs::read(&path).unwrap();
+        let (len, samples) = (file.len() as u64, crate::probe(&path).unwrap().num_samples.unwrap());
         let read = bytes_for_crop(file, samples / 2, 4000);
         println!("{read} of {len} bytes");
         assert!(read < len / 4, "{read} of {len} bytes");
     }
+
+    ffsvc_test_data::shared_tests!(a_crop_of_a_flac_file_reads_a_part_of_it);
 }

@@ -4,13 +4,8 @@ use std::path::{Path, PathBuf};
 
 use ffsvc_audio::{ReadOptions, count_samples, probe, read, read_crop, read_crop_into};
 
-fn corpus(name: &str) -> Option<PathBuf> {
-    let shared = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
-    if !shared.exists() {
-        println!("skipped: no ../shared");
-        return None;
-    }
-    Some(shared.join("corpora").join(name))
+fn corpus(name: &str) -> PathBuf {
+    ffsvc_test_data::shared("corpora").join(name)
 }
 
 /// Every `step`-th file with one of `extensions` under `folder`, by name.
@@ -51,11 +46,8 @@ fn crops_equal_the_whole(path: &Path) {
     assert!(read_crop(path, whole.len() as u64, 1, &options).is_err());
 }
 
-#[test]
 fn flac_speech() {
-    let Some(folder) = corpus("speechocean762/flac") else {
-        return;
-    };
+    let folder = corpus("speechocean762/flac");
     let files = files(&folder, "flac", 250);
     assert!(!files.is_empty());
     for path in files {
@@ -64,23 +56,19 @@ fn flac_speech() {
     }
 }
 
-#[test]
 fn flac_music() {
-    let Some(folder) = corpus("music") else {
-        return;
-    };
+    let folder = corpus("music");
     let path = folder.join("loop_amen_full.flac");
     crops_equal_the_whole(&path);
 }
 
-#[test]
 fn ogg_noise() {
-    let Some(folder) = corpus("noise") else {
-        return;
-    };
+    let folder = corpus("noise");
     let files = files(&folder, "ogg", 150);
     assert!(!files.is_empty());
     for path in files {
         crops_equal_the_whole(&path);
     }
 }
+
+ffsvc_test_data::shared_tests!(flac_speech, flac_music, ogg_noise);

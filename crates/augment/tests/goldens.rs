@@ -1,7 +1,7 @@
 //! Against values made by the baseline's own functions (`tests/data/augment`; the larger ones in `../shared/golden`), SoX
 //! and another mu-law decoder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ffsvc_augment::channel::mu_law_decode;
 use ffsvc_augment::speed::{SpeedChanger, output_len};
@@ -13,13 +13,8 @@ fn data(name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
 }
 
-fn shared(name: &str) -> Option<PathBuf> {
-    let shared = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
-    if !shared.exists() {
-        println!("skipped: no ../shared");
-        return None;
-    }
-    Some(shared.join("golden/augment").join(name))
+fn shared(name: &str) -> Vec<u8> {
+    std::fs::read(ffsvc_test_data::shared("golden/augment").join(name)).unwrap()
 }
 
 fn tensor(bytes: &[u8], name: &str) -> Vec<f64> {
@@ -42,22 +37,24 @@ fn worst(found: &[f32], expected: &[f64]) -> f64 {
 }
 
 /// The baseline's own rounding (its f32 beside the same in f64) grows from 8e-8 to 6e-7 over the six cases.
+fn check_noise(bytes: &[u8], case: &str, snr_db: f64) {
+    let mut noisy = samples(bytes, "speech");
+    compat::add_noise(&mut noisy, &samples(bytes, "noise"), snr_db);
+    let worst = worst(&noisy, &tensor(bytes, case));
+    println!("{case}: {worst:.1e}");
+    assert!(worst < 1e-6, "{case}: {worst}");
+}
+
 #[test]
 fn noise_of_the_baseline() {
-    let check = |bytes: &[u8], case: &str, snr_db: f64| {
-        let mut noisy = samples(bytes, "speech");
-        compat::add_noise(&mut noisy, &samples(bytes, "noise"), snr_db);
-        let worst = worst(&noisy, &tensor(bytes, case));
-        println!("{case}: {worst:.1e}");
-        assert!(worst < 1e-6, "{case}: {worst}");
-    };
-    check(&data("baseline.safetensors"), "noisy_3", 10.0);
-    if let Some(path) = shared("noise.safetensors") {
-        let bytes = std::fs::read(path).unwrap();
-        let cases = [0.0, 2.469_135_78, 5.0, 10.0, 15.0, 19.98];
-        for (index, snr_db) in cases.into_iter().enumerate() {
-            check(&bytes, &format!("noisy_{index}"), snr_db);
-        }
+    check_noise(&data("baseline.safetensors"), "noisy_3", 10.0);
+}
+
+fn noise_of_the_baseline_at_six_levels() {
+    let bytes = shared("noise.safetensors");
+    let cases = [0.0, 2.469_135_78, 5.0, 10.0, 15.0, 19.98];
+    for (index, snr_db) in cases.into_iter().enumerate() {
+        check_noise(&bytes, &format!("noisy_{index}"), snr_db);
     }
 }
 
@@ -69,24 +66,26 @@ fn noise_of_the_baseline_leaves_silence() {
 }
 
 /// scipy's own f32 convolution is up to 9e-7 off f64, at peaks of 2 to 4.
+fn check_reverberation(bytes: &[u8], taps: usize, wet: &str) {
+    let mut convolver = Convolver::default();
+    let mut speech = samples(bytes, "speech");
+    let response = samples(bytes, &format!("rir_{taps}"));
+    let filter = compat::room_filter(&response, speech.len(), &mut convolver);
+    convolver.apply(&filter, &mut speech);
+    let worst = worst(&speech, &tensor(bytes, wet));
+    println!("{taps} taps: {worst:.1e}");
+    assert!(worst < 3e-6, "{taps} taps: {worst}");
+}
+
 #[test]
 fn reverberation_of_the_baseline() {
-    let check = |bytes: &[u8], taps: usize, wet: &str| {
-        let mut convolver = Convolver::default();
-        let mut speech = samples(bytes, "speech");
-        let response = samples(bytes, &format!("rir_{taps}"));
-        let filter = compat::room_filter(&response, speech.len(), &mut convolver);
-        convolver.apply(&filter, &mut speech);
-        let worst = worst(&speech, &tensor(bytes, wet));
-        println!("{taps} taps: {worst:.1e}");
-        assert!(worst < 3e-6, "{taps} taps: {worst}");
-    };
-    check(&data("baseline.safetensors"), 800, "wet_800");
-    if let Some(path) = shared("reverb.safetensors") {
-        let bytes = std::fs::read(path).unwrap();
-        for taps in [1, 37, 800, 4000, 16_000, 48_000] {
-            check(&bytes, taps, &format!("wet_{taps}_f64"));
-        }
+    check_reverberation(&data("baseline.safetensors"), 800, "wet_800");
+}
+
+fn reverberation_of_the_baseline_by_six_rooms() {
+    let bytes = shared("reverb.safetensors");
+    for taps in [1, 37, 800, 4000, 16_000, 48_000] {
+        check_reverberation(&bytes, taps, &format!("wet_{taps}_f64"));
     }
 }
 
@@ -108,10 +107,8 @@ fn masks_of_the_baseline() {
     }
 }
 
-#[test]
 fn masked_features_of_the_baseline() {
-    let Some(path) = shared("specaug.safetensors") else { return };
-    let bytes = std::fs::read(path).unwrap();
+    let bytes = shared("specaug.safetensors");
     for (name, mask) in [
         ("time_masked_p15", Mask { axis: Axis::Time, start: 23, end: 35 }),
         ("freq_masked_p4", Mask { axis: Axis::Frequency, start: 43, end: 45 }),
@@ -123,10 +120,8 @@ fn masked_features_of_the_baseline() {
 }
 
 /// SoX `speed` by the rate converter, which is fitted to SoX's at the rates of speech corpora.
-#[test]
 fn speed_of_sox() {
-    let Some(path) = shared("sox_effects.safetensors") else { return };
-    let bytes = std::fs::read(path).unwrap();
+    let bytes = shared("sox_effects.safetensors");
     let mut changer = SpeedChanger::default();
     for factor in [0.9, 1.0, 1.1] {
         let mut found = samples(&bytes, "input");
@@ -157,3 +152,5 @@ fn mu_law_of_another_decoder() {
         assert_eq!(f32::from(mu_law_decode(*code)) / 32_768.0, sample, "code {code:#04x}");
     }
 }
+
+ffsvc_test_data::shared_tests!(noise_of_the_baseline_at_six_levels, reverberation_of_the_baseline_by_six_rooms, masked_features_of_the_baseline, speed_of_sox);

@@ -10,13 +10,8 @@ use ffsvc_augment::{
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-fn corpora() -> Option<PathBuf> {
-    let shared = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
-    if !shared.exists() {
-        println!("skipped: no ../shared");
-        return None;
-    }
-    Some(shared.join("corpora"))
+fn corpora() -> PathBuf {
+    ffsvc_test_data::shared("corpora")
 }
 
 /// `count` files with this extension under `folder`, spread evenly.
@@ -54,9 +49,8 @@ fn decibels(ratio: f64) -> f64 {
     10.0 * ratio.log10()
 }
 
-#[test]
 fn the_snr_asked_for_is_in_the_output() {
-    let Some(corpora) = corpora() else { return };
+    let corpora = corpora();
     let noises = files(&corpora.join("noise"), "ogg", 12);
     let talkers = files(&corpora.join("speechocean762/flac/dev"), "flac", 5);
     let rir = files(&corpora.join("rir/surrey-room-a"), "wav", 1).remove(0);
@@ -128,9 +122,8 @@ fn lag_and_level(dry: &[f32], wet: &[f32]) -> (isize, f64) {
     (best, decibels(mean_power(wet) / mean_power(dry)))
 }
 
-#[test]
 fn reverberated_speech_keeps_its_place_and_about_its_level() {
-    let Some(corpora) = corpora() else { return };
+    let corpora = corpora();
     let augmenter = Augmenter::new(&AugmentConfig::default(), 16_000);
     let mut scratch = Scratch::default();
     let mut responses: Vec<Reverb> = files(&corpora.join("rir/surrey-room-a"), "wav", 4)
@@ -160,9 +153,8 @@ fn reverberated_speech_keeps_its_place_and_about_its_level() {
 }
 
 /// In an empty hall the strongest path is still the direct one; a distant source must not be late.
-#[test]
 fn a_distant_source_is_not_late() {
-    let Some(corpora) = corpora() else { return };
+    let corpora = corpora();
     let room = Room {
         size_m: [8.0, 6.0, 3.0],
         rt60_s: 0.3,
@@ -183,9 +175,8 @@ fn a_distant_source_is_not_late() {
     }
 }
 
-#[test]
 fn the_telephone_takes_the_band_and_little_else() {
-    let Some(corpora) = corpora() else { return };
+    let corpora = corpora();
     let augmenter = Augmenter::new(&AugmentConfig::default(), 16_000);
     let mut scratch = Scratch::default();
     for dry in speech(&corpora, 4) {
@@ -211,3 +202,5 @@ fn the_telephone_takes_the_band_and_little_else() {
         assert!((37.0..45.0).contains(&quality), "{quality} dB");
     }
 }
+
+ffsvc_test_data::shared_tests!(the_snr_asked_for_is_in_the_output, reverberated_speech_keeps_its_place_and_about_its_level, a_distant_source_is_not_late, the_telephone_takes_the_band_and_little_else);

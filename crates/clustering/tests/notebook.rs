@@ -6,14 +6,9 @@ use ffsvc_clustering::{Centres, KMeans, KMeansOptions, Points, Start, cosines};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-/// The notebook's values; `None` where they do not lie beside the checkout.
-fn golden() -> Option<(Vec<u8>, Value)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden/cluster");
-    if !folder.exists() {
-        println!("skipped: no ../shared");
-        return None;
-    }
-    Some(read(&folder, "cluster.safetensors", "info.json"))
+/// The notebook's values.
+fn golden() -> (Vec<u8>, Value) {
+    read(&ffsvc_test_data::shared("golden/cluster"), "cluster.safetensors", "info.json")
 }
 
 /// The committed selection: duplicates and single points.
@@ -81,9 +76,8 @@ fn check(
     }
 }
 
-#[test]
 fn every_k_of_the_curve() {
-    let Some((bytes, info)) = golden() else { return };
+    let (bytes, info) = golden();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let (data, dim) = floats(&tensors, "data");
     let points = Points::new(data, dim).unwrap();
@@ -113,3 +107,5 @@ fn clusters_of_single_points() {
     let info = serde_json::json!({ "iterations": 1, "curve": info["single"]["curve"] });
     check(&Points::new(data, dim).unwrap(), &tensors, "single", &info, start, 12);
 }
+
+ffsvc_test_data::shared_tests!(every_k_of_the_curve);

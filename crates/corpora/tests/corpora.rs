@@ -306,13 +306,8 @@ fn rirs_simulated_and_real() {
 }
 
 /// The real lists, with a tree of the files that they name.
-#[test]
 fn the_real_lists_of_ffsvc2022_and_vox1_o() {
-    let lists = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/lists");
-    if !lists.is_dir() {
-        eprintln!("skipped: no ../shared");
-        return;
-    }
+    let lists = ffsvc_test_data::shared("lists");
     let tree = Tree::new(&[]);
     fs::copy(lists.join("ffsvc2022/dev_meta_list"), tree.at("dev_meta_list")).unwrap();
     fs::copy(lists.join("ffsvc2022/trials_dev_keys"), tree.at("trials_dev_keys")).unwrap();
@@ -357,3 +352,5 @@ fn the_real_lists_of_ffsvc2022_and_vox1_o() {
     let theirs = fs::read_to_string(lists.join("vox1-o/trials")).unwrap();
     assert_eq!(tree.read("out/trials_o_cleaned"), theirs);
 }
+
+ffsvc_test_data::shared_tests!(the_real_lists_of_ffsvc2022_and_vox1_o);

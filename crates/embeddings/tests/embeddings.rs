@@ -11,7 +11,6 @@ use ffsvc_kaldi_io::{ArkForm, ArkWriter, Matrix};
 use proptest::prelude::*;
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/embeddings");
-const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/scoring");
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(DATA).join(name)
@@ -90,19 +89,19 @@ fn the_form_is_known_without_an_extension() {
     assert!(read_bytes("", b"hello").unwrap_err().contains("a file of unknown form"));
 }
 
+fn read_the_baselines_dict(folder: &Path) -> (usize, usize) {
+    let dict = Embeddings::read(folder.join("embd_dict.npy")).unwrap();
+    assert_eq!(dict, Embeddings::read_npy(folder.join("emb.npy"), folder.join("utts.txt")).unwrap());
+    (dict.len(), dict.dim())
+}
+
 #[test]
 fn the_baselines_dict() {
-    let read = |folder: &Path| {
-        let dict = Embeddings::read(folder.join("embd_dict.npy")).unwrap();
-        assert_eq!(dict, Embeddings::read_npy(folder.join("emb.npy"), folder.join("utts.txt")).unwrap());
-        (dict.len(), dict.dim())
-    };
-    assert_eq!(read(Path::new(DATA)), (100, 64));
-    if !Path::new(SHARED).exists() {
-        println!("skipped: no ../shared");
-        return;
-    }
-    assert_eq!(read(Path::new(SHARED)), (2000, 64));
+    assert_eq!(read_the_baselines_dict(Path::new(DATA)), (100, 64));
+}
+
+fn the_baselines_dict_of_two_thousand() {
+    assert_eq!(read_the_baselines_dict(&ffsvc_test_data::shared("golden/scoring")), (2000, 64));
 }
 
 #[test]
@@ -352,3 +351,5 @@ fn mapped_stores_are_the_read_ones() {
     assert!(Embeddings::map(&path).is_err());
     assert!(Embeddings::map(folder.path().join("nowhere.safetensors")).is_err());
 }
+
+ffsvc_test_data::shared_tests!(the_baselines_dict_of_two_thousand);

@@ -185,13 +185,8 @@ fn read(path: &Path) -> Vec<f32> {
 }
 
 /// Real speech in real noise, against a plain level threshold (30 dB below the 95th percentile) on the clean recording.
-#[test]
 fn real_speech_in_noise() {
-    let corpora = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpora"));
-    if !corpora.is_dir() {
-        println!("skipped: no ../shared");
-        return;
-    }
+    let corpora = ffsvc_test_data::shared("corpora");
     let speech: Vec<Vec<f32>> =
         files(&corpora.join("speechocean762/flac"), 10).iter().map(|path| read(path)).collect();
     assert!(speech.len() >= 9);
@@ -231,3 +226,5 @@ fn real_speech_in_noise() {
         assert!(name == "clean" || kaldi > 1.2, "{name} {snr_db} dB: {kaldi}");
     }
 }
+
+ffsvc_test_data::shared_tests!(real_speech_in_noise);

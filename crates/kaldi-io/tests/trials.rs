@@ -13,47 +13,34 @@ fn auto(text: &str) -> Result<Trials, Error> {
     parse(text, TrialColumns::Auto)
 }
 
-/// A published list, or `None` with a note where the lists are not at hand.
-fn list(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/lists")).join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: no ../shared");
-    None
+/// A published list.
+fn list(name: &str) -> PathBuf {
+    ffsvc_test_data::shared("lists").join(name)
 }
 
-#[test]
 fn ffsvc2022_development_trials() {
-    let Some(keys) = list("ffsvc2022/trials_dev_keys") else {
-        return;
-    };
+    let keys = list("ffsvc2022/trials_dev_keys");
     let trials = Trials::read(keys, TrialColumns::Auto).unwrap();
     // The evaluation plan: 72,000 trials; `cut -d' ' -f1 | sort | uniq -c` and
     // `cut -d' ' -f2,3 | tr ' ' '\n' | sort -u | wc -l` of the list.
     assert_eq!(trials.len(), 72_000);
     assert_eq!(trials.counts(), Some((36_000, 36_000)));
-    let Some(blind) = list("ffsvc2022/trials_dev") else {
-        return;
-    };
+    let blind = list("ffsvc2022/trials_dev");
     let blind = Trials::read(blind, TrialColumns::Auto).unwrap();
     assert_eq!((blind.labels, &blind.pairs, &blind.names), (None, &trials.pairs, &trials.names));
     // Names end in `.wav`, those of the list of files do not.
-    let files = Table::read(list("ffsvc2022/dev_meta_list").unwrap()).unwrap();
+    let files = Table::read(list("ffsvc2022/dev_meta_list")).unwrap();
     let names: std::collections::HashSet<&str> = files.iter().map(|(_, name)| name).collect();
     let found = trials.resolve(|name| names.get(name).copied());
     assert_eq!((found.missing().count(), found.by_suffix), (0, trials.names.len()));
 }
 
-#[test]
 fn voxceleb1_original_trials() {
-    let Some(path) = list("vox1-o/trials") else {
-        return;
-    };
+    let path = list("vox1-o/trials");
     let trials = Trials::read(path, TrialColumns::Auto).unwrap();
     assert_eq!((trials.len(), trials.counts()), (37_611, Some((18_802, 18_809))));
     assert_eq!(trials.names.len(), 4_708, "the utterances of the cleaned list");
-    let scp = list("vox1-o/wav.scp").unwrap();
+    let scp = list("vox1-o/wav.scp");
     let dir = DataDir::open(scp.parent().unwrap()).unwrap();
     assert_eq!((dir.len(), dir.has_speakers()), (4_874, false));
     let found = trials.resolve(|name| dir.position(name));
@@ -189,3 +176,5 @@ proptest! {
         prop_assert_eq!(Trials::read(&path, TrialColumns::Auto).unwrap(), trials);
     }
 }
+
+ffsvc_test_data::shared_tests!(ffsvc2022_development_trials, voxceleb1_original_trials);

@@ -62,11 +62,8 @@ fn three_steps(
     (model, head)
 }
 
-#[test]
 fn resnet_after_three_steps_equals_the_baselines() {
-    let Some(golden) = Goldens::shared("resnet_tiny_margin") else {
-        return;
-    };
+    let golden = Goldens::shared("resnet_tiny_margin");
     for (name, optimizer) in [("sgd", sgd()), ("adam", adam())] {
         let (model, head) = three_steps(Tiny::Resnet, optimizer, |step, device| {
             let features = golden.tensor(&format!("{name}.x{step}"), device);
@@ -82,19 +79,12 @@ fn resnet_after_three_steps_equals_the_baselines() {
     }
 }
 
-#[test]
 fn ecapa_after_three_steps_equals_the_baselines() {
     let plain = double_precision();
-    let Some(io) = Goldens::shared("ecapa_tiny_io") else {
-        return;
-    };
+    let io = Goldens::shared("ecapa_tiny_io");
     for (name, optimizer) in [("sgd", sgd()), ("adam", adam())] {
-        let Some(golden) = Goldens::shared(&format!("ecapa_tiny_after_{name}_f32")) else {
-            return;
-        };
-        let Some(eval) = Goldens::shared(&format!("ecapa_tiny_eval_after_{name}")) else {
-            return;
-        };
+        let golden = Goldens::shared(&format!("ecapa_tiny_after_{name}_f32"));
+        let eval = Goldens::shared(&format!("ecapa_tiny_eval_after_{name}"));
         let (model, head) = three_steps(Tiny::Ecapa, optimizer, |step, device| {
             let features = io.tensor(&format!("xb_{step}"), device);
             (features, io.labels(&format!("yb_{step}"), device))
@@ -120,3 +110,5 @@ fn ecapa_after_three_steps_equals_the_baselines() {
         assert!(error < 5e-4, "{name} evaluation: {error:e}");
     }
 }
+
+ffsvc_test_data::shared_tests!(resnet_after_three_steps_equals_the_baselines, ecapa_after_three_steps_equals_the_baselines);

@@ -23,11 +23,10 @@ fn device() -> Device {
     DeviceChoice::Wgpu(vec![0]).open_one().unwrap()
 }
 
-#[test]
 fn evaluation_equals_the_baselines() {
     let device = device();
     for tiny in [Tiny::Resnet, Tiny::Ecapa] {
-        let Some(io) = Goldens::shared(&format!("{}_io", tiny.name())) else { return };
+        let io = Goldens::shared(&format!("{}_io", tiny.name()));
         let embedding = tiny.model(&device).forward(io.tensor("x_c", &device));
         let error = max_difference(&values_of(embedding), io.values("eval_c_f64"));
         println!("{tiny:?}: {error:e}");
@@ -35,9 +34,8 @@ fn evaluation_equals_the_baselines() {
     }
 }
 
-#[test]
 fn gradients_and_three_steps_equal_the_baselines() {
-    let Some(golden) = Goldens::shared("resnet_tiny_margin") else { return };
+    let golden = Goldens::shared("resnet_tiny_margin");
     let device = device().autodiff();
     let (mut model, mut head) =
         (Tiny::Resnet.model(&device), Tiny::Resnet.head(&HeadConfig::default(), &device));
@@ -75,3 +73,5 @@ fn gradients_and_three_steps_equal_the_baselines() {
         assert!(error < 2e-4, "{}: {error:e}", tensor.name);
     }
 }
+
+ffsvc_test_data::shared_tests!(evaluation_equals_the_baselines, gradients_and_three_steps_equal_the_baselines);

@@ -102,13 +102,8 @@ fn det_points_are_the_baselines() {
     assert_eq!(checked, 10);
 }
 
-#[test]
 fn det_points_of_twenty_thousand_trials_are_the_baselines() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/scoring/scores.safetensors");
-    let Ok(bytes) = std::fs::read(path) else {
-        println!("skipped: no ../shared");
-        return;
-    };
+    let bytes = std::fs::read(ffsvc_test_data::shared("golden/scoring/scores.safetensors")).unwrap();
     check_det_points(&SafeTensors::deserialize(&bytes).unwrap(), "normal");
 }
 
@@ -116,3 +111,5 @@ fn det_points_of_twenty_thousand_trials_are_the_baselines() {
 fn no_trial_is_an_error() {
     assert!(CompatCurve::new::<f64>(&[], &[]).is_err());
 }
+
+ffsvc_test_data::shared_tests!(det_points_of_twenty_thousand_trials_are_the_baselines);

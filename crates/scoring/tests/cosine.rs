@@ -1,7 +1,5 @@
 //! Cosines against the baseline's and against double precision, and what happens to utterances without embedding.
 
-use std::path::PathBuf;
-
 use ffsvc_embeddings::Embeddings;
 use ffsvc_kaldi_io::{TrialColumns, TrialReader, Trials};
 use ffsvc_scoring::metrics::{Definition, Measures, evaluate};
@@ -22,20 +20,8 @@ fn store(rows: &[(&str, &[f32])]) -> Embeddings {
     embeddings
 }
 
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")).join(name);
-    if !path.exists() {
-        println!("skipped: no ../shared");
-        return None;
-    }
-    Some(path)
-}
-
-#[test]
 fn twenty_thousand_trials_score_as_the_baseline_scores_them() {
-    let Some(golden) = shared("golden/scoring") else {
-        return;
-    };
+    let golden = ffsvc_test_data::shared("golden/scoring");
     let embeddings = Embeddings::read(golden.join("embd_dict.npy")).unwrap();
     let bytes = std::fs::read(golden.join("scores.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -71,9 +57,8 @@ fn twenty_thousand_trials_score_as_the_baseline_scores_them() {
 }
 
 /// The lists that the field scores, with random embeddings: names, labels and counts come out right.
-#[test]
 fn real_trial_lists() {
-    let Some(lists) = shared("lists") else { return };
+    let lists = ffsvc_test_data::shared("lists");
     // Counts by awk.
     for (list, counts, strip) in
         [("ffsvc2022/trials_dev_keys", (36_000, 36_000), true), ("vox1-o/trials", (18_802, 18_809), false)]
@@ -227,3 +212,5 @@ proptest! {
         prop_assert!(exact.is_nan() || (f64::from(found) - exact).abs() < 1e-7);
     }
 }
+
+ffsvc_test_data::shared_tests!(twenty_thousand_trials_score_as_the_baseline_scores_them, real_trial_lists);

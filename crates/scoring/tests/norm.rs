@@ -9,13 +9,8 @@ use ffsvc_scoring::{Cohort, CohortStatistics, Error, ScoreNorm, Scorer, Side};
 use proptest::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
-fn golden() -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/scoring"));
-    if !path.exists() {
-        println!("skipped: no ../shared");
-        return None;
-    }
-    Some(path)
+fn golden() -> PathBuf {
+    ffsvc_test_data::shared("golden/scoring")
 }
 
 fn numbers(file: &SafeTensors<'_>, name: &str) -> Vec<f64> {
@@ -67,9 +62,8 @@ fn unit_rows(embeddings: &Embeddings, mean: Option<&[f64]>) -> Vec<f32> {
     rows
 }
 
-#[test]
 fn as_wespeaker_computes_it() {
-    let Some(golden) = golden() else { return };
+    let golden = golden();
     let embeddings = Embeddings::read_npy(golden.join("emb.npy"), golden.join("utts.txt")).unwrap();
     let trials = Trials::read(golden.join("trials_key_first"), TrialColumns::Auto).unwrap();
     let bytes = std::fs::read(golden.join("asnorm.safetensors")).unwrap();
@@ -235,3 +229,5 @@ proptest! {
         }
     }
 }
+
+ffsvc_test_data::shared_tests!(as_wespeaker_computes_it);

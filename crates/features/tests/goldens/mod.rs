@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use safetensors::{Dtype, SafeTensors};
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data");
-const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden");
 
 /// The tensors of one file.
 pub(crate) struct Golden {
@@ -20,14 +19,12 @@ impl Golden {
         Self::read(Path::new(COMMITTED).join(format!("{name}.safetensors")))
     }
 
-    /// The signals of a theme (`features` or `kaldi_fbank`): all of them where `../shared` is there, else the few that are
-    /// committed.
+    /// The signals of a theme (`features` or `kaldi_fbank`): all of them where `../shared` is there or must be, else the few
+    /// that are committed.
     pub(crate) fn all(theme: &str) -> Vec<Self> {
-        let shared = Path::new(SHARED).join(theme);
-        let folder = if shared.is_dir() {
-            shared
+        let folder = if ffsvc_test_data::expects_shared() {
+            ffsvc_test_data::shared("golden").join(theme)
         } else {
-            println!("skipped: no ../shared (the committed goldens are tested)");
             Path::new(COMMITTED).join(theme)
         };
         let mut paths: Vec<PathBuf> = std::fs::read_dir(&folder)

@@ -21,19 +21,14 @@ impl Goldens {
         Self::read(&Path::new(folder).join(format!("{name}.safetensors")))
     }
 
-    /// A file of the shared folder beside the repository, which not everybody has.
-    pub(crate) fn shared(name: &str) -> Option<Self> {
-        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
-        if !folder.exists() {
-            println!("skipped: no ../shared");
-            return None;
-        }
-        Some(Self::read(&folder.join("golden/models").join(format!("{name}.safetensors"))))
+    /// Tensors of the shared folder beside the repository, which not everybody has.
+    pub(crate) fn shared(name: &str) -> Self {
+        Self::read(&Self::shared_file(&format!("{name}.safetensors")))
     }
 
     /// A file of the shared folder.
     pub(crate) fn shared_file(name: &str) -> PathBuf {
-        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/models")).join(name)
+        ffsvc_test_data::shared("golden/models").join(name)
     }
 
     fn read(path: &Path) -> Self {

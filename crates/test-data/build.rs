@@ -1,0 +1,26 @@
+//! Finds out which data are there, so that tests without theirs are ignored.
+
+use std::path::Path;
+
+/// A small file of `../shared`: Cargo looks at its date, where a folder would be searched through.
+const SHARED: &str = "../../../shared/golden/README.md";
+const CAMPPLUS: &str = "FFSVC_CAMPPLUS";
+const REQUIRED: &str = "FFSVC_REQUIRE_DATA";
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed={REQUIRED}");
+    println!("cargo::rerun-if-env-changed={CAMPPLUS}");
+    let is_required = std::env::var(REQUIRED).is_ok_and(|value| value == "1");
+    let has_shared = Path::new(SHARED).exists();
+    if has_shared {
+        // A missing file would have this run at every build.
+        println!("cargo::rerun-if-changed={SHARED}");
+    }
+    for (cfg, is_there) in [("shared", has_shared), ("campplus", std::env::var_os(CAMPPLUS).is_some())] {
+        println!("cargo::rustc-check-cfg=cfg(ignore_{cfg})");
+        if !is_there && !is_required {
+            println!("cargo::rustc-cfg=ignore_{cfg}");
+        }
+    }
+}

