@@ -206,7 +206,10 @@ fn the_recipes_run_on_trees_of_the_corpora() {
     let (tree, config) = (corpora.folder.to_str().unwrap(), at("tiny.toml"));
     let has_zip = Program::new("zip").arg("-v").output().is_ok();
     if !has_zip {
-        assert!(std::env::var_os("FFSVC_REQUIRE_DATA").is_none(), "FFSVC_REQUIRE_DATA is set, and there is no zip");
+        assert!(
+            std::env::var_os("FFSVC_REQUIRE_DATA").is_none(),
+            "FFSVC_REQUIRE_DATA is set, and there is no zip"
+        );
         eprintln!("skipped: the evaluation set, no zip");
         fs::remove_dir_all(corpora.folder.join("FFSVC2022/eval")).unwrap();
     }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-pub use sha256::{Sha256, sha256, sha256_of_file};
 pub use lock::{Lock, LockError};
+pub use sha256::{Sha256, sha256, sha256_of_file};
 pub use target::{Identity, Target, absolute, check_folder};
 
 const BUFFER_BYTES: usize = 1 << 16;

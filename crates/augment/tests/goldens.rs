@@ -153,4 +153,9 @@ fn mu_law_of_another_decoder() {
     }
 }
 
-ffsvc_test_data::shared_tests!(noise_of_the_baseline_at_six_levels, reverberation_of_the_baseline_by_six_rooms, masked_features_of_the_baseline, speed_of_sox);
+ffsvc_test_data::shared_tests!(
+    noise_of_the_baseline_at_six_levels,
+    reverberation_of_the_baseline_by_six_rooms,
+    masked_features_of_the_baseline,
+    speed_of_sox
+);

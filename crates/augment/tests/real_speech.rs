@@ -203,4 +203,9 @@ fn the_telephone_takes_the_band_and_little_else() {
     }
 }
 
-ffsvc_test_data::shared_tests!(the_snr_asked_for_is_in_the_output, reverberated_speech_keeps_its_place_and_about_its_level, a_distant_source_is_not_late, the_telephone_takes_the_band_and_little_else);
+ffsvc_test_data::shared_tests!(
+    the_snr_asked_for_is_in_the_output,
+    reverberated_speech_keeps_its_place_and_about_its_level,
+    a_distant_source_is_not_late,
+    the_telephone_takes_the_band_and_little_else
+);

@@ -1,14 +1,23 @@
 //! How far a long piece of work is.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{
+    HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
+};
 
 /// Time between two lines where there is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A rate of less time than this says nothing.
+const LEAST_MEASURED: Duration = Duration::from_millis(100);
+
+/// No estimate is longer than this.
+const LONGEST_ESTIMATE: Duration = Duration::from_secs(1000 * 24 * 3600);
 
 /// All bars of the process, so that messages can be written beside them.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
@@ -68,12 +77,16 @@ impl Progress {
         let bar = BARS.add(ProgressBar::no_length());
         let template = if total > 0 {
             bar.set_length(total);
-            "{prefix} {bar:16} {human_pos}/{human_len} {per_sec} {eta} {wide_msg}"
+            "{prefix} {bar:16} {human_pos}/{human_len} {speed} {wide_msg}"
         } else {
-            "{prefix} {spinner} {human_pos} {per_sec} {wide_msg}"
+            "{prefix} {spinner} {human_pos} {speed} {wide_msg}"
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+            let speed = |state: &ProgressState, out: &mut dyn fmt::Write| {
+                // A bar that cannot be drawn is no reason to stop the work.
+                let _ = out.write_str(&speed(state.pos(), state.len(), state.elapsed()));
+            };
+            bar.set_style(style.with_key("speed", speed));
         }
         bar.set_prefix(label.clone());
         bar.enable_steady_tick(Duration::from_millis(200));
@@ -129,8 +142,8 @@ impl Progress {
     pub fn finish(self) {
         let (done, elapsed) = (self.bar.position(), self.started.elapsed());
         self.bar.finish_and_clear();
-        let rate = done as f64 / elapsed.as_secs_f64().max(1e-3);
-        let line = format!("{}: {done} in {:.1} s ({rate:.1}/s)", self.label, elapsed.as_secs_f64());
+        let rate = rate(done, elapsed).map_or_else(String::new, |rate| format!(" ({rate:.1}/s)"));
+        let line = format!("{}: {done} in {:.1} s{rate}", self.label, elapsed.as_secs_f64());
         match &self.plain {
             _ if self.quiet => {}
             None => beside_bars(|| eprintln!("{line}")),
@@ -139,24 +152,34 @@ impl Progress {
     }
 
     fn line(&self, elapsed: Duration) -> String {
-        let done = self.bar.position();
-        let rate = done as f64 / elapsed.as_secs_f64().max(1e-3);
-        let mut line = match self.bar.length() {
-            Some(total) => {
-                let percent = 100.0 * done as f64 / total as f64;
-                let left = Duration::try_from_secs_f64(total.saturating_sub(done) as f64 / rate);
-                let left =
-                    left.map_or_else(|_| String::from("unknown time"), |d| HumanDuration(d).to_string());
-                format!("{}: {done}/{total} ({percent:.0} %), {rate:.1}/s, {left} left", self.label)
+        let (done, total) = (self.bar.position(), self.bar.length());
+        let mut line = format!("{}: {done}", self.label);
+        if let Some(total) = total {
+            line += &format!("/{total} ({:.0} %)", 100.0 * done as f64 / total.max(1) as f64);
+        }
+        for remark in [speed(done, total, elapsed), self.bar.message()] {
+            if !remark.is_empty() {
+                line.push_str(", ");
+                line.push_str(&remark);
             }
-            None => format!("{}: {done}, {rate:.1}/s", self.label),
-        };
-        let message = self.bar.message();
-        if !message.is_empty() {
-            line.push_str(", ");
-            line.push_str(&message);
         }
         line
+    }
+}
+
+/// Steps in a second, once there is something to measure.
+fn rate(done: u64, elapsed: Duration) -> Option<f64> {
+    (done > 0 && elapsed >= LEAST_MEASURED).then(|| done as f64 / elapsed.as_secs_f64())
+}
+
+/// Rate and time left, once there is something to measure.
+fn speed(done: u64, total: Option<u64>, elapsed: Duration) -> String {
+    let Some(rate) = rate(done, elapsed) else { return String::new() };
+    let Some(total) = total else { return format!("{rate:.1}/s") };
+    let left = total.saturating_sub(done) as f64 / rate;
+    match Duration::try_from_secs_f64(left) {
+        Ok(left) if left <= LONGEST_ESTIMATE => format!("{rate:.1}/s, {} left", HumanDuration(left)),
+        _ => format!("{rate:.1}/s"),
     }
 }
 
@@ -207,10 +230,31 @@ mod tests {
         progress.finish();
         let text = sink.text();
         let lines: Vec<_> = text.lines().collect();
-        assert!(lines[0].starts_with("utts: 1/4 (25 %), "), "{text}");
-        assert!(lines[1].starts_with("utts: 2/4 (50 %), ") && lines[1].ends_with("left, loss 2.5"), "{text}");
-        assert_eq!(lines[2], "a remark");
-        assert!(lines[3].starts_with("utts: 2 in 0.0 s ("), "{text}");
+        assert_eq!(lines, ["utts: 1/4 (25 %)", "utts: 2/4 (50 %), loss 2.5", "a remark", "utts: 2 in 0.0 s"]);
+        let late = plain(4, false, Duration::ZERO).0;
+        late.inc(1);
+        late.set_message("loss 2.5");
+        assert_eq!(late.line(Duration::from_secs(2)), "utts: 1/4 (25 %), 0.5/s, 6 seconds left, loss 2.5");
+    }
+
+    #[test]
+    fn nothing_is_estimated_of_nothing() {
+        let second = Duration::from_secs(1);
+        for (done, total, elapsed, expected) in [
+            (0, Some(4), 10 * second, ""),
+            (0, Some(0), second, ""),
+            (0, None, Duration::ZERO, ""),
+            (1000, Some(2000), Duration::from_nanos(1), ""),
+            (5, None, second, "5.0/s"),
+            (5, Some(5), second, "5.0/s, 0 seconds left"),
+            (7, Some(5), second, "7.0/s, 0 seconds left"),
+            (1, Some(u64::MAX), second, "1.0/s"),
+        ] {
+            assert_eq!(speed(done, total, elapsed), expected, "{done} of {total:?} in {elapsed:?}");
+        }
+        let (nothing, sink) = plain(0, false, Duration::ZERO);
+        nothing.finish();
+        assert_eq!(sink.text(), "utts: 0 in 0.0 s\n");
     }
 
     #[test]

