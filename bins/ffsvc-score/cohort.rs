@@ -39,7 +39,7 @@ impl CohortArgs {
     /// Reads the cohort, if one is asked for, and says what it is.
     pub(crate) fn read(&self, prepared: &Prepared) -> anyhow::Result<Option<(Cohort, Normalisation)>> {
         let (Some(norm), Some(path)) = (self.score_norm, &self.cohort) else { return Ok(None) };
-        let embeddings = prepared.process_cohort(Embeddings::map(path)?)?;
+        let embeddings = prepared.process_cohort(Embeddings::read(path)?)?;
         let utt2spk = self.cohort_utt2spk.as_ref().map(Table::read).transpose()?;
         let cohort = Cohort::new(
             norm,

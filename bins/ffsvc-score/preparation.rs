@@ -76,12 +76,12 @@ impl PreparationArgs {
 
     /// Reads the stores and does to them what is asked for.
     pub(crate) fn prepare(&self, args: &Score, store: &Path) -> anyhow::Result<Prepared> {
-        let test = Embeddings::map(store)?;
+        let test = Embeddings::read(store)?;
         info!("{} embeddings of {} dimensions", test.len(), test.dim());
-        let enrolment = args.enrol_embeddings.as_ref().map(Embeddings::map).transpose()?;
+        let enrolment = args.enrol_embeddings.as_ref().map(Embeddings::read).transpose()?;
         // The test store itself is often the one whose mean is subtracted; it need not be read twice.
         let of_mean =
-            args.mean_subtract.as_ref().filter(|path| *path != store).map(Embeddings::map).transpose()?;
+            args.mean_subtract.as_ref().filter(|path| *path != store).map(Embeddings::read).transpose()?;
         let of_mean = args.mean_subtract.as_ref().map(|_| of_mean.as_ref().unwrap_or(&test));
         let mut prepared = Prepared {
             store: store.display().to_string(),
@@ -100,7 +100,7 @@ impl PreparationArgs {
         }
         let backend = self.backend.as_ref().map(Backend::read).transpose()?;
         let centre = of_mean.map(|embeddings| self.centre(embeddings)).transpose()?;
-        let of_enrolment = self.enrol_mean_subtract.as_ref().map(Embeddings::map).transpose()?;
+        let of_enrolment = self.enrol_mean_subtract.as_ref().map(Embeddings::read).transpose()?;
         let of_enrolment = of_enrolment.as_ref().map(|embeddings| self.centre(embeddings)).transpose()?;
         if enrolment.is_some() || of_enrolment.is_some() {
             let centre = of_enrolment.as_ref().or(centre.as_ref());

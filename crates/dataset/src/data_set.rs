@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ffsvc_audio::ReadOptions;
 use ffsvc_augment::{Plan, apply_masks, speed};
 use ffsvc_features::FrontEnd;
+use ffsvc_hashing::Fnv1a;
 use ffsvc_kaldi_io::{DataDir, WavSource};
 use rand::RngExt;
 
@@ -14,7 +15,7 @@ use crate::batch::Batch;
 use crate::config::{CropConfig, DataConfig};
 use crate::domains::TrainingDomain;
 use crate::error::{Error, Result};
-use crate::random::{Fnv1a, Purpose, stream};
+use crate::random::{Purpose, stream};
 use crate::recording::read_audio_crop_watched;
 use crate::sampler::Draw;
 use crate::stopwatch::{Stage, Stopwatch};
@@ -108,8 +109,8 @@ impl TrainingSet {
     /// A number that changes when an utterance, its speaker, an order or a sound for augmentation changes
     /// (FNV-1a). A resumed run compares it, because the same step must see the same batch.
     pub fn fingerprint(&self, sounds: &[PathBuf]) -> u64 {
-        let mut hash = Fnv1a::default();
-        let mut take = |fields: &[&[u8]]| fields.iter().for_each(|field| hash.take(field));
+        let mut hash = Fnv1a::new();
+        let mut take = |fields: &[&[u8]]| fields.iter().for_each(|field| hash.update(field));
         for utterance in &self.utterances {
             let speaker = &self.speakers[utterance.label as usize];
             take(&[utterance.id.as_bytes(), b"\t", speaker.as_bytes(), &utterance.label.to_le_bytes()]);

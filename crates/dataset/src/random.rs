@@ -4,6 +4,7 @@
 //! is therefore the same whatever the number of workers, and a resumed run draws what an uninterrupted
 //! one would have drawn without any generator state being saved.
 
+use ffsvc_hashing::{Fnv1a, mix64};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -28,40 +29,14 @@ pub enum Purpose {
     Substitute,
 }
 
-/// The hash FNV-1a, 64 bits: the same on every machine and in every version of this program.
-#[derive(Debug)]
-pub(crate) struct Fnv1a(u64);
-
-impl Default for Fnv1a {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Fnv1a {
-    pub(crate) fn take(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-
-    pub(crate) fn value(&self) -> u64 {
-        self.0
-    }
-}
-
 /// The seed of a stream, from everything that identifies it (FNV-1a over its fields, finished by SplitMix64).
 pub fn stream_seed(seed: u64, purpose: Purpose, epoch: usize, name: &str) -> u64 {
-    let mut hash = Fnv1a::default();
-    hash.take(&seed.to_le_bytes());
-    hash.take(&[purpose as u8]);
-    hash.take(&(epoch as u64).to_le_bytes());
-    hash.take(name.as_bytes());
-    // FNV leaves the high bits of short inputs weak; SplitMix64's finaliser spreads them.
-    let mut z = hash.value().wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    let mut hash = Fnv1a::new();
+    hash.update(&seed.to_le_bytes());
+    hash.update(&[purpose as u8]);
+    hash.update(&(epoch as u64).to_le_bytes());
+    hash.update(name.as_bytes());
+    mix64(hash.value())
 }
 
 /// The stream itself.
@@ -73,18 +48,6 @@ pub fn stream(seed: u64, purpose: Purpose, epoch: usize, name: &str) -> ChaCha8R
 mod tests {
     use super::*;
     use std::collections::HashSet;
-
-    #[test]
-    fn the_hash_is_fnv_1a() {
-        // Test vectors of the hash's authors (draft-eastlake-fnv).
-        for (text, expected) in
-            [("", 0xcbf2_9ce4_8422_2325), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8)]
-        {
-            let mut hash = Fnv1a::default();
-            hash.take(text.as_bytes());
-            assert_eq!(hash.value(), expected, "{text}");
-        }
-    }
 
     #[test]
     fn streams_differ_in_every_field() {

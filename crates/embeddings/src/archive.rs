@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use crate::{Embeddings, Error, Result};
+use crate::{Embeddings, Error, Result, side_file};
 use ffsvc_kaldi_io::{ArkForm, ArkReader, ArkWriter, ScpReader, Value};
 
 pub(crate) fn read_ark(path: &Path) -> Result<Embeddings> {
@@ -9,6 +9,7 @@ pub(crate) fn read_ark(path: &Path) -> Result<Embeddings> {
         let (key, value) = entry?;
         add(&mut store, path, key, value)?;
     }
+    side_file::read(&mut store, path)?;
     Ok(store)
 }
 
@@ -18,6 +19,7 @@ pub(crate) fn read_scp(path: &Path) -> Result<Embeddings> {
         let (key, value) = entry?;
         add(&mut store, path, key.to_owned(), value)?;
     }
+    side_file::read(&mut store, path)?;
     Ok(store)
 }
 
@@ -34,5 +36,8 @@ pub(crate) fn write(store: &Embeddings, path: &Path) -> Result<()> {
     for (key, vector) in store.iter() {
         writer.write_vector(key, vector)?;
     }
-    writer.finish()
+    // The new archive is never seen beside the file of the old one.
+    side_file::remove(path)?;
+    writer.finish()?;
+    side_file::write(store, path)
 }

@@ -3,11 +3,13 @@
 mod archive;
 mod dict;
 mod dtype;
-mod mapped;
 mod npy;
 mod npz;
-mod pickle;
+pub mod pickle;
+mod provenance;
+mod row_finder;
 mod safetensors;
+mod side_file;
 mod store;
 
 use std::fs::File;
@@ -15,6 +17,8 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 pub use ffsvc_kaldi_io::{Error, Result};
+pub use provenance::{AudioReading, MixedModels, Provenance, check_one_model};
+pub use row_finder::RowFinder;
 pub use store::Embeddings;
 
 /// The forms of a store.
@@ -41,6 +45,7 @@ impl Form {
     }
 
     fn of(path: &Path) -> Result<Self> {
+        refuse_pipe(path)?;
         Self::from_extension(path).map_or_else(|| Self::from_content(path), Ok)
     }
 
@@ -53,6 +58,13 @@ impl Form {
         let line = start.split(|&b| b == b'\n').next().unwrap_or_default();
         let blank = line.iter().position(|&b| b == b' ').unwrap_or(line.len());
         let value = line.get(blank + 1..).unwrap_or_default();
+        if start.starts_with(b"\x1f\x8b") {
+            return Err(Error::parse(
+                path,
+                "a gzipped file",
+                "an embedding store: unpack it first (gzip -d)",
+            ));
+        }
         Ok(if start.starts_with(npy::MAGIC) {
             Self::Npy
         } else if start.starts_with(b"PK") {
@@ -84,7 +96,8 @@ impl Embeddings {
     /// * `.npy`: a dict of utterance and vector that `numpy.save` has pickled, as the FFSVC2022 baseline does. The
     ///   pickle is read as data; nothing in it is run.
     ///
-    /// Doubles are rounded to the nearest float.
+    /// Doubles are rounded to the nearest float. Where a store came from is read with it
+    /// ([`provenance`](Self::provenance)).
     ///
     /// # Errors
     /// The file cannot be read or is damaged; a vector has another dimension than the first, or a number that is not
@@ -97,23 +110,6 @@ impl Embeddings {
             Form::Npz => npz::read(path),
             Form::Safetensors => safetensors::read(path),
             Form::Npy => dict::read(path),
-        }
-    }
-
-    /// As [`read`](Self::read), but where the form allows it the vectors stay in the file: `.safetensors` with one tensor
-    /// `embeddings` of float32, as [`write`](Self::write) makes it. The operating system brings them into memory as they are looked
-    /// at. Any other store is read.
-    ///
-    /// Nobody may change the file in place as long as the store lives: what then happens is undefined, and if the file becomes
-    /// shorter, the process is ended. Replacing it by another file, as every writer of this crate does, changes nothing.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn map(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        match Form::of(path)? {
-            Form::Safetensors => safetensors::map(path),
-            _ => Self::read(path),
         }
     }
 
@@ -138,7 +134,8 @@ impl Embeddings {
 
     /// Writes the store in the form that the extension says, whole or not at all:
     ///
-    /// * `.ark` or `.scp`: both files of a Kaldi archive of float vectors, side by side.
+    /// * `.ark` or `.scp`: both files of a Kaldi archive of float vectors, side by side; the provenance in
+    ///   `NAME.provenance.json` beside them.
     /// * `.npz`: arrays `keys` and `embeddings`, for `numpy.load`.
     /// * `.safetensors`: a tensor `embeddings`, and `keys` in the metadata as a JSON list.
     ///
@@ -159,6 +156,22 @@ impl Embeddings {
             }
         }
     }
+}
+
+/// A store is read at several places, some forms from the end.
+fn refuse_pipe(path: &Path) -> Result<()> {
+    let is_stdin = path == Path::new("-");
+    let metadata =
+        if is_stdin { None } else { Some(std::fs::metadata(path).map_err(|e| Error::io(path, "open", e))?) };
+    let found = match metadata {
+        Some(metadata) if metadata.is_file() => return Ok(()),
+        Some(metadata) if metadata.is_dir() => "a folder",
+        Some(_) => "a pipe or device",
+        None => "standard input",
+    };
+    let expected =
+        "a file: an embedding store is not read from its start to its end, so write it to a file first";
+    Err(Error::parse(path, found, expected))
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {

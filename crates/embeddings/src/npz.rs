@@ -9,10 +9,11 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::{npy, open};
-use crate::{Embeddings, Error, Result};
+use crate::{Embeddings, Error, Provenance, Result};
 
 const KEYS: &str = "keys";
 const EMBEDDINGS: &str = "embeddings";
+const PROVENANCE: &str = "provenance";
 
 /// How many times its own size a compressed store may unpack to. Floats hardly shrink and text a hundredfold at the
 /// very most; a file that asks for more is meant to exhaust memory.
@@ -24,7 +25,8 @@ pub(crate) fn read(path: &Path) -> Result<Embeddings> {
     let mut archive = Archive::open(path)?;
     let names = archive.names()?;
     let place = |name: &str| names.iter().position(|n| n == name);
-    match (place(KEYS), place(EMBEDDINGS), names.len()) {
+    let provenance = place(PROVENANCE);
+    match (place(KEYS), place(EMBEDDINGS), names.len() - usize::from(provenance.is_some())) {
         (Some(keys), Some(embeddings), 2) => {
             let keys = archive.unpack(keys, |array| {
                 if array.shape.len() != 1 {
@@ -36,7 +38,15 @@ pub(crate) fn read(path: &Path) -> Result<Embeddings> {
             if rows != keys.len() {
                 return Err(Error::invalid(path, format!("{} keys for {rows} embeddings", keys.len())));
             }
-            Embeddings::checked(keys, dim, data).map_err(|message| Error::invalid(path, message))
+            let mut store =
+                Embeddings::checked(keys, dim, data).map_err(|message| Error::invalid(path, message))?;
+            if let Some(place) = provenance {
+                store.set_provenance(Some(archive.unpack(place, |array| {
+                    let text = array.dtype.strings(array.data)?;
+                    Provenance::from_json(text.first().map_or("", String::as_str))
+                })?));
+            }
+            Ok(store)
         }
         _ => {
             let mut store = Embeddings::new(0);
@@ -122,16 +132,8 @@ fn write_arrays(store: &Embeddings, file: AtomicFile) -> std::io::Result<()> {
         .large_file(true);
     let mut zip = ZipWriter::new(file);
 
-    let width = store.keys().iter().map(|key| key.chars().count()).max().unwrap_or(0).max(1);
     zip.start_file("keys.npy", options)?;
-    zip.write_all(&npy::header(&format!("<U{width}"), &format!("({},)", store.len())))?;
-    let mut element = Vec::with_capacity(4 * width);
-    for key in store.keys() {
-        element.clear();
-        element.extend(key.chars().flat_map(|c| u32::from(c).to_le_bytes()));
-        element.resize(4 * width, 0);
-        zip.write_all(&element)?;
-    }
+    write_text(&mut zip, store.keys(), &format!("({},)", store.len()))?;
 
     zip.start_file("embeddings.npy", options)?;
     zip.write_all(&npy::header("<f4", &format!("({}, {})", store.len(), store.dim())))?;
@@ -141,5 +143,24 @@ fn write_arrays(store: &Embeddings, file: AtomicFile) -> std::io::Result<()> {
         row.extend(vector.iter().flat_map(|x| x.to_le_bytes()));
         zip.write_all(&row)?;
     }
+    if let Some(provenance) = store.provenance() {
+        zip.start_file("provenance.npy", options)?;
+        // An array without dimensions: in Python, `str(d["provenance"])`.
+        write_text(&mut zip, &[provenance.to_json()], "()")?;
+    }
     zip.finish()?.commit()
+}
+
+/// An array of text, `<U...`.
+fn write_text(out: &mut impl Write, texts: &[String], shape: &str) -> std::io::Result<()> {
+    let width = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(1);
+    out.write_all(&npy::header(&format!("<U{width}"), shape))?;
+    let mut element = Vec::with_capacity(4 * width);
+    for text in texts {
+        element.clear();
+        element.extend(text.chars().flat_map(|c| u32::from(c).to_le_bytes()));
+        element.resize(4 * width, 0);
+        out.write_all(&element)?;
+    }
+    Ok(())
 }

@@ -1,65 +1,88 @@
-use std::collections::HashMap;
+//! The `.safetensors` form, read and written piece by piece: the vectors are in memory once.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
-use ::safetensors::tensor::{Dtype as TensorType, Metadata, TensorView};
-use ::safetensors::{SafeTensors, serialize};
+use ::safetensors::tensor::{Dtype as TensorType, Metadata, TensorInfo};
+use ffsvc_atomic_file::AtomicFile;
+use serde::Serialize;
 
-use super::dtype::{Dtype, Kind};
-use super::mapped::MappedFile;
-use super::{npy, read_file};
-use crate::{Embeddings, Error, Result};
+use crate::dtype::{Dtype, Kind};
+use crate::{Embeddings, Error, Provenance, Result, npy, open};
 
 const EMBEDDINGS: &str = "embeddings";
 const KEYS: &str = "keys";
+const PROVENANCE: &str = "provenance";
+
+/// Longest header, as in the safetensors library.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 pub(crate) fn read(path: &Path) -> Result<Embeddings> {
-    let bytes = read_file(path)?;
-    parse(&bytes, None).map_err(|message| Error::invalid(path, message))
+    let file = open(path)?;
+    let size = file.get_ref().metadata().map_err(|e| Error::io(path, "read", e))?.len();
+    read_from(file, size).map_err(|message| Error::invalid(path, message))
 }
 
-/// As [`read`], but floats in one tensor stay in the file.
-pub(crate) fn map(path: &Path) -> Result<Embeddings> {
-    match MappedFile::open(path)? {
-        Some(file) => parse(file.bytes(), Some(&file)).map_err(|message| Error::invalid(path, message)),
-        None => read(path),
+fn read_from(mut file: BufReader<File>, size: u64) -> std::result::Result<Embeddings, String> {
+    let mut length = [0; 8];
+    file.read_exact(&mut length).map_err(damaged)?;
+    let (header_size, data_size) = split(u64::from_le_bytes(length), size).ok_or_else(|| {
+        damaged(
+            "its length is not that of a header and the tensors that it announces: the file was cut short",
+        )
+    })?;
+    let mut header = vec![0; header_size];
+    file.read_exact(&mut header).map_err(damaged)?;
+    let metadata: Metadata = serde_json::from_slice(&header).map_err(damaged)?;
+    drop(header);
+    if metadata.data_len() as u64 != data_size {
+        return Err(damaged(format!("{data_size} bytes of tensors, {} are announced", metadata.data_len())));
     }
-}
-
-fn parse(bytes: &[u8], file: Option<&MappedFile>) -> std::result::Result<Embeddings, String> {
-    let damaged = |e| format!("not a readable safetensors file: {e}");
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    // The tensors follow each other without gaps in this order, or the header would have been refused.
     let names = metadata.offset_keys();
     if let [name] = names.as_slice()
         && name == EMBEDDINGS
-        && let Ok(tensor) = tensors.tensor(name)
-        && let &[rows, dim] = tensor.shape()
+        && let Some(info) = metadata.info(name)
+        && let &[rows, dim] = info.shape.as_slice()
     {
         let keys = keys(&metadata, rows)?;
-        let in_place = file.filter(|_| tensor.dtype() == TensorType::F32);
-        if let Some(rows) = in_place.and_then(|file| file.rows(tensor.data())) {
-            return Embeddings::mapped(keys, dim, rows);
+        let mut store = Embeddings::checked(keys, dim, floats(&mut file, info, name)?)?;
+        if let Some(json) = entry(&metadata, PROVENANCE) {
+            store.set_provenance(Some(Provenance::from_json(json)?));
         }
-        return Embeddings::checked(keys, dim, floats(&tensor, name)?);
+        return Ok(store);
     }
     let mut store = Embeddings::new(0);
     for name in names {
-        let tensor = tensors.tensor(&name).map_err(damaged)?;
-        if !npy::is_vector(tensor.shape()) {
-            return Err(format!(
-                "tensor `{}` of shape {:?}, expected a vector",
-                name.escape_debug(),
-                tensor.shape()
-            ));
+        let Some(info) = metadata.info(&name) else { continue };
+        if !npy::is_vector(&info.shape) {
+            let (name, shape) = (name.escape_debug(), &info.shape);
+            return Err(format!("tensor `{name}` of shape {shape:?}, expected a vector"));
         }
-        let vector = floats(&tensor, &name)?;
+        let vector = floats(&mut file, info, &name)?;
         store.add(name, &vector)?;
     }
     Ok(store)
 }
 
+/// The bytes of the header and of the tensors; `None` if the header cannot be there.
+fn split(header: u64, size: u64) -> Option<(usize, u64)> {
+    let data = size.checked_sub(8)?.checked_sub(header)?;
+    (header <= MAX_HEADER_BYTES).then_some((header as usize, data))
+}
+
+fn damaged(error: impl std::fmt::Display) -> String {
+    format!("not a readable safetensors file: {error}")
+}
+
+fn entry<'a>(metadata: &'a Metadata, name: &str) -> Option<&'a String> {
+    metadata.metadata().as_ref()?.get(name)
+}
+
 fn keys(metadata: &Metadata, rows: usize) -> std::result::Result<Vec<String>, String> {
-    let json = metadata.metadata().as_ref().and_then(|entries| entries.get(KEYS)).ok_or_else(|| {
+    let json = entry(metadata, KEYS).ok_or_else(|| {
         "the tensor `embeddings` without `keys` in the metadata, a JSON list of the utterances".to_owned()
     })?;
     let keys: Vec<String> = serde_json::from_str(json)
@@ -70,29 +93,75 @@ fn keys(metadata: &Metadata, rows: usize) -> std::result::Result<Vec<String>, St
     Ok(keys)
 }
 
-fn floats(tensor: &TensorView<'_>, name: &str) -> std::result::Result<Vec<f32>, String> {
-    let kind = match tensor.dtype() {
-        TensorType::F32 => Kind::Float32,
-        TensorType::F64 => Kind::Float64,
-        other => {
-            return Err(format!("tensor `{}` of type {other:?}, expected F32 or F64", name.escape_debug()));
+/// The numbers of the tensor that begins here. The file is as long as the header says.
+fn floats(
+    file: &mut BufReader<File>,
+    info: &TensorInfo,
+    name: &str,
+) -> std::result::Result<Vec<f32>, String> {
+    let (start, end) = info.data_offsets;
+    match info.dtype {
+        TensorType::F32 => {
+            let mut numbers = vec![0_f32; (end - start) / 4];
+            file.read_exact(bytemuck::cast_slice_mut(&mut numbers)).map_err(damaged)?;
+            if cfg!(target_endian = "big") {
+                numbers.iter_mut().for_each(|x| *x = f32::from_bits(x.to_bits().swap_bytes()));
+            }
+            Ok(numbers)
         }
-    };
-    Ok(Dtype { kind, big_endian: false }.floats(tensor.data()).unwrap_or_default())
+        TensorType::F64 => {
+            let mut bytes = vec![0; end - start];
+            file.read_exact(&mut bytes).map_err(damaged)?;
+            Ok(Dtype { kind: Kind::Float64, big_endian: false }.floats(&bytes).unwrap_or_default())
+        }
+        other => Err(format!("tensor `{}` of type {other:?}, expected F32 or F64", name.escape_debug())),
+    }
 }
 
 pub(crate) fn write(store: &Embeddings, path: &Path) -> Result<()> {
-    let bytes = to_bytes(store).map_err(|message| Error::invalid(path, message))?;
-    ffsvc_atomic_file::write(path, bytes).map_err(|e| Error::io(path, "write", e))
+    let header = header(store).map_err(|message| Error::invalid(path, message))?;
+    let file = AtomicFile::create(path).map_err(|e| Error::io(path, "create", e))?;
+    write_to(file, store, &header).map_err(|e| Error::io(path, "write", e))
 }
 
-fn to_bytes(store: &Embeddings) -> std::result::Result<Vec<u8>, String> {
-    let failed = |e: &dyn std::fmt::Display| format!("the store cannot be written as safetensors: {e}");
-    let keys = serde_json::to_string(store.keys()).map_err(|e| failed(&e))?;
-    let data: Vec<u8> = store.data().iter().flat_map(|x| x.to_le_bytes()).collect();
-    let tensor =
-        TensorView::new(TensorType::F32, vec![store.len(), store.dim()], &data).map_err(|e| failed(&e))?;
-    // One entry only: the order of several would change from run to run.
-    let metadata = HashMap::from([(KEYS.to_owned(), keys)]);
-    serialize([(EMBEDDINGS, tensor)], Some(metadata)).map_err(|e| failed(&e))
+fn write_to(mut file: AtomicFile, store: &Embeddings, header: &[u8]) -> std::io::Result<()> {
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(header)?;
+    let mut row = Vec::with_capacity(4 * store.dim());
+    for (_, vector) in store.iter() {
+        row.clear();
+        row.extend(vector.iter().flat_map(|x| x.to_le_bytes()));
+        file.write_all(&row)?;
+    }
+    file.commit()
+}
+
+/// The header as the safetensors library writes it, but for the order of the metadata, which there changes from run to run.
+#[derive(Serialize)]
+struct Header<'a> {
+    #[serde(rename = "__metadata__")]
+    metadata: BTreeMap<&'a str, String>,
+    embeddings: TensorInfo,
+}
+
+fn header(store: &Embeddings) -> std::result::Result<Vec<u8>, String> {
+    let failed = |e: serde_json::Error| format!("the store cannot be written as safetensors: {e}");
+    let keys = serde_json::to_string(store.keys()).map_err(failed)?;
+    let mut metadata = BTreeMap::from([(KEYS, keys)]);
+    metadata.extend(store.provenance().map(|provenance| (PROVENANCE, provenance.to_json())));
+    let embeddings = TensorInfo {
+        dtype: TensorType::F32,
+        shape: vec![store.len(), store.dim()],
+        data_offsets: (0, 4 * store.data().len()),
+    };
+    let mut header = serde_json::to_vec(&Header { metadata, embeddings }).map_err(failed)?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    if header.len() as u64 > MAX_HEADER_BYTES {
+        let message = format!(
+            "the names of {} utterances are more than a safetensors file can hold (100 MB): write .npz or .ark",
+            store.len()
+        );
+        return Err(message);
+    }
+    Ok(header)
 }

@@ -1,10 +1,8 @@
 use std::fmt;
-use std::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use ffsvc_kaldi_io::{Names, find_name};
 
-use super::mapped::MappedRows;
-use crate::{Error, Result};
+use crate::{Error, Provenance, Result};
 
 /// What errors of a store in memory name in place of a file.
 const IN_MEMORY: &str = "embeddings";
@@ -14,41 +12,10 @@ const IN_MEMORY: &str = "embeddings";
 /// An utterance is found by its key in constant time; the index holds row numbers, no copies of keys.
 #[derive(Clone, Default)]
 pub struct Embeddings {
-    keys: Vec<String>,
+    keys: Names,
     dim: usize,
-    data: Rows,
-    index: HashTable<usize>,
-    hasher: DefaultHashBuilder,
-}
-
-/// Where the numbers are.
-#[derive(Clone)]
-enum Rows {
-    InMemory(Vec<f32>),
-    Mapped(MappedRows),
-}
-
-impl Default for Rows {
-    fn default() -> Self {
-        Self::InMemory(Vec::new())
-    }
-}
-
-impl Rows {
-    fn as_slice(&self) -> &[f32] {
-        match self {
-            Self::InMemory(data) => data,
-            Self::Mapped(rows) => rows.as_slice(),
-        }
-    }
-
-    /// Mapped rows are read into memory to be added to.
-    fn push(&mut self, vector: &[f32]) {
-        match self {
-            Self::InMemory(data) => data.extend_from_slice(vector),
-            Self::Mapped(rows) => *self = Self::InMemory([rows.as_slice(), vector].concat()),
-        }
-    }
+    data: Vec<f32>,
+    provenance: Option<Provenance>,
 }
 
 impl Embeddings {
@@ -70,29 +37,15 @@ impl Embeddings {
         dim: usize,
         data: Vec<f32>,
     ) -> std::result::Result<Self, String> {
-        Self::checked_rows(keys, dim, Rows::InMemory(data))
-    }
-
-    /// A store whose vectors stay in their file.
-    pub(crate) fn mapped(
-        keys: Vec<String>,
-        dim: usize,
-        rows: MappedRows,
-    ) -> std::result::Result<Self, String> {
-        Self::checked_rows(keys, dim, Rows::Mapped(rows))
-    }
-
-    fn checked_rows(keys: Vec<String>, dim: usize, rows: Rows) -> std::result::Result<Self, String> {
-        let data = rows.as_slice();
         if keys.len().checked_mul(dim) != Some(data.len()) || (dim == 0 && !keys.is_empty()) {
             return Err(format!("{} numbers are not {} vectors of {dim}", data.len(), keys.len()));
         }
-        let mut store = Self { index: HashTable::with_capacity(keys.len()), ..Self::new(dim) };
+        let mut store = Self { keys: Names::with_capacity(keys.len()), ..Self::new(dim) };
         for (key, vector) in keys.into_iter().zip(data.chunks_exact(dim.max(1))) {
             check(&key, vector)?;
             store.add_key(key)?;
         }
-        store.data = rows;
+        store.data = data;
         Ok(store)
     }
 
@@ -114,24 +67,33 @@ impl Embeddings {
         }
         self.add_key(key)?;
         self.dim = dim;
-        self.data.push(vector);
+        self.data.extend_from_slice(vector);
         Ok(())
     }
 
     fn add_key(&mut self, key: String) -> std::result::Result<(), String> {
-        if self.index_of(&key).is_some() {
-            return Err(format!("utterance `{key}` is there twice"));
+        match self.index_of(&key) {
+            Some(_) => Err(format!("utterance `{key}` is there twice")),
+            None => {
+                self.keys.insert(key);
+                Ok(())
+            }
         }
-        let Self { keys, index, hasher, .. } = self;
-        let hash = hasher.hash_one(key.as_str());
-        keys.push(key);
-        index.insert_unique(hash, keys.len() - 1, |&row| hasher.hash_one(keys[row].as_str()));
-        Ok(())
+    }
+
+    /// Where the embeddings came from; `None` if the store does not say.
+    pub fn provenance(&self) -> Option<&Provenance> {
+        self.provenance.as_ref()
+    }
+
+    /// Says where the embeddings came from. It is written with the store.
+    pub fn set_provenance(&mut self, provenance: Option<Provenance>) {
+        self.provenance = provenance;
     }
 
     /// The utterances, in the order of the rows.
     pub fn keys(&self) -> &[String] {
-        &self.keys
+        self.keys.as_slice()
     }
 
     /// The numbers in a vector; 0 in an empty store that does not know yet.
@@ -141,36 +103,27 @@ impl Embeddings {
 
     /// All vectors, `[utterances, dim]`, row-major.
     pub fn data(&self) -> &[f32] {
-        self.data.as_slice()
+        &self.data
     }
 
-    /// Whether the vectors are in their file rather than in memory; see [`map`](Self::map).
-    pub fn is_mapped(&self) -> bool {
-        matches!(self.data, Rows::Mapped(_))
-    }
-
-    /// The keys and all vectors, without a copy unless the vectors are in their file.
+    /// The keys and all vectors, without a copy.
     pub fn into_parts(self) -> (Vec<String>, Vec<f32>) {
-        let data = match self.data {
-            Rows::InMemory(data) => data,
-            Rows::Mapped(rows) => rows.as_slice().to_vec(),
-        };
-        (self.keys, data)
+        (self.keys.into_vec(), self.data)
     }
 
     /// The number of utterances.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.keys().len()
     }
 
     /// Whether there is no utterance.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.keys().is_empty()
     }
 
     /// The row of an utterance.
     pub fn index_of(&self, key: &str) -> Option<usize> {
-        self.index.find(self.hasher.hash_one(key), |&row| self.keys[row] == key).copied()
+        self.keys.find(key).map(|row| row as usize)
     }
 
     /// The vector of an utterance.
@@ -178,9 +131,14 @@ impl Embeddings {
         self.data().get(self.index_of(key)? * self.dim..)?.get(..self.dim)
     }
 
+    /// The vector of an utterance, or else that of its name without the suffix `.wav`, or with one (see [`find_name`]).
+    pub fn find(&self, key: &str) -> Option<&[f32]> {
+        find_name(key, |key| self.get(key)).map(|found| found.value)
+    }
+
     /// Utterances and their vectors, in the order of the rows.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[f32])> {
-        self.keys.iter().map(String::as_str).zip(self.data().chunks_exact(self.dim.max(1)))
+        self.keys().iter().map(String::as_str).zip(self.data().chunks_exact(self.dim.max(1)))
     }
 }
 
@@ -190,10 +148,11 @@ impl fmt::Debug for Embeddings {
     }
 }
 
-/// Two stores are equal when they hold the same vectors for the same utterances in the same order.
+/// Two stores are equal when they hold the same vectors for the same utterances in the same order, wherever they came
+/// from.
 impl PartialEq for Embeddings {
     fn eq(&self, other: &Self) -> bool {
-        self.dim == other.dim && self.keys == other.keys && self.data() == other.data()
+        self.dim == other.dim && self.keys() == other.keys() && self.data() == other.data()
     }
 }
 

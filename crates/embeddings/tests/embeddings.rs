@@ -318,7 +318,7 @@ proptest! {
 }
 
 #[test]
-fn mapped_stores_are_the_read_ones() {
+fn safetensors_are_read_in_their_own_size() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("e.safetensors");
     let mut store = Embeddings::new(0);
@@ -327,29 +327,40 @@ fn mapped_stores_are_the_read_ones() {
         store.push("x".repeat(n + 1), &[n as f32, 0.5, -1e-30]).unwrap();
     }
     store.write(&path).unwrap();
-    let mut mapped = Embeddings::map(&path).unwrap();
-    assert!(mapped.is_mapped() && !Embeddings::read(&path).unwrap().is_mapped());
-    assert!(mapped == store && mapped.get("xxx") == Some(&[2.0, 0.5, -1e-30]));
-    // The file that was mapped is there until nobody looks at it any more.
-    let other = Embeddings::from_parts(vec!["y".into()], 1, vec![1.0]).unwrap();
-    other.write(&path).unwrap();
-    assert!(mapped == store.clone());
-    store.push("y", &[1.0, 2.0, 3.0]).unwrap();
-    mapped.push("y", &[1.0, 2.0, 3.0]).unwrap();
-    assert!(mapped == store && !mapped.is_mapped());
+    assert_eq!(Embeddings::read(&path).unwrap(), store);
+    // The library reads what is written here, and would have written it so.
+    let bytes = std::fs::read(&path).unwrap();
+    let tensors = ::safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let tensor = tensors.tensor("embeddings").unwrap();
+    assert_eq!(tensor.shape(), [50, 3]);
+    let keys = serde_json::to_string(store.keys()).unwrap();
+    let metadata = std::collections::HashMap::from([("keys".to_owned(), keys)]);
+    assert_eq!(::safetensors::serialize([("embeddings", tensor)], Some(metadata)).unwrap(), bytes);
+
+    let large = Embeddings::from_parts(vec!["a".into()], 1 << 20, vec![0.5; 1 << 20]).unwrap();
+    large.write(&path).unwrap();
+    let (read, peak) = memory::peak(|| Embeddings::read(&path).unwrap());
+    assert_eq!(read, large);
+    assert!(peak < (4 << 20) + (1 << 17), "{peak} bytes for a store of 4 MiB");
 
     let doubles = r#"{"embeddings":{"dtype":"F64","shape":[1,2],"data_offsets":[0,16]},"__metadata__":{"keys":"[\"a\"]"}}"#;
     let numbers: Vec<u8> = [0.5_f64, 2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
-    std::fs::write(&path, safetensors(doubles, &numbers)).unwrap();
-    let read = Embeddings::map(&path).unwrap();
-    assert!(!read.is_mapped() && read.get("a") == Some(&[0.5, 2.0]));
-
+    assert_eq!(read_bytes("safetensors", &safetensors(doubles, &numbers)).unwrap().data(), [0.5, 2.0]);
     let infinite = r#"{"embeddings":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"__metadata__":{"keys":"[\"a\"]"}}"#;
-    std::fs::write(&path, safetensors(infinite, &[0, 0, 128, 127, 0, 0, 0, 0])).unwrap();
-    assert!(Embeddings::map(&path).unwrap_err().to_string().contains("utterance `a` has inf"));
-    std::fs::write(&path, "").unwrap();
-    assert!(Embeddings::map(&path).is_err());
-    assert!(Embeddings::map(folder.path().join("nowhere.safetensors")).is_err());
+    let error = read_bytes("safetensors", &safetensors(infinite, &[0, 0, 128, 127, 0, 0, 0, 0])).unwrap_err();
+    assert!(error.contains("utterance `a` has inf"), "{error}");
+    assert!(Embeddings::read(folder.path().join("nowhere.safetensors")).is_err());
+}
+
+#[test]
+fn a_store_needs_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in [Path::new("-"), folder.path(), Path::new("/dev/null")] {
+        let error = Embeddings::read(path).unwrap_err().to_string();
+        assert!(error.contains("expected a file: an embedding store"), "{error}");
+    }
+    let error = read_bytes("", b"\x1f\x8b\x08\0").unwrap_err();
+    assert!(error.contains("a gzipped file") && error.contains("gzip -d"), "{error}");
 }
 
 ffsvc_test_data::shared_tests!(the_baselines_dict_of_two_thousand);

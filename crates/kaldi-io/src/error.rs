@@ -38,6 +38,13 @@ pub enum Cause {
     /// The content can be read, but what it says cannot be used or what was asked of it cannot be done.
     /// The text is a sentence that ends with the way out where there is one.
     Invalid(Cow<'static, str>),
+    /// The first and the last column of a trial list could both be the labels; [`TrialColumns`](crate::TrialColumns)
+    /// says which.
+    AmbiguousColumns,
+    /// The file is there already and may not be replaced.
+    Exists,
+    /// A line of a table is wrong in this way; the text says what is concerned.
+    Problem(crate::ProblemKind, String),
 }
 
 impl Error {
@@ -58,6 +65,18 @@ impl Error {
     /// The file is readable but unusable for the reason given in `message`.
     pub fn invalid(path: impl AsRef<Path>, message: impl Into<Cow<'static, str>>) -> Self {
         Self::from_cause(path, Cause::Invalid(message.into()))
+    }
+
+    pub(crate) fn exists(path: impl AsRef<Path>) -> Self {
+        Self::from_cause(path, Cause::Exists)
+    }
+
+    pub(crate) fn from_problem(path: &Path, kind: crate::ProblemKind, message: String) -> Self {
+        Self::from_cause(path, Cause::Problem(kind, message))
+    }
+
+    pub(crate) fn ambiguous_columns(path: impl AsRef<Path>) -> Self {
+        Self::from_cause(path, Cause::AmbiguousColumns)
     }
 
     fn from_cause(path: impl AsRef<Path>, cause: Cause) -> Self {
@@ -103,6 +122,11 @@ impl fmt::Display for Cause {
             Self::Io { doing, error } => write!(f, "cannot {doing}: {error}"),
             Self::Parse { found, expected } => write!(f, "found {found}, expected {expected}"),
             Self::Invalid(message) => f.write_str(message),
+            Self::Problem(_, message) => f.write_str(message),
+            Self::Exists => f.write_str("exists already; name another folder, or let it be overwritten"),
+            Self::AmbiguousColumns => f.write_str(
+                "the first and the last column could both be the label; say which: the columns are label-first or label-last",
+            ),
         }
     }
 }

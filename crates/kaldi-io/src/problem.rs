@@ -55,6 +55,8 @@ pub enum ProblemKind {
     Pipe,
     /// The audio file does not exist.
     MissingAudio,
+    /// Audio inside a Kaldi archive (`wav.ark:1234`), which cannot be read.
+    AudioInArchive,
     /// An utterance of `wav.scp` that `utt2spk` lacks.
     NoSpeaker,
     /// An utterance of another table that `wav.scp` lacks.
@@ -89,8 +91,11 @@ impl ProblemKind {
             P::EmptyTable => "table without an entry",
             P::MissingTable => "table missing",
             P::UnsupportedTable => "unsupported table",
-            P::Pipe => "command in place of a path, refused without --allow-pipes",
+            P::Pipe => "command in place of a path, which is not allowed (allow_pipes)",
             P::MissingAudio => "audio file missing",
+            P::AudioInArchive => {
+                "audio inside a Kaldi archive, which is not supported: copy it into files (wav-copy)"
+            }
             P::NoSpeaker => "utterance without a speaker in utt2spk",
             P::NoAudio => "utterance that wav.scp lacks",
             P::NoUtterances => "speaker without utterances",
@@ -125,7 +130,7 @@ impl From<Problem> for Error {
             "" => problem.kind.to_string(),
             what => format!("{}: {what}", problem.kind),
         };
-        let error = Error::invalid(&problem.file, message);
+        let error = Error::from_problem(&problem.file, problem.kind, message);
         match problem.line {
             Some(line) => error.at_line(line),
             None => error,

@@ -1,14 +1,15 @@
 use std::fmt;
-use std::hash::BuildHasher;
 use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ffsvc_atomic_file::AtomicFile;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use ffsvc_hashing::Sha256;
 
-use crate::text::{Text, read_bytes};
-use crate::{Error, Problem, ProblemKind, Result};
+use crate::list_file::MAX_BYTES;
+use crate::name_index::NameIndex;
+use crate::text::{BYTE_ORDER_MARK, Text};
+use crate::{Error, ListFile, Problem, ProblemKind, Result, find_name};
 
 /// A two-column table: one `key rest of the line` each line, keys unique, in the order of the file.
 ///
@@ -21,9 +22,9 @@ use crate::{Error, Problem, ProblemKind, Result};
 pub struct Table {
     path: PathBuf,
     text: String,
+    had_mark: bool,
     entries: Vec<Entry>,
-    index: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    index: NameIndex,
 }
 
 #[derive(Debug, Clone)]
@@ -51,7 +52,7 @@ pub(crate) struct Finding<'a> {
 }
 
 impl Table {
-    /// Reads a table.
+    /// Reads a table: a file, a pipe, or with the path `-` standard input, gzipped or not (see [`ListFile`]).
     ///
     /// What does not change the meaning is taken as it is: a byte order mark, CR LF line ends, empty lines, any order of
     /// the keys. [`DataDir::validate`](crate::DataDir::validate) reports these too.
@@ -60,8 +61,9 @@ impl Table {
     /// The file cannot be read; a line is not UTF-8 or has no value; a key occurs twice; a carriage return stands
     /// inside a line.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        Self::parse(path, read_bytes(path)?)
+        let mut list = ListFile::open(path)?;
+        let bytes = list.read_all()?;
+        Self::parse(list.path(), bytes)
     }
 
     /// Reads a table from the bytes of a file; `path` is what errors name.
@@ -92,7 +94,7 @@ impl Table {
     /// Takes what can be taken from a file and reports everything that is wrong with it, in the order of its lines. Of a
     /// key that occurs twice the first line is kept.
     pub(crate) fn scan(path: &Path, bytes: Vec<u8>, report: &mut dyn FnMut(Finding<'_>)) -> Result<Self> {
-        if bytes.len() > u32::MAX as usize {
+        if bytes.len() as u64 > MAX_BYTES {
             return Err(Error::invalid(path, "is larger than 4 GiB, which no list of utterances is"));
         }
         let Text { text, had_mark, not_utf8 } = Text::decode(bytes);
@@ -103,8 +105,7 @@ impl Table {
         // Lines are counted first: entries and index that grow would be there twice at the peak.
         let mut entries: Vec<Entry> =
             Vec::with_capacity(text.bytes().filter(|&byte| byte == b'\n').count() + 1);
-        let mut index: HashTable<u32> = HashTable::with_capacity(entries.capacity());
-        let hasher = DefaultHashBuilder::default();
+        let mut index = NameIndex::with_capacity(entries.capacity());
         let mut start = 0;
         for (line, raw) in (1_u32..).zip(text.split_inclusive('\n')) {
             let line_start = start;
@@ -142,30 +143,36 @@ impl Table {
             if entries.last().is_some_and(|last| last.key(&text) > key) {
                 finding(ProblemKind::Unsorted, key);
             }
-            let hash = hasher.hash_one(key);
-            let twin = |&entry: &u32| entries[entry as usize].key(&text) == key;
-            if let Some(&first) = index.find(hash, twin) {
+            let place = entries.len() as u32;
+            if let Some(first) = index.insert(key, place, |entry| entries[entry as usize].key(&text)) {
                 let same = entries[first as usize].value(&text) == value;
                 finding(if same { ProblemKind::DuplicateKey } else { ProblemKind::ConflictingKey }, key);
                 continue;
             }
             let key_start = line_start + (content.len() - content.trim_ascii_start().len());
             let value_end = key_start + trimmed.len();
-            index.insert_unique(hash, entries.len() as u32, |&entry| {
-                hasher.hash_one(entries[entry as usize].key(&text))
-            });
             entries.push(Entry {
                 key: key_start as u32..(key_start + key_length) as u32,
                 value: (value_end - value.len()) as u32..value_end as u32,
                 line,
             });
         }
-        Ok(Self { path: path.to_path_buf(), text, entries, index, hasher })
+        Ok(Self { path: path.to_path_buf(), text, had_mark, entries, index })
     }
 
     /// The file that the table was read from.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// SHA-256 of the text that the table was read from, 64 hexadecimal digits.
+    pub fn sha256(&self) -> String {
+        let mut sha256 = Sha256::new();
+        if self.had_mark {
+            sha256.update(BYTE_ORDER_MARK);
+        }
+        sha256.update(&self.text);
+        sha256.hex()
     }
 
     /// Number of entries.
@@ -188,10 +195,15 @@ impl Table {
         self.position(key).map(|position| self.entries[position].value(&self.text))
     }
 
+    /// The value of a key, or else that of the key without its suffix `.wav`, or with one (see [`find_name`]).
+    pub fn find(&self, key: &str) -> Option<&str> {
+        find_name(key, |key| self.get(key)).map(|found| found.value)
+    }
+
     /// The place of a key among the entries, from 0.
     pub fn position(&self, key: &str) -> Option<usize> {
-        let equal = |&entry: &u32| self.entries[entry as usize].key(&self.text) == key;
-        self.index.find(self.hasher.hash_one(key), equal).map(|&entry| entry as usize)
+        let found = self.index.find(key, |entry| self.entries[entry as usize].key(&self.text));
+        found.map(|entry| entry as usize)
     }
 
     /// Key and value at a place, from 0.

@@ -28,6 +28,22 @@ impl WavSource {
         }
     }
 
+    /// Whether the value names audio inside a Kaldi archive, `wav.ark:1234`, which is not supported.
+    ///
+    /// ```
+    /// use ffsvc_kaldi_io::WavSource;
+    /// assert!(WavSource::is_in_archive("data/wav.ark:1234") && WavSource::is_in_archive("wav.ark:12[0:99]"));
+    /// assert!(!WavSource::is_in_archive("wav.ark") && !WavSource::is_in_archive("take:2"));
+    /// ```
+    pub fn is_in_archive(value: &str) -> bool {
+        let value = value.trim_ascii_end();
+        let value =
+            value.strip_suffix(']').and_then(|value| value.rsplit_once('[')).map_or(value, |(path, _)| path);
+        value.rsplit_once(':').is_some_and(|(path, offset)| {
+            path.ends_with(".ark") && !offset.is_empty() && offset.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    }
+
     /// Whether [`parse`](Self::parse) takes the value for a command.
     pub fn is_pipe(value: &str) -> bool {
         value.trim_ascii_end().ends_with('|')

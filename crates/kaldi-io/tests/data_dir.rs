@@ -111,7 +111,7 @@ fn wrong_labels_are_refused() {
 fn commands_need_leave() {
     let tables = [("wav.scp", "a1 1.wav\na2 sph2pipe 2.sph |\n")];
     let message = refusal(&tables);
-    assert!(message.starts_with("wav.scp:2: ") && message.contains("--allow-pipes"), "{message}");
+    assert!(message.starts_with("wav.scp:2: ") && message.contains("not allowed (allow_pipes)"), "{message}");
     let folder = folder(&tables);
     let dir = DataDir::open_with(folder.path(), OpenOptions { allow_pipes: true }).unwrap();
     assert_eq!(dir.utterance(1).unwrap().wav, "sph2pipe 2.sph |");

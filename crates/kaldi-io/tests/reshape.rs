@@ -127,7 +127,7 @@ fn subsets_take_their_tables_along() {
     assert_valid(&out);
 
     let taken = dir.subset(&Selection::Count(1, Pick::First), &Output::new(&out)).unwrap_err().to_string();
-    assert!(taken.contains("--overwrite"), "{taken}");
+    assert!(taken.contains("overwritten"), "{taken}");
     fs::write(out.join("utt2old"), "a1 x\n").unwrap();
     fs::write(out.join("README"), "mine").unwrap();
     let replace = Output::new(&out).overwrite(true);

@@ -49,11 +49,8 @@ fn voxceleb1_original_trials() {
 
 #[test]
 fn the_label_is_found_on_either_side() {
-    let expected = Trials {
-        names: vec!["a".into(), "b".into(), "c".into()],
-        pairs: vec![(0, 1), (0, 2)],
-        labels: Some(vec![true, false]),
-    };
+    let names = || vec!["a".into(), "b".into(), "c".into()];
+    let expected = Trials::new(names(), vec![(0, 1), (0, 2)], Some(vec![true, false]));
     for text in [
         "1 a b\n0 a c\n",
         "a b 1\na c 0",
@@ -62,7 +59,7 @@ fn the_label_is_found_on_either_side() {
     ] {
         assert_eq!(auto(text).unwrap(), expected, "{text:?}");
     }
-    let unlabelled = Trials { labels: None, ..expected };
+    let unlabelled = Trials::new(names(), expected.pairs, None);
     assert_eq!(auto("a b\na c\n").unwrap(), unlabelled);
 }
 
@@ -77,7 +74,7 @@ fn the_whole_list_counts_not_the_first_line() {
 fn an_ambiguous_list_needs_the_users_word() {
     let text = "1 0 1\n0 1 1\n";
     let error = auto(text).unwrap_err().to_string();
-    assert!(error.contains("--trial-columns label-first"), "{error}");
+    assert!(error.contains("label-first or label-last"), "{error}");
     let labels = |columns| parse(text, columns).unwrap().labels;
     assert_eq!(labels(TrialColumns::LabelFirst), Some(vec![true, false]));
     assert_eq!(labels(TrialColumns::LabelLast), Some(vec![true, true]));
@@ -138,14 +135,73 @@ fn writing_refuses_what_would_not_be_read_back() {
     let good = auto("1 a b\n0 a c\n").unwrap();
     good.write(&path).unwrap();
     for bad in [
-        Trials { names: vec!["a b".into(), "b".into(), "c".into()], ..good.clone() },
-        Trials { names: vec!["".into(), "b".into(), "c".into()], ..good.clone() },
-        Trials { names: vec!["a".into()], ..good.clone() },
-        Trials { labels: Some(vec![true]), ..good.clone() },
+        Trials::new(vec!["a b".into(), "b".into(), "c".into()], good.pairs.clone(), good.labels.clone()),
+        Trials::new(vec!["".into(), "b".into(), "c".into()], good.pairs.clone(), good.labels.clone()),
+        Trials::new(vec!["a".into()], good.pairs.clone(), good.labels.clone()),
+        Trials::new(good.names.clone(), good.pairs.clone(), Some(vec![true])),
     ] {
         assert!(bad.write(&path).is_err(), "{bad:?}");
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "1 a b\n0 a c\n");
+}
+
+#[test]
+fn repeated_trials_and_self_trials_are_counted() {
+    let text = "1 a b\n0 a c\n1 a b\n\n1 b a\n1 c c\n0 a c\n1 a b\n1 a a\n";
+    let trials = auto(text).unwrap();
+    assert_eq!(trials.len(), 8, "nothing is left out");
+    let findings = trials.findings();
+    assert_eq!(
+        (findings.self_trials.total(), findings.self_trials.first()),
+        (2, &["c".into(), "a".into()][..])
+    );
+    assert_eq!((findings.repeated.total(), findings.repeated.first()[0].as_str()), (3, "a b"));
+    assert_eq!(
+        findings.lines(),
+        [
+            "2 trials compare an utterance with itself (c, a)",
+            "3 trials repeat an earlier one (a b, a c, a b)"
+        ]
+    );
+    assert!(auto("a b\nb a\n").unwrap().findings().is_empty());
+    assert_eq!(auto("a b\na b\n").unwrap().findings().lines(), ["1 trial repeats an earlier one (a b)"]);
+}
+
+#[test]
+fn a_pair_with_two_labels_is_an_error() {
+    for (text, place) in [
+        (
+            "1 a b\n0 a c\n0 a b\n",
+            "trials:3: found a b as a target and as a non-target, expected one label for the pair, as in line 1",
+        ),
+        (
+            "\n1 a b\n\n\n0 c d\n0 b a\n",
+            "trials:6: found b a as a target and as a non-target, expected one label for the pair, as in line 2",
+        ),
+        ("x y target\nx z nontarget\r\nx z target\n", "as in line 2"),
+    ] {
+        let error = auto(text).unwrap_err().to_string();
+        assert!(error.contains(place), "{error}");
+    }
+}
+
+#[test]
+fn a_list_is_read_once_and_hashed_on_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trials");
+    let text = b"\xef\xbb\xbf1 a b\n0 a c\n";
+    std::fs::write(&path, text).unwrap();
+    let expected = ffsvc_hashing::sha256_of_file(&path).unwrap();
+    let trials = Trials::read(&path, TrialColumns::Auto).unwrap();
+    assert_eq!((trials.len(), trials.sha256()), (2, Some(&*expected)));
+    assert_eq!(Trials::new(vec![], vec![], None).sha256(), None);
+
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut gzip, text).unwrap();
+    std::fs::write(&path, gzip.finish().unwrap()).unwrap();
+    let packed = Trials::read(&path, TrialColumns::Auto).unwrap();
+    assert_eq!((&packed, packed.sha256()), (&trials, Some(&*expected)));
+    assert_eq!(Table::read(&path).unwrap().sha256(), expected, "a table keeps the text");
 }
 
 proptest! {
@@ -163,11 +219,13 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read_back(
-        rows in proptest::collection::vec((any::<bool>(), "[a-z\u{e4}]{1,3}", "[a-z\u{e4}]{1,3}"), 1..30),
+        rows in proptest::collection::vec(("[a-z\u{e4}]{1,3}", "[a-z\u{e4}]{1,3}"), 1..30),
         labelled in any::<bool>(),
     ) {
-        let text: String = rows.iter().map(|(label, a, b)| {
-            if labelled { format!("{a} {b} {}\n", u8::from(*label)) } else { format!("{a} {b}\n") }
+        // A pair has the same label wherever it is repeated.
+        let label = |a: &str, b: &str| u8::from(a.len() == b.len());
+        let text: String = rows.iter().map(|(a, b)| {
+            if labelled { format!("{a} {b} {}\n", label(a, b)) } else { format!("{a} {b}\n") }
         }).collect();
         let trials = auto(&text).unwrap();
         let folder = tempfile::tempdir().unwrap();

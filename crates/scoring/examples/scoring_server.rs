@@ -19,7 +19,7 @@ fn score(dir: &Path, embeddings: Option<&Embeddings>) -> Anyhow<f64> {
     let embeddings = match embeddings {
         Some(embeddings) => embeddings,
         None => {
-            read = Embeddings::map(dir.join("embeddings.safetensors"))?;
+            read = Embeddings::read(dir.join("embeddings.safetensors"))?;
             &read
         }
     };
@@ -50,9 +50,9 @@ fn scores() -> (Vec<f32>, Vec<f32>) {
 fn main() -> Anyhow<()> {
     let dir = std::env::args().nth(1).ok_or("give the folder with the data")?;
     let dir = Path::new(&dir);
-    let embeddings = Embeddings::map(dir.join("embeddings.safetensors"))?;
-    let rows = Embeddings::map(dir.join("rows.safetensors"))?;
-    let members = Embeddings::map(dir.join("cohort.safetensors"))?;
+    let embeddings = Embeddings::read(dir.join("embeddings.safetensors"))?;
+    let rows = Embeddings::read(dir.join("rows.safetensors"))?;
+    let members = Embeddings::read(dir.join("cohort.safetensors"))?;
     let cohort = Cohort::new(ScoreNorm::AsNorm, Side::new(&members), None, None)?;
     let (target, nontarget) = scores();
     for line in std::io::stdin().lock().lines() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ffsvc_embeddings::Embeddings;
-use ffsvc_kaldi_io::{Table, Trials, other_form};
+use ffsvc_kaldi_io::{Names, Table, Trials};
 
 use crate::error::NameList;
 use crate::{Error, Result, TrialScores};
@@ -98,7 +98,7 @@ impl EnrolmentList {
             let mut sum = vec![0.0_f64; embeddings.dim()];
             let (mut count, before) = (0_u32, missing.total());
             for name in names.split_ascii_whitespace() {
-                let Some(embedding) = find(embeddings, name) else {
+                let Some(embedding) = embeddings.find(name) else {
                     missing.push(|| name.to_owned());
                     continue;
                 };
@@ -133,7 +133,7 @@ impl EnrolmentList {
     /// # Errors
     /// A trial names a model that is not in the list.
     pub fn expand(&self, trials: &Trials) -> Result<ExpandedTrials> {
-        let mut names = Names::default();
+        let mut names = Names::new();
         let mut members: HashMap<u32, Vec<u32>> = HashMap::new();
         let mut tests: HashMap<u32, u32> = HashMap::new();
         self.refuse_unknown(trials)?;
@@ -147,26 +147,7 @@ impl EnrolmentList {
             pairs.extend(members.iter().map(|&member| (member, test)));
             ends.push(pairs.len());
         }
-        Ok(ExpandedTrials { trials: Trials { names: names.names, pairs, labels: None }, ends })
-    }
-}
-
-/// Names and their numbers, in the order of their first appearance.
-#[derive(Default)]
-struct Names {
-    names: Vec<String>,
-    numbers: HashMap<String, u32>,
-}
-
-impl Names {
-    fn number(&mut self, name: &str) -> u32 {
-        if let Some(&number) = self.numbers.get(name) {
-            return number;
-        }
-        let number = self.names.len() as u32;
-        self.names.push(name.to_owned());
-        self.numbers.insert(name.to_owned(), number);
-        number
+        Ok(ExpandedTrials { trials: Trials::new(names.into_vec(), pairs, None), ends })
     }
 }
 
@@ -206,8 +187,4 @@ impl ExpandedTrials {
         let values = values.collect();
         TrialScores::new(trials, values, skipped)
     }
-}
-
-fn find<'a>(embeddings: &'a Embeddings, name: &str) -> Option<&'a [f32]> {
-    embeddings.get(name).or_else(|| other_form(name, |form| embeddings.get(form)))
 }

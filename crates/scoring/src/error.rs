@@ -1,9 +1,6 @@
 //! What can go wrong between a trial list and an error rate.
 
-use std::fmt;
-
-/// How many names an error lists before it says "and N more".
-const NAMES_SHOWN: usize = 10;
+pub use ffsvc_kaldi_io::NameList;
 
 /// What every fallible function of this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -285,41 +282,4 @@ pub enum Error {
         /// How many trials there are.
         expected: usize,
     },
-}
-
-/// Some names out of many: the first ten are kept, all are counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NameList {
-    first: Vec<String>,
-    total: usize,
-}
-
-impl NameList {
-    /// Counts a name and keeps it if it is among the first ten.
-    pub(crate) fn push(&mut self, name: impl FnOnce() -> String) {
-        if self.first.len() < NAMES_SHOWN {
-            self.first.push(name());
-        }
-        self.total += 1;
-    }
-
-    /// The first ten names.
-    pub fn first(&self) -> &[String] {
-        &self.first
-    }
-
-    /// How many names there are in all.
-    pub fn total(&self) -> usize {
-        self.total
-    }
-}
-
-impl fmt::Display for NameList {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.first.join(", "))?;
-        match self.total - self.first.len() {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
-        }
-    }
 }

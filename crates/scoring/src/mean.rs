@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ffsvc_embeddings::Embeddings;
-use ffsvc_kaldi_io::{Table, other_form};
+use ffsvc_kaldi_io::Table;
 
 use crate::error::NameList;
 use crate::{Error, Result};
@@ -131,7 +131,7 @@ fn look_up<'a, T>(
     let mut missing = NameList::default();
     let mut found = Vec::with_capacity(embeddings.len());
     for name in embeddings.keys() {
-        let domain = utt2domain.get(name).or_else(|| other_form(name, |form| utt2domain.get(form)));
+        let domain = utt2domain.find(name);
         match domain.and_then(&find) {
             Some(value) => found.push(value),
             None => missing.push(|| match domain {

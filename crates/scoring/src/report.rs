@@ -1,12 +1,9 @@
 //! What a scoring run found, and what it was made from.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::conditions::Sides;
 use crate::metrics::{Bootstrap, BootstrapOptions, DcfParameters, Definition, Interval, Metrics};
@@ -84,22 +81,13 @@ impl SourceFile {
     /// The file cannot be read.
     pub fn identify(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let refused = |error| ffsvc_kaldi_io::Error::io(path, "read", error);
-        let mut file = File::open(path).map_err(refused)?;
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            match file.read(&mut buffer).map_err(refused)? {
-                0 => break,
-                n => hash.update(&buffer[..n]),
-            }
-        }
-        Ok(Self::of_digest(path, hash))
+        let sha256 = ffsvc_hashing::sha256_of_file(path)
+            .map_err(|error| ffsvc_kaldi_io::Error::io(path, "read", error))?;
+        Ok(Self::of_sha256(path, sha256))
     }
 
-    /// The file at `path`, all of whose bytes went into `hash`.
-    pub(crate) fn of_digest(path: &Path, hash: Sha256) -> Self {
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    /// The file at `path` with the SHA-256 of these hexadecimal digits.
+    pub(crate) fn of_sha256(path: &Path, sha256: String) -> Self {
         Self { path: path.display().to_string(), sha256 }
     }
 }

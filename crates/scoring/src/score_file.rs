@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use ffsvc_atomic_file::AtomicFile;
-use ffsvc_kaldi_io::{Error as FileError, Trials, other_form};
+use ffsvc_kaldi_io::{Error as FileError, Trials, find_name};
 
 use crate::error::NameList;
 use crate::trial_scores::{TrialScores, names};
@@ -254,10 +254,7 @@ impl<'a> Index<'a> {
 
     /// The name's number and whether it took a change of suffix to find it.
     fn name(&self, name: &str) -> Option<(u32, bool)> {
-        if let Some(&id) = self.names.get(name) {
-            return Some((id, false));
-        }
-        other_form(name, |form| self.names.get(form).copied()).map(|id| (id, true))
+        find_name(name, |name| self.names.get(name).copied()).map(|found| (found.value, found.by_suffix))
     }
 }
 

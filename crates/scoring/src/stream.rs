@@ -2,12 +2,10 @@
 
 use std::collections::HashSet;
 use std::io::Read;
-use std::sync::atomic::{AtomicU8, Ordering};
 
-use ffsvc_embeddings::Embeddings;
-use ffsvc_kaldi_io::{TrialBlock, TrialLayout, TrialReader, other_form};
+use ffsvc_embeddings::{Embeddings, RowFinder};
+use ffsvc_kaldi_io::{TrialBlock, TrialLayout, TrialReader};
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use crate::error::NameList;
 use crate::report::{Counts, SourceFile};
@@ -48,7 +46,6 @@ impl Scorer<'_> {
         let layout = reader.layout().clone();
         let (enrolment, test) = self.stores();
         let names = NameFinder::new(enrolment, test);
-        let mut digest = Sha256::new();
         let mut result = Tally::default();
         let count = BLOCKS_A_THREAD * rayon::current_num_threads();
         let mut next = || -> Result<Vec<TrialBlock>> {
@@ -56,7 +53,6 @@ impl Scorer<'_> {
             while blocks.len() < count
                 && let Some(block) = reader.next_block()?
             {
-                digest.update(block.bytes());
                 blocks.push(block);
             }
             Ok(blocks)
@@ -83,7 +79,7 @@ impl Scorer<'_> {
         if layout.has_labels() {
             (counts.target, counts.nontarget) = (Some(target.len()), Some(nontarget.len()));
         }
-        let trials = SourceFile::of_digest(reader.path(), digest);
+        let trials = SourceFile::of_sha256(reader.path(), reader.sha256());
         Ok(StreamedScores { target, nontarget, counts, trials })
     }
 
@@ -189,49 +185,14 @@ fn lines(
 
 /// Finds the rows of names in the stores of both sides, and keeps account of names that match by a suffix only.
 struct NameFinder<'a> {
-    test: Store<'a>,
+    test: RowFinder<'a>,
     /// `None` if it is the same.
-    enrolment: Option<Store<'a>>,
-}
-
-struct Store<'a> {
-    embeddings: &'a Embeddings,
-    /// Which other forms of each row's name were asked for.
-    forms: Vec<AtomicU8>,
-}
-
-/// A name with a `.wav` that the store does not have.
-const LONGER: u8 = 1;
-/// A name without the `.wav` that the store has.
-const SHORTER: u8 = 2;
-
-impl<'a> Store<'a> {
-    fn new(embeddings: &'a Embeddings) -> Self {
-        Self { embeddings, forms: (0..embeddings.len()).map(|_| AtomicU8::new(0)).collect() }
-    }
-
-    fn find(&self, name: &str) -> Option<u32> {
-        let row = self.embeddings.index_of(name).or_else(|| {
-            let row = other_form(name, |form| self.embeddings.index_of(form))?;
-            let form = if name.ends_with(".wav") { LONGER } else { SHORTER };
-            let forms = &self.forms[row];
-            // Read first: nearly every time it is there already, and a write would take the cache line from other threads.
-            if forms.load(Ordering::Relaxed) & form == 0 {
-                forms.fetch_or(form, Ordering::Relaxed);
-            }
-            Some(row)
-        });
-        row.and_then(|row| u32::try_from(row).ok())
-    }
-
-    fn matched_by_suffix(&self) -> usize {
-        self.forms.iter().map(|forms| forms.load(Ordering::Relaxed).count_ones() as usize).sum()
-    }
+    enrolment: Option<RowFinder<'a>>,
 }
 
 impl<'a> NameFinder<'a> {
     fn new(enrolment: Option<&'a Embeddings>, test: &'a Embeddings) -> Self {
-        Self { test: Store::new(test), enrolment: enrolment.map(Store::new) }
+        Self { test: RowFinder::new(test), enrolment: enrolment.map(RowFinder::new) }
     }
 
     fn find(&self, block: &TrialBlock, layout: &TrialLayout) -> Result<Found> {
@@ -259,7 +220,7 @@ impl<'a> NameFinder<'a> {
     }
 
     fn matched_by_suffix(&self) -> usize {
-        let of_enrolment = self.enrolment.as_ref().map_or(0, Store::matched_by_suffix);
-        self.test.matched_by_suffix().max(of_enrolment)
+        let of_enrolment = self.enrolment.as_ref().map_or(0, RowFinder::by_suffix);
+        self.test.by_suffix().max(of_enrolment)
     }
 }

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::Result;
 use crate::metrics::Definition;
@@ -176,7 +175,7 @@ impl Threshold {
             value,
             accepts_equal: rates.definition == Definition::Tied,
             origin: Origin::Report {
-                report: SourceFile::of_digest(path, Sha256::new_with_prefix(&bytes)),
+                report: SourceFile::of_sha256(path, ffsvc_hashing::sha256(&bytes)),
                 point: point.to_string(),
                 measure,
                 trials: run.trials,

@@ -4,15 +4,13 @@ use std::collections::HashMap;
 use super::PickleError;
 use super::heap::{Global, Heap, Item, Object};
 use super::opcode as op;
-
-/// Longest module or function name that is read.
-const LONGEST_NAME: usize = 256;
+use super::tokens::{Argument, Token, Tokens};
 
 /// Runs the pickle to its STOP; gives the heap and the item that was on top.
 pub(crate) fn run(bytes: &[u8]) -> Result<(Heap<'_>, Item), PickleError> {
     let mut machine = Machine {
-        bytes,
-        at: 0,
+        tokens: Tokens::new(bytes),
+        size: bytes.len(),
         heap: Heap::default(),
         stack: Vec::new(),
         marks: Vec::new(),
@@ -20,7 +18,7 @@ pub(crate) fn run(bytes: &[u8]) -> Result<(Heap<'_>, Item), PickleError> {
         copied: 0,
     };
     loop {
-        let offset = machine.at;
+        let offset = machine.tokens.offset();
         match machine.step() {
             Ok(Some(root)) => return Ok((machine.heap, root)),
             Ok(None) => {}
@@ -33,13 +31,14 @@ pub(crate) fn run(bytes: &[u8]) -> Result<(Heap<'_>, Item), PickleError> {
 pub(crate) type Step<T> = Result<T, String>;
 
 pub(crate) struct Machine<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    tokens: Tokens<'a>,
+    /// Bytes of the pickle.
+    size: usize,
     pub(crate) heap: Heap<'a>,
     stack: Vec<Item>,
     /// Heights of the stack; nothing under the last one can be popped.
     marks: Vec<usize>,
-    memo: HashMap<u32, Item>,
+    memo: HashMap<i64, Item>,
     /// Bytes of strings that are not borrowed from the file.
     copied: usize,
 }
@@ -47,17 +46,16 @@ pub(crate) struct Machine<'a> {
 impl<'a> Machine<'a> {
     /// One opcode; the root at STOP.
     fn step(&mut self) -> Step<Option<Item>> {
-        if self.at == 0 {
-            return self.protocol().map(|()| None);
+        let token = self.tokens.token()?;
+        if token.offset == 0 {
+            return protocol(token).map(|()| None);
         }
-        let [opcode] = self.array()?;
-        match opcode {
-            op::STOP => return self.pop().map(Some),
-            op::FRAME => {
-                self.long_length()?;
-            }
-            op::MARK => self.marks.push(self.stack.len()),
-            op::POP => {
+        let Token { opcode, argument, .. } = token;
+        match (opcode, argument) {
+            (op::STOP, _) => return self.pop().map(Some),
+            (op::FRAME, _) => {}
+            (op::MARK, _) => self.marks.push(self.stack.len()),
+            (op::POP, _) => {
                 // As in Python: a POP at a mark takes the mark.
                 if self.marks.last() == Some(&self.stack.len()) {
                     self.marks.pop();
@@ -65,195 +63,96 @@ impl<'a> Machine<'a> {
                     self.pop()?;
                 }
             }
-            op::POP_MARK => {
+            (op::POP_MARK, _) => {
                 self.pop_mark()?;
             }
-            op::DUP => self.push(self.top()?),
-            op::NONE => self.push(Item::None),
-            op::NEWTRUE => self.push(Item::Bool(true)),
-            op::NEWFALSE => self.push(Item::Bool(false)),
-            op::BININT => {
-                let value = i32::from_le_bytes(self.array()?);
-                self.push(Item::Int(value.into()));
+            (op::DUP, _) => self.push(self.top()?),
+            (op::NONE, _) => self.push(Item::None),
+            (op::NEWTRUE, _) => self.push(Item::Bool(true)),
+            (op::NEWFALSE, _) => self.push(Item::Bool(false)),
+            (op::BININT | op::BININT1 | op::BININT2, Argument::Number(value)) => self.push(Item::Int(value)),
+            (op::LONG1 | op::LONG4, Argument::Bytes(bytes)) => {
+                let value = integer(bytes)?;
+                self.push(Item::Int(value));
             }
-            op::BININT1 => {
-                let [value] = self.array()?;
-                self.push(Item::Int(value.into()));
+            (op::BINFLOAT, Argument::Float(value)) => self.push(Item::Float(value)),
+            (
+                op::SHORT_BINBYTES
+                | op::SHORT_BINSTRING
+                | op::BINBYTES
+                | op::BINSTRING
+                | op::BINBYTES8
+                | op::BYTEARRAY8,
+                Argument::Bytes(bytes),
+            ) => self.push_object(Object::Bytes(Cow::Borrowed(bytes)))?,
+            (op::SHORT_BINUNICODE | op::BINUNICODE | op::BINUNICODE8, Argument::Bytes(bytes)) => {
+                let text = std::str::from_utf8(bytes).map_err(|_| "a str that is not UTF-8".to_owned())?;
+                self.push_object(Object::Str(Cow::Borrowed(text)))?;
             }
-            op::BININT2 => {
-                let value = u16::from_le_bytes(self.array()?);
-                self.push(Item::Int(value.into()));
-            }
-            op::LONG1 | op::LONG4 => self.long(opcode == op::LONG1)?,
-            op::BINFLOAT => {
-                let value = f64::from_be_bytes(self.array()?);
-                self.push(Item::Float(value));
-            }
-            op::SHORT_BINBYTES | op::SHORT_BINSTRING => self.push_bytes(1)?,
-            op::BINBYTES | op::BINSTRING => self.push_bytes(4)?,
-            op::BINBYTES8 | op::BYTEARRAY8 => self.push_bytes(8)?,
-            op::SHORT_BINUNICODE => self.push_text(1)?,
-            op::BINUNICODE => self.push_text(4)?,
-            op::BINUNICODE8 => self.push_text(8)?,
-            op::EMPTY_TUPLE => self.push_object(Object::Tuple(Box::default()))?,
-            op::TUPLE => {
+            (op::EMPTY_TUPLE, _) => self.push_object(Object::Tuple(Box::default()))?,
+            (op::TUPLE, _) => {
                 let items = self.pop_mark()?;
                 self.push_object(Object::Tuple(items.into()))?;
             }
-            op::TUPLE1 => self.tuple(1)?,
-            op::TUPLE2 => self.tuple(2)?,
-            op::TUPLE3 => self.tuple(3)?,
-            op::EMPTY_LIST => self.push_object(Object::List(Vec::new()))?,
-            op::LIST => {
+            (op::TUPLE1, _) => self.tuple(1)?,
+            (op::TUPLE2, _) => self.tuple(2)?,
+            (op::TUPLE3, _) => self.tuple(3)?,
+            (op::EMPTY_LIST, _) => self.push_object(Object::List(Vec::new()))?,
+            (op::LIST, _) => {
                 let items = self.pop_mark()?;
                 self.push_object(Object::List(items))?;
             }
-            op::APPEND => {
+            (op::APPEND, _) => {
                 let item = self.pop()?;
                 self.append(&[item])?;
             }
-            op::APPENDS => {
+            (op::APPENDS, _) => {
                 let items = self.pop_mark()?;
                 self.append(&items)?;
             }
-            op::EMPTY_DICT => self.push_object(Object::Dict(Vec::new()))?,
-            op::DICT => {
+            (op::EMPTY_DICT, _) => self.push_object(Object::Dict(Vec::new()))?,
+            (op::DICT, _) => {
                 let items = self.pop_mark()?;
                 self.push_object(Object::Dict(Vec::new()))?;
                 self.set_items(&items)?;
             }
-            op::SETITEM => {
+            (op::SETITEM, _) => {
                 let (value, key) = (self.pop()?, self.pop()?);
                 self.set_items(&[key, value])?;
             }
-            op::SETITEMS => {
+            (op::SETITEMS, _) => {
                 let items = self.pop_mark()?;
                 self.set_items(&items)?;
             }
-            op::BINGET => {
-                let [number] = self.array()?;
-                self.recall(number.into())?;
-            }
-            op::LONG_BINGET => {
-                let number = u32::from_le_bytes(self.array()?);
-                self.recall(number)?;
-            }
-            op::BINPUT => {
-                let [number] = self.array()?;
-                self.memo.insert(number.into(), self.top()?);
-            }
-            op::LONG_BINPUT => {
-                let number = u32::from_le_bytes(self.array()?);
+            (op::BINGET | op::LONG_BINGET, Argument::Number(number)) => self.recall(number)?,
+            (op::BINPUT | op::LONG_BINPUT, Argument::Number(number)) => {
                 self.memo.insert(number, self.top()?);
             }
-            op::MEMOIZE => {
-                let number =
-                    u32::try_from(self.memo.len()).map_err(|_| "the memo is too large".to_owned())?;
-                self.memo.insert(number, self.top()?);
+            (op::MEMOIZE, _) => {
+                self.memo.insert(self.memo.len() as i64, self.top()?);
             }
-            op::GLOBAL => {
-                let (module, name) = (self.line()?, self.line()?);
-                self.push(Item::Global(global(&module, &name)?));
+            (op::GLOBAL, Argument::Name(module, name)) => {
+                let global = global(&String::from_utf8_lossy(module), &String::from_utf8_lossy(name))?;
+                self.push(Item::Global(global));
             }
-            op::STACK_GLOBAL => self.stack_global()?,
-            op::REDUCE => {
+            (op::STACK_GLOBAL, _) => self.stack_global()?,
+            (op::REDUCE, _) => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
                 let result = self.call(function, arguments)?;
                 self.push(result);
             }
-            op::BUILD => {
+            (op::BUILD, _) => {
                 let state = self.pop()?;
                 self.build(self.top()?, state)?;
             }
-            op::INST => {
-                let (module, name) = (self.line()?, self.line()?);
-                return Err(refuse(&module, &name));
+            (op::INST, Argument::Name(module, name)) => {
+                return Err(refuse(&String::from_utf8_lossy(module), &String::from_utf8_lossy(name)));
             }
-            other => {
-                return Err(match op::refusal(other) {
-                    Some(why) => format!("opcode 0x{other:02x} is refused: {why}"),
-                    None => format!("byte 0x{other:02x} is no opcode: the file is damaged, or not a pickle"),
-                });
+            (other, _) => {
+                return Err(format!("opcode 0x{other:02x} is refused: {}", op::refusal(other)));
             }
         }
         Ok(None)
-    }
-
-    fn protocol(&mut self) -> Step<()> {
-        match self.array()? {
-            [op::PROTO, 2..=5] => Ok(()),
-            [op::PROTO, version] => Err(format!("protocol {version}: 2 to 5 can be read")),
-            _ => Err("no pickle of protocol 2 to 5 begins here".to_owned()),
-        }
-    }
-
-    /// The next `len` bytes, borrowed from the file.
-    fn take(&mut self, len: usize) -> Step<&'a [u8]> {
-        let rest = &self.bytes[self.at..];
-        let piece = rest.get(..len).ok_or_else(|| {
-            format!("the pickle ends {} bytes later, but {len} more are announced", rest.len())
-        })?;
-        self.at += len;
-        Ok(piece)
-    }
-
-    fn array<const N: usize>(&mut self) -> Step<[u8; N]> {
-        let mut bytes = [0; N];
-        bytes.copy_from_slice(self.take(N)?);
-        Ok(bytes)
-    }
-
-    fn long_length(&mut self) -> Step<usize> {
-        let len = u64::from_le_bytes(self.array()?);
-        usize::try_from(len).map_err(|_| format!("a length of {len}"))
-    }
-
-    /// A string whose length has `width` bytes.
-    fn counted(&mut self, width: usize) -> Step<&'a [u8]> {
-        let len = match width {
-            1 => usize::from(self.array::<1>()?[0]),
-            4 => u32::from_le_bytes(self.array()?) as usize,
-            _ => self.long_length()?,
-        };
-        self.take(len)
-    }
-
-    fn push_bytes(&mut self, width: usize) -> Step<()> {
-        let bytes = self.counted(width)?;
-        self.push_object(Object::Bytes(Cow::Borrowed(bytes)))
-    }
-
-    fn push_text(&mut self, width: usize) -> Step<()> {
-        let text =
-            std::str::from_utf8(self.counted(width)?).map_err(|_| "a str that is not UTF-8".to_owned())?;
-        self.push_object(Object::Str(Cow::Borrowed(text)))
-    }
-
-    /// LONG1 and LONG4: little-endian two's complement of any length. Shapes and versions fit 64 bits.
-    fn long(&mut self, short: bool) -> Step<()> {
-        let len = if short {
-            usize::from(self.array::<1>()?[0])
-        } else {
-            u32::from_le_bytes(self.array()?) as usize
-        };
-        let bytes = self.take(len)?;
-        if len > 8 {
-            return Err(format!("an integer of {len} bytes: 8 at most are read"));
-        }
-        let negative = bytes.last().is_some_and(|&byte| byte >= 0x80);
-        let mut word = [if negative { 0xff } else { 0 }; 8];
-        word[..len].copy_from_slice(bytes);
-        self.push(Item::Int(i64::from_le_bytes(word)));
-        Ok(())
-    }
-
-    /// A line of GLOBAL or INST, without its end.
-    fn line(&mut self) -> Step<String> {
-        let rest = &self.bytes[self.at..];
-        let rest = &rest[..rest.len().min(LONGEST_NAME)];
-        let len = rest.iter().position(|&b| b == b'\n').ok_or_else(|| "a name without an end".to_owned())?;
-        self.at += len + 1;
-        Ok(String::from_utf8_lossy(&rest[..len]).into_owned())
     }
 
     fn push(&mut self, item: Item) {
@@ -268,7 +167,7 @@ impl<'a> Machine<'a> {
     /// (protocol 2, numpy strings); one that makes copies of copies is hostile.
     pub(crate) fn allow_copy(&mut self, len: usize) -> Step<()> {
         self.copied = self.copied.saturating_add(len);
-        if self.copied > 2 * self.bytes.len() {
+        if self.copied > 2 * self.size {
             return Err("it makes more text out of its strings than the file has bytes".to_owned());
         }
         Ok(())
@@ -326,7 +225,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn recall(&mut self, number: u32) -> Step<()> {
+    fn recall(&mut self, number: i64) -> Step<()> {
         let item = self.memo.get(&number).copied();
         self.push(item.ok_or_else(|| format!("memo entry {number} is asked for, but was never made"))?);
         Ok(())
@@ -341,6 +240,26 @@ impl<'a> Machine<'a> {
         self.push(Item::Global(global));
         Ok(())
     }
+}
+
+fn protocol(token: Token<'_>) -> Step<()> {
+    match (token.opcode, token.argument) {
+        (op::PROTO, Argument::Number(2..=5)) => Ok(()),
+        (op::PROTO, Argument::Number(version)) => Err(format!("protocol {version}: 2 to 5 can be read")),
+        _ => Err("no pickle of protocol 2 to 5 begins here".to_owned()),
+    }
+}
+
+/// LONG1 and LONG4: little-endian two's complement of any length. Shapes and versions fit 64 bits.
+fn integer(bytes: &[u8]) -> Step<i64> {
+    let len = bytes.len();
+    if len > 8 {
+        return Err(format!("an integer of {len} bytes: 8 at most are read"));
+    }
+    let negative = bytes.last().is_some_and(|&byte| byte >= 0x80);
+    let mut word = [if negative { 0xff } else { 0 }; 8];
+    word[..len].copy_from_slice(bytes);
+    Ok(i64::from_le_bytes(word))
 }
 
 /// The only names that have a meaning here.

@@ -1,4 +1,5 @@
-//! A reader of the pickles that numpy writes for dictionaries of arrays. It runs nothing.
+//! Pickles, read as data: the [`Tokens`] of any, and the contents of those that numpy writes for dictionaries of arrays.
+//! Nothing is run.
 //!
 //! A pickle is a program for a stack machine, and Python's own reader calls whatever function the program names.
 //! Here a fixed list of names is known, each with one meaning that is data: numpy's array, dtype and scalar
@@ -12,9 +13,12 @@
 mod heap;
 mod machine;
 mod numpy;
-mod opcode;
+pub mod opcode;
+mod tokens;
 
 use std::fmt;
+
+pub use tokens::{Argument, Token, Tokens};
 
 pub(crate) use heap::{ArrayData, Item, View};
 

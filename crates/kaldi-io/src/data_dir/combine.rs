@@ -1,8 +1,8 @@
 //! Several data directories into one.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-use hashbrown::HashMap;
 use serde::Serialize;
 
 use super::companions::{Keys, read_all};
@@ -168,11 +168,11 @@ impl<'a> Owners<'a> {
         }
         let kind = self.kind;
         let same_person = match kind {
-            "speaker" => ", or --shared-speakers if it is the same person",
+            "speaker" => "; or let speakers be shared if it is the same person",
             _ => "",
         };
         let message = format!(
-            "the {kind} {name} is also in {}; give each directory a prefix (--prefix){same_person}",
+            "the {kind} {name} is also in {}; give each directory a prefix{same_person}",
             sources[owner].dir.path().display()
         );
         Err(Error::invalid(sources[source].dir.path(), message))

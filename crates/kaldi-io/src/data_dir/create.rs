@@ -1,9 +1,7 @@
 //! A data directory of given tables.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-use hashbrown::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::companions::{Keys, keys_of};
 use super::draft::Draft;
@@ -120,7 +118,7 @@ mod tests {
         assert_eq!(read("wav.scp"), "a a b.wav\nb b.wav\n");
         assert_eq!(read("spk2utt"), "s a b\n");
         assert!(
-            DataDir::create([("wav.scp", wav)], &output).unwrap_err().to_string().contains("--overwrite")
+            DataDir::create([("wav.scp", wav)], &output).unwrap_err().to_string().contains("overwritten")
         );
     }
 }

@@ -48,8 +48,7 @@ impl Output {
         if !self.overwrite
             && let Some(name) = taken()
         {
-            let message = "exists already; name another folder, or overwrite it (--overwrite)";
-            return Err(Error::invalid(self.path.join(name), message));
+            return Err(Error::exists(self.path.join(name)));
         }
         Ok(())
     }

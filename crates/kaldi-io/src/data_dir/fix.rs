@@ -1,18 +1,16 @@
 //! Repairs that need no decision.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hashbrown::{HashMap, HashSet};
 use serde::Serialize;
 
 use super::companions::{Keys, names_in};
 use super::draft::{Draft, write_files};
 use super::{DataDir, is_present, parse_duration, refuse_segments};
-use crate::text::read_bytes;
-use crate::{Error, Problem, ProblemKind, Result, Table, WavSource};
+use crate::{Error, ListFile, Problem, ProblemKind, Result, Table, WavSource};
 
 /// What [`DataDir::fix`] does beyond the form of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -157,7 +155,7 @@ impl Before {
     /// Reads a table, and the keys for which it has two values: which is right is not for a program to guess.
     fn read(&mut self, path: &Path, name: &str) -> Result<(Table, HashSet<String>)> {
         let file = path.join(name);
-        let bytes = read_bytes(&file)?;
+        let bytes = ListFile::open(&file)?.read_all()?;
         self.bytes.insert(name.to_owned(), bytes.clone());
         let mut conflicting = HashSet::new();
         let table = Table::scan(&file, bytes, &mut |finding| {

@@ -277,7 +277,7 @@ fn speakers_of_spk2utt(wav: &Table, spk2utt: &Table) -> Result<(Vec<String>, Vec
 
 fn lacks_speaker(wav: &Table, position: usize, utterance: &str, table: &str) -> Error {
     let message = format!(
-        "the utterance {utterance} has no speaker in {table}; `ffsvc-data fix` drops such utterances"
+        "the utterance {utterance} has no speaker in {table}; a fix of the directory drops such utterances"
     );
     Error::invalid(wav.path(), message).at_line(wav.line(position))
 }

@@ -1,6 +1,6 @@
 //! `utt2spk` and `spk2utt`: one the inverse of the other.
 
-use hashbrown::HashMap;
+use std::collections::HashMap;
 
 use crate::{Error, Result, Table};
 

@@ -1,8 +1,8 @@
 //! A part of a data directory.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
-use hashbrown::HashSet;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

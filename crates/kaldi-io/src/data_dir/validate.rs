@@ -1,18 +1,16 @@
 //! All that is wrong with a data directory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
-use hashbrown::HashSet;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::companions::{Keys, is_present, names_in};
 use super::speakers::compare;
 use super::{DataDir, parse_duration, problem_at, same_or_find};
-use crate::text::read_bytes;
-use crate::{Error, Problem, ProblemKind, Result, Table, WavSource};
+use crate::{Error, ListFile, Problem, ProblemKind, Result, Table, WavSource};
 
 /// What [`DataDir::validate`] looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,8 +142,10 @@ fn load(path: &Path, name: &str, problems: &mut Vec<Problem>) -> Result<Option<T
         return Ok(None);
     }
     let file = path.join(name);
-    Table::scan(&file, read_bytes(&file)?, &mut |finding| problems.push(finding.into_problem(&file)))
-        .map(Some)
+    Table::scan(&file, ListFile::open(&file)?.read_all()?, &mut |finding| {
+        problems.push(finding.into_problem(&file))
+    })
+    .map(Some)
 }
 
 fn whole_file(path: &Path, name: &str, kind: ProblemKind) -> Problem {
@@ -157,6 +157,7 @@ fn check_audio(wav: &Table, options: ValidateOptions, problems: &mut Vec<Problem
         let kind = match WavSource::parse(value) {
             WavSource::Pipe(_) if options.allow_pipes => return None,
             WavSource::Pipe(_) => ProblemKind::Pipe,
+            WavSource::File(_) if WavSource::is_in_archive(value) => ProblemKind::AudioInArchive,
             WavSource::File(file) if !options.check_audio || file.is_file() => return None,
             WavSource::File(_) => ProblemKind::MissingAudio,
         };
@@ -187,7 +188,9 @@ fn check_speakers(
         if same_or_find(wav, position, utterance).is_none() {
             problems.push(problem_at(utt2spk, position, ProblemKind::NoAudio));
         }
-        speakers.get_or_insert_with(speaker, str::to_owned);
+        if !speakers.contains(speaker) {
+            speakers.insert(speaker.to_owned());
+        }
     }
     for (position, (utterance, _)) in wav.iter().enumerate() {
         if same_or_find(utt2spk, position, utterance).is_none() {

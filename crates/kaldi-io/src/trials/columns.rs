@@ -184,11 +184,7 @@ impl Detection {
         if self.lines == 0 {
             return Error::parse(&self.path, "no trial", "a trial list, one pair of utterances a line");
         }
-        Error::invalid(
-            &self.path,
-            "the first and the last column could both be the label; say which is with \
-             --trial-columns label-first or --trial-columns label-last",
-        )
+        Error::ambiguous_columns(&self.path)
     }
 }
 

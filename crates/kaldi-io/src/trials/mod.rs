@@ -1,21 +1,26 @@
 //! Trial lists: as a whole in memory, and in blocks.
 
 mod columns;
+mod findings;
+mod make;
 mod reader;
 
-use std::hash::BuildHasher;
 use std::io::{Read, Write};
 use std::path::Path;
 
 use ffsvc_atomic_file::AtomicFile;
-use hashbrown::{DefaultHashBuilder, HashTable};
 
 pub use self::columns::{Trial, TrialColumns, TrialLayout};
+use self::findings::Contradiction;
+pub use self::findings::TrialFindings;
+pub use self::make::{Condition, MadeTrials, Nontargets, TrialOptions};
 pub use self::reader::{TrialBlock, TrialReader};
-use crate::{Error, Result};
+use crate::{Error, Names, Resolved, Result, find_names};
 
 /// A list of verification trials: pairs of utterances, enrolment first, and whether each is a target pair.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+///
+/// Two lists are equal when they have the same trials in the same order.
+#[derive(Debug, Clone, Default)]
 pub struct Trials {
     /// The names of the utterances, each once, in the order of their first appearance.
     pub names: Vec<String>,
@@ -23,16 +28,32 @@ pub struct Trials {
     pub pairs: Vec<(u32, u32)>,
     /// For each pair whether both utterances are of one speaker; `None` for a list without labels.
     pub labels: Option<Vec<bool>>,
+    sha256: Option<String>,
+    findings: TrialFindings,
 }
 
+impl PartialEq for Trials {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.names, &self.pairs, &self.labels) == (&other.names, &other.pairs, &other.labels)
+    }
+}
+
+impl Eq for Trials {}
+
 impl Trials {
-    /// Reads a trial list of three columns (label first or last) or two (no label) into memory. Names contain no white space.
-    /// Empty lines, a byte order mark and CR LF line ends are passed over.
+    /// Trials of these names, as they are.
+    pub fn new(names: Vec<String>, pairs: Vec<(u32, u32)>, labels: Option<Vec<bool>>) -> Self {
+        Self { names, pairs, labels, ..Self::default() }
+    }
+
+    /// Reads a trial list of three columns (label first or last) or two (no label) into memory: a file, a pipe, or with
+    /// the path `-` standard input, gzipped or not (see [`ListFile`](crate::ListFile)). Names contain no white space. Empty
+    /// lines, a byte order mark and CR LF line ends are passed over.
     ///
     /// # Errors
-    /// The file cannot be read; a line is not UTF-8 or has another number of columns; a label is none; with
-    /// [`TrialColumns::Auto`], both outer columns consist of labels, so the list can be read in two ways: the error
-    /// names `--trial-columns`, with which programs let the user decide.
+    /// The file cannot be read; a line is not UTF-8 or has another number of columns; a label is none; a pair of
+    /// utterances is listed as a target and as a non-target; with [`TrialColumns::Auto`], both outer columns consist of
+    /// labels, so the list can be read in two ways.
     pub fn read(path: impl AsRef<Path>, columns: TrialColumns) -> Result<Self> {
         Self::collect(TrialReader::open(path, columns)?)
     }
@@ -56,27 +77,36 @@ impl Trials {
 
     fn collect(mut reader: TrialReader<impl Read>) -> Result<Self> {
         let layout = reader.layout().clone();
-        let (mut names, mut index) = (Vec::<String>::new(), HashTable::<u32>::new());
-        let hasher = DefaultHashBuilder::default();
-        let mut intern = |name: &str| {
-            let hash = hasher.hash_one(name);
-            if let Some(&id) = index.find(hash, |&id| names[id as usize] == name) {
-                return id;
-            }
-            // No overflow: four thousand million names do not fit into memory beside all else.
-            let id = names.len() as u32;
-            names.push(name.to_owned());
-            index.insert_unique(hash, id, |&id| hasher.hash_one(names[id as usize].as_str()));
-            id
-        };
+        let (mut names, mut lines) = (Names::new(), Lines::default());
         let (mut pairs, mut labels) = (Vec::new(), Vec::new());
         while let Some(block) = reader.next_block()? {
-            block.for_each(&layout, |trial| {
-                pairs.push((intern(trial.enrolment), intern(trial.test)));
+            block.for_each_line(&layout, |line, trial| {
+                lines.note(pairs.len(), line);
+                pairs.push((names.number(trial.enrolment), names.number(trial.test)));
                 labels.extend(trial.is_target);
             })?;
         }
-        Ok(Self { names, pairs, labels: layout.has_labels().then_some(labels) })
+        let mut trials = Self::new(names.into_vec(), pairs, layout.has_labels().then_some(labels));
+        trials.sha256 = Some(reader.sha256());
+        trials.findings = findings::look(&trials).map_err(|Contradiction { first, second }| {
+            let (enrolment, test) = trials.pairs[second];
+            let name = |id: u32| &trials.names[id as usize];
+            let [first, second] = [first, second].map(|place| lines.line(place));
+            let found = format!("{} {} as a target and as a non-target", name(enrolment), name(test));
+            let expected = format!("one label for the pair, as in line {first}");
+            Error::parse(reader.path(), found, expected).at_line(second)
+        })?;
+        Ok(trials)
+    }
+
+    /// SHA-256 of the text that the list was read from, 64 hexadecimal digits; `None` for trials made in memory.
+    pub fn sha256(&self) -> Option<&str> {
+        self.sha256.as_deref()
+    }
+
+    /// What was noticed while the list was read; nothing for trials made in memory.
+    pub fn findings(&self) -> &TrialFindings {
+        &self.findings
     }
 
     /// Number of trials.
@@ -137,60 +167,31 @@ impl Trials {
         file.commit().map_err(|error| Error::io(path, "write", error))
     }
 
-    /// Looks every name up among known utterances. Where a name is not known as it is, it is looked up without its
-    /// suffix `.wav`, or with one: the lists of FFSVC2022 have the suffix and its data directories do not.
-    ///
-    /// ```
-    /// # use ffsvc_kaldi_io::{TrialColumns, Trials};
-    /// let trials = Trials::parse("trials", b"1 a.wav b.wav\n".to_vec(), TrialColumns::Auto)?;
-    /// let known = ["b", "a"];
-    /// let found = trials.resolve(|name| known.iter().position(|&utt| utt == name));
-    /// assert_eq!(found.values, [Some(1), Some(0)]);
-    /// assert_eq!(found.by_suffix, 2);
-    /// # Ok::<(), ffsvc_kaldi_io::Error>(())
-    /// ```
+    /// Looks every name up among known utterances, with or without its suffix `.wav` (see [`find_names`]).
     pub fn resolve<T>(&self, find: impl Fn(&str) -> Option<T>) -> Resolved<T> {
-        let mut by_suffix = 0;
-        let values = self
-            .names
-            .iter()
-            .map(|name| {
-                find(name).or_else(|| {
-                    let found = other_form(name, &find);
-                    by_suffix += usize::from(found.is_some());
-                    found
-                })
-            })
-            .collect();
-        Resolved { values, by_suffix }
+        find_names(&self.names, find)
     }
 }
 
-/// What `find` has for the other form of a name: without its suffix `.wav`, or with one.
-///
-/// ```
-/// assert_eq!(ffsvc_kaldi_io::other_form("a.wav", |name| (name == "a").then_some(1)), Some(1));
-/// assert_eq!(ffsvc_kaldi_io::other_form("a", |name| (name == "a.wav").then_some(2)), Some(2));
-/// ```
-pub fn other_form<T>(name: &str, find: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-    match name.strip_suffix(".wav") {
-        Some(stem) => find(stem),
-        None => find(&format!("{name}.wav")),
+/// The lines of trials: those of trials whose line does not follow that of the trial before.
+#[derive(Default)]
+struct Lines {
+    /// Trial and line.
+    jumps: Vec<(usize, u64)>,
+}
+
+impl Lines {
+    fn note(&mut self, trial: usize, line: u64) {
+        let follows = self.jumps.last().is_some_and(|&(first, at)| at + (trial - first) as u64 == line);
+        if !follows {
+            self.jumps.push((trial, line));
+        }
     }
-}
 
-/// What [`Trials::resolve`] found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolved<T> {
-    /// For each name of the trials what was found, `None` if the name is unknown.
-    pub values: Vec<Option<T>>,
-    /// How many names were found only without, or only with, a `.wav` suffix: worth a warning.
-    pub by_suffix: usize,
-}
-
-impl<T> Resolved<T> {
-    /// Indices of the names that were not found.
-    pub fn missing(&self) -> impl Iterator<Item = usize> + '_ {
-        self.values.iter().enumerate().filter(|(_, value)| value.is_none()).map(|(index, _)| index)
+    fn line(&self, trial: usize) -> u64 {
+        let after = self.jumps.partition_point(|&(first, _)| first <= trial);
+        // The first trial is a jump.
+        let (first, line) = self.jumps[after - 1];
+        line + (trial - first) as u64
     }
 }

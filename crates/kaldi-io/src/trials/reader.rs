@@ -1,12 +1,13 @@
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use ffsvc_hashing::Sha256;
 use memchr::{memchr_iter, memrchr};
 
 use super::columns::{Detection, Rows, Trial, TrialColumns, TrialLayout};
-use crate::{Error, Result};
+use crate::text::BYTE_ORDER_MARK;
+use crate::{Error, ListFile, Result};
 
 /// Bytes that are read at a time, and no line may have as many.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -14,8 +15,6 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// How many blocks are kept while the columns are being found out. Mostly the first line decides; a list in which all names
 /// of so many lines look like labels is left to the user.
 const UNDECIDED_BLOCKS: usize = 64;
-
-const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Reads a trial list of any length in blocks of whole lines, which can be parsed on several threads.
 ///
@@ -46,6 +45,7 @@ struct Rest {
     bytes: Vec<u8>,
     next_line: u64,
     ended: bool,
+    sha256: Sha256,
 }
 
 /// Some whole lines of a trial list.
@@ -55,15 +55,16 @@ pub struct TrialBlock {
     first_line: u64,
 }
 
-impl TrialReader<File> {
-    /// Opens a trial list of three columns (label first or last) or two (no label).
+impl TrialReader<ListFile> {
+    /// Opens a trial list of three columns (label first or last) or two (no label): a file, a pipe, or with the path `-`
+    /// standard input, gzipped or not.
     ///
     /// # Errors
     /// As [`new`](Self::new), or the file cannot be opened.
     pub fn open(path: impl AsRef<Path>, columns: TrialColumns) -> Result<Self> {
-        let path = path.as_ref();
-        let file = File::open(path).map_err(|error| Error::io(path, "open", error))?;
-        Self::new(path, file, columns)
+        let list = ListFile::open(path)?;
+        let path = list.path().to_path_buf();
+        Self::new(path, list, columns)
     }
 }
 
@@ -73,11 +74,10 @@ impl<R: Read> TrialReader<R> {
     ///
     /// # Errors
     /// The list cannot be read, is not UTF-8 text or has no trial; with [`TrialColumns::Auto`], both outer columns consist
-    /// of labels, so the list can be read in two ways: the error names `--trial-columns`, with which programs let the
-    /// user decide.
+    /// of labels, so the list can be read in two ways.
     pub fn new(path: impl AsRef<Path>, mut source: R, columns: TrialColumns) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let mut rest = Rest { bytes: Vec::new(), next_line: 1, ended: false };
+        let mut rest = Rest { bytes: Vec::new(), next_line: 1, ended: false, sha256: Sha256::new() };
         let mut seen = VecDeque::new();
         let mut detection = Detection::new(&path, columns);
         while let Some(block) = rest.next_block(&path, &mut source)? {
@@ -102,6 +102,11 @@ impl<R: Read> TrialReader<R> {
     /// The file that is read.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// SHA-256 of the lines in all blocks that were read so far, 64 hexadecimal digits: at the end, of the list.
+    pub fn sha256(&self) -> String {
+        self.rest.sha256.hex()
     }
 
     /// How the lines are to be read.
@@ -141,6 +146,7 @@ impl Rest {
         if bytes.is_empty() {
             return Ok(None);
         }
+        self.sha256.update(&bytes);
         let first_line = self.next_line;
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -163,7 +169,15 @@ impl TrialBlock {
     /// # Errors
     /// A line has another number of columns, or its label is none of this list's.
     pub fn for_each<'a>(&'a self, layout: &TrialLayout, mut take: impl FnMut(Trial<'a>)) -> Result<()> {
-        self.rows().try_for_each(|(line, words)| layout.trial(line, words).map(&mut take))
+        self.for_each_line(layout, |_, trial| take(trial))
+    }
+
+    pub(super) fn for_each_line<'a>(
+        &'a self,
+        layout: &TrialLayout,
+        mut take: impl FnMut(u64, Trial<'a>),
+    ) -> Result<()> {
+        self.rows().try_for_each(|(line, words)| layout.trial(line, words).map(|trial| take(line, trial)))
     }
 
     fn rows(&self) -> Rows<'_> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ffsvc_hashing::mix64;
 use ffsvc_kaldi_io::{Table, Trials};
 use sha2::{Digest, Sha256};
 
@@ -65,7 +66,7 @@ impl Folds {
     pub fn by_trial(trials: usize, folds: u32, seed: u64) -> Result<Self> {
         check(folds, 2)?;
         let fold = |place: usize| {
-            let fold = (mix(seed ^ mix(place as u64)) % u64::from(folds)) as u32;
+            let fold = (mix64(seed ^ mix64(place as u64)) % u64::from(folds)) as u32;
             (fold, fold)
         };
         Ok(Self { of_trials: (0..trials).map(fold).collect() })
@@ -97,12 +98,4 @@ fn check(folds: u32, least: u32) -> Result<()> {
 
 fn hash(seed: u64, name: &str) -> Vec<u8> {
     Sha256::new().chain_update(seed.to_le_bytes()).chain_update(name).finalize().to_vec()
-}
-
-/// The finaliser of SplitMix64 (Steele et al., "Fast splittable pseudorandom number generators", 2014).
-fn mix(mut x: u64) -> u64 {
-    x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }

@@ -1,0 +1,425 @@
+//! Trials of a data directory's own utterances.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::Trials;
+use crate::{DataDir, Error, Result, Table};
+
+/// Which trials [`DataDir::make_trials`] makes.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct TrialOptions {
+    /// Target trials; `None` for all that there are.
+    pub targets: Option<u64>,
+    /// Non-target trials.
+    pub nontargets: Nontargets,
+    /// The share of non-target trials whose speakers have the same gender by `spk2gender`; `None` takes pairs as they
+    /// come.
+    pub same_gender: Option<f64>,
+    /// Which utterances enrol.
+    pub enrolment: Condition,
+    /// Which utterances are tested.
+    pub test: Condition,
+    /// How many utterances enrol a speaker together. A trial's first name is then the speaker's, and no utterance of a
+    /// model is tested. `None`: single utterances enrol.
+    pub enrol_utterances: Option<usize>,
+    /// Seed of every choice.
+    pub seed: u64,
+}
+
+/// How many non-target trials are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Nontargets {
+    /// As many as there are target trials, or all if there are fewer.
+    #[default]
+    AsTargets,
+    /// All that there are.
+    All,
+    /// So many.
+    Number(u64),
+}
+
+/// Which utterances take a side in trials.
+#[derive(Debug, Default)]
+pub enum Condition {
+    /// All.
+    #[default]
+    Any,
+    /// Those that have one of these values in a table.
+    OneOf(Table, Vec<String>),
+}
+
+/// What [`DataDir::make_trials`] made.
+#[derive(Debug)]
+pub struct MadeTrials {
+    /// The trials, in the order of enrolment and test in `wav.scp`.
+    pub trials: Trials,
+    /// Each model and its utterances, where models enrol.
+    pub models: Vec<(String, Vec<String>)>,
+}
+
+/// Most trials that are made: a list of them has some hundred gigabytes.
+const MOST_TRIALS: u64 = 1 << 32;
+
+impl DataDir {
+    /// Makes a list of trials: pairs of different utterances, drawn at random from all there are, and never a pair
+    /// twice, in whichever order.
+    ///
+    /// # Errors
+    /// The speakers, or genders that are asked for, are not known; a condition leaves no utterance; there are fewer pairs
+    /// than asked for; a share is not between 0 and 1.
+    pub fn make_trials(&self, options: &TrialOptions) -> Result<MadeTrials> {
+        let wrong = |message: String| Error::invalid(self.path(), message);
+        if !self.has_speakers() {
+            return Err(wrong("trials need utt2spk, and there is none".to_owned()));
+        }
+        if let Some(share) = options.same_gender.filter(|share| !(0.0..=1.0).contains(share)) {
+            return Err(wrong(format!(
+                "found {share} as the share of trials of one gender, expected 0 to 1"
+            )));
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+        let genders = self.gender_of_speakers(options.same_gender.is_some())?;
+        let enrolling = self.side(&options.enrolment, "enrols")?;
+        let tested = self.side(&options.test, "is tested")?;
+        let (rows, tested, models) = match options.enrol_utterances {
+            None => {
+                (enrolling.iter().map(|&place| Row::utterance(self, place)).collect(), tested, Vec::new())
+            }
+            Some(count) => self.models(&enrolling, tested, count, &mut rng)?,
+        };
+        let grid = Grid::new(self, &genders, &rows, &tested);
+        let all = |kind: Kind| grid.count(kind);
+        let mut drawn: Vec<(u32, u32, bool)> = Vec::new();
+        let mut draw = |kind: Kind, wanted: Option<u64>| -> Result<()> {
+            let available = all(kind);
+            let count = wanted.unwrap_or(available);
+            if count > available {
+                let message =
+                    format!("there are {available} {} pairs, {count} were asked for", kind.describe());
+                return Err(wrong(message));
+            }
+            if count > MOST_TRIALS {
+                let message =
+                    format!("there are {count} {} pairs; ask for a number of them", kind.describe());
+                return Err(wrong(message));
+            }
+            let places = sample(available, count, &mut rng);
+            drawn.extend(places.into_iter().map(|place| {
+                let (row, test) = grid.pair(kind, place);
+                (row, test, kind == Kind::Target)
+            }));
+            Ok(())
+        };
+        draw(Kind::Target, options.targets)?;
+        let targets = options.targets.unwrap_or_else(|| all(Kind::Target));
+        match options.same_gender {
+            None => draw(
+                Kind::Nontarget,
+                match options.nontargets {
+                    Nontargets::AsTargets => Some(targets.min(all(Kind::Nontarget))),
+                    Nontargets::All => None,
+                    Nontargets::Number(count) => Some(count),
+                },
+            )?,
+            Some(share) => {
+                let split = |count: u64| {
+                    let same = (count as f64 * share).round() as u64;
+                    (same, count - same)
+                };
+                let most = of_all(all(Kind::SameGender), all(Kind::OtherGender), share);
+                let (same, other) = match options.nontargets {
+                    Nontargets::Number(count) => split(count),
+                    Nontargets::AsTargets if most.0 + most.1 > targets => split(targets),
+                    Nontargets::AsTargets | Nontargets::All => most,
+                };
+                draw(Kind::SameGender, Some(same))?;
+                draw(Kind::OtherGender, Some(other))?;
+            }
+        }
+        drawn.sort_unstable();
+        Ok(MadeTrials { trials: self.listed(&rows, &drawn), models })
+    }
+
+    /// The places of the utterances that fulfil a condition.
+    fn side(&self, condition: &Condition, does: &str) -> Result<Vec<u32>> {
+        let places: Vec<u32> = match condition {
+            Condition::Any => (0..self.len() as u32).collect(),
+            Condition::OneOf(table, values) => {
+                let has =
+                    |id: &str| table.find(id).is_some_and(|value| values.iter().any(|one| one == value));
+                let utterances = self.utterances().zip(0..);
+                utterances.filter(|(utterance, _)| has(utterance.id)).map(|(_, place)| place).collect()
+            }
+        };
+        if let (true, Condition::OneOf(table, values)) = (places.is_empty(), condition) {
+            let mut known: BTreeSet<&str> = table.iter().map(|(_, value)| value).collect();
+            known.retain(|value| !values.iter().any(|one| one == value));
+            let known: Vec<&str> = known.into_iter().take(10).collect();
+            let message = format!(
+                "no utterance {does}: none has the value {}; other values are {}",
+                values.join(" or "),
+                known.join(", ")
+            );
+            return Err(Error::invalid(table.path(), message));
+        }
+        Ok(places)
+    }
+
+    /// A number for each speaker's gender.
+    fn gender_of_speakers(&self, needed: bool) -> Result<Vec<u32>> {
+        if !needed {
+            return Ok(vec![0; self.speakers().len()]);
+        }
+        let mut numbers: HashMap<&str, u32> = HashMap::new();
+        self.speakers()
+            .iter()
+            .map(|speaker| {
+                let gender = self.gender(speaker).ok_or_else(|| {
+                    let message =
+                        format!("does not say the gender of {speaker}, which a share of one gender needs");
+                    Error::invalid(self.path().join("spk2gender"), message)
+                })?;
+                let next = numbers.len() as u32;
+                Ok(*numbers.entry(gender).or_insert(next))
+            })
+            .collect()
+    }
+
+    /// A model of each speaker who has so many utterances that enrol, and the tested utterances that are in no model.
+    fn models(
+        &self,
+        enrolling: &[u32],
+        tested: Vec<u32>,
+        count: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Models> {
+        let mut of_speaker: Vec<Vec<u32>> = vec![Vec::new(); self.speakers().len()];
+        for &place in enrolling {
+            of_speaker[self.speaker_at(place)].push(place);
+        }
+        let (mut rows, mut models, mut used) = (Vec::new(), Vec::new(), HashSet::<u32>::new());
+        for (speaker, mut places) in of_speaker.into_iter().enumerate() {
+            if count == 0 || places.len() < count {
+                continue;
+            }
+            for place in 0..count {
+                let other = rng.random_range(place..places.len());
+                places.swap(place, other);
+            }
+            places.truncate(count);
+            places.sort_unstable();
+            used.extend(&places);
+            let name = self.speakers()[speaker].clone();
+            let names = places.iter().map(|&place| self.id_at(place).to_owned()).collect();
+            rows.push(Row { name: name.clone(), speaker, place: None });
+            models.push((name, names));
+        }
+        if models.is_empty() {
+            let message = format!("no speaker has {count} utterances that enrol");
+            return Err(Error::invalid(self.path(), message));
+        }
+        let tested: Vec<u32> = tested.into_iter().filter(|place| !used.contains(place)).collect();
+        if tested.is_empty() {
+            return Err(Error::invalid(self.path(), "every utterance that could be tested is in a model"));
+        }
+        Ok((rows, tested, models))
+    }
+
+    fn listed(&self, rows: &[Row], drawn: &[(u32, u32, bool)]) -> Trials {
+        let mut names = crate::Names::new();
+        let pairs = drawn
+            .iter()
+            .map(|&(row, test, _)| (names.number(&rows[row as usize].name), names.number(self.id_at(test))));
+        let pairs = pairs.collect();
+        let labels = drawn.iter().map(|&(.., is_target)| is_target).collect();
+        Trials::new(names.into_vec(), pairs, Some(labels))
+    }
+
+    fn id_at(&self, place: u32) -> &str {
+        self.utterance(place as usize).map_or("", |utterance| utterance.id)
+    }
+
+    /// The speakers are known.
+    fn speaker_at(&self, place: u32) -> usize {
+        self.speaker_index_at(place as usize).unwrap_or_default()
+    }
+}
+
+type Models = (Vec<Row>, Vec<u32>, Vec<(String, Vec<String>)>);
+
+/// What enrols: an utterance or a model.
+struct Row {
+    name: String,
+    speaker: usize,
+    /// Of an utterance.
+    place: Option<u32>,
+}
+
+impl Row {
+    fn utterance(dir: &DataDir, place: u32) -> Self {
+        Self { name: dir.id_at(place).to_owned(), speaker: dir.speaker_at(place), place: Some(place) }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Target,
+    Nontarget,
+    SameGender,
+    OtherGender,
+}
+
+impl Kind {
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Target => "target",
+            Self::Nontarget => "non-target",
+            Self::SameGender => "non-target (same gender)",
+            Self::OtherGender => "non-target (other gender)",
+        }
+    }
+}
+
+/// All pairs of a row and a tested utterance, countable and numbered without being listed.
+///
+/// The tested utterances are in the order of gender and speaker, so that the partners of a row are a few ranges of them.
+/// They stand in two lists: those that are only tested, and those that also enrol, of which a row takes only later ones,
+/// so that no pair comes in both orders.
+struct Grid<'a> {
+    rows: &'a [Row],
+    lists: [Tested; 2],
+    /// Place of each row in the second list, if it is there.
+    own: Vec<Option<usize>>,
+    genders: &'a [u32],
+    /// Pairs before each row, and in all, by kind.
+    starts: HashMap<u8, Vec<u64>>,
+}
+
+/// Tested utterances in the order of gender and speaker.
+struct Tested {
+    places: Vec<u32>,
+    /// Range of each speaker and of each gender.
+    speakers: HashMap<usize, (usize, usize)>,
+    genders: HashMap<u32, (usize, usize)>,
+}
+
+impl Tested {
+    fn new(dir: &DataDir, genders: &[u32], mut places: Vec<u32>) -> Self {
+        places.sort_unstable_by_key(|&place| {
+            let speaker = dir.speaker_at(place);
+            (genders[speaker], speaker, place)
+        });
+        let (mut speakers, mut of_gender) = (HashMap::new(), HashMap::new());
+        for (at, &place) in places.iter().enumerate() {
+            let speaker = dir.speaker_at(place);
+            speakers.entry(speaker).or_insert((at, at)).1 = at + 1;
+            of_gender.entry(genders[speaker]).or_insert((at, at)).1 = at + 1;
+        }
+        Self { places, speakers, genders: of_gender }
+    }
+
+    /// The partners of a row from place `from` on, as ranges.
+    fn ranges(&self, kind: Kind, speaker: usize, gender: u32, from: usize) -> [(usize, usize); 2] {
+        let end = self.places.len();
+        let (first, last) = self.speakers.get(&speaker).copied().unwrap_or((end, end));
+        let (low, high) = self.genders.get(&gender).copied().unwrap_or((end, end));
+        let ranges = match kind {
+            Kind::Target => [(first, last), (end, end)],
+            Kind::Nontarget => [(0, first), (last, end)],
+            Kind::SameGender => [(low, first.min(high)), (last.max(low).min(high), high)],
+            Kind::OtherGender => [(0, low), (high, end)],
+        };
+        ranges.map(|(start, end)| (start.max(from), end.max(start.max(from))))
+    }
+}
+
+impl<'a> Grid<'a> {
+    fn new(dir: &DataDir, genders: &'a [u32], rows: &'a [Row], tested: &[u32]) -> Self {
+        let enrolling: HashSet<u32> = rows.iter().filter_map(|row| row.place).collect();
+        let (both, only): (Vec<u32>, Vec<u32>) = tested.iter().partition(|place| enrolling.contains(place));
+        let lists = [Tested::new(dir, genders, only), Tested::new(dir, genders, both)];
+        let at: HashMap<u32, usize> = lists[1].places.iter().copied().zip(0..).collect();
+        let own = rows.iter().map(|row| row.place.and_then(|place| at.get(&place).copied())).collect();
+        let mut grid = Self { rows, lists, own, genders, starts: HashMap::new() };
+        for kind in [Kind::Target, Kind::Nontarget, Kind::SameGender, Kind::OtherGender] {
+            let mut sum = 0;
+            let mut starts = Vec::with_capacity(rows.len() + 1);
+            for row in 0..rows.len() {
+                starts.push(sum);
+                sum += grid.ranges(kind, row).map(|(_, start, end)| (end - start) as u64).sum::<u64>();
+            }
+            starts.push(sum);
+            grid.starts.insert(kind as u8, starts);
+        }
+        grid
+    }
+
+    /// List and range of a row's partners.
+    fn ranges(&self, kind: Kind, row: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+        let speaker = self.rows[row].speaker;
+        let gender = self.genders[speaker];
+        let from = [0, self.own[row].map_or(0, |own| own + 1)];
+        let ranges = [0, 1].map(|list: usize| self.lists[list].ranges(kind, speaker, gender, from[list]));
+        ranges.into_iter().zip(0..).flat_map(|(ranges, list)| ranges.map(|(start, end)| (list, start, end)))
+    }
+
+    fn count(&self, kind: Kind) -> u64 {
+        self.starts[&(kind as u8)].last().copied().unwrap_or_default()
+    }
+
+    /// The pair with this number among those of a kind: a row, and the place of a tested utterance.
+    fn pair(&self, kind: Kind, number: u64) -> (u32, u32) {
+        let starts = &self.starts[&(kind as u8)];
+        let row = starts.partition_point(|&start| start <= number) - 1;
+        let mut rest = (number - starts[row]) as usize;
+        for (list, start, end) in self.ranges(kind, row) {
+            if rest < end - start {
+                return (row as u32, self.lists[list].places[start + rest]);
+            }
+            rest -= end - start;
+        }
+        unreachable!("a row has as many partners as were counted")
+    }
+}
+
+/// The largest numbers of the two kinds that are in this proportion.
+fn of_all(same: u64, other: u64, share: f64) -> (u64, u64) {
+    if share <= 0.0 {
+        return (0, other);
+    }
+    if share >= 1.0 {
+        return (same, 0);
+    }
+    let total = (same as f64 / share).min(other as f64 / (1.0 - share));
+    (((total * share) as u64).min(same), ((total * (1.0 - share)) as u64).min(other))
+}
+
+/// So many different numbers below `available`, ascending.
+fn sample(available: u64, count: u64, rng: &mut ChaCha8Rng) -> Vec<u64> {
+    if count == available {
+        return (0..available).collect();
+    }
+    // Of more than half, those are drawn that stay away.
+    let drawn = |count: u64, rng: &mut ChaCha8Rng| {
+        // Floyd's algorithm: a number for each place, without looking at the others.
+        let mut chosen = HashSet::with_capacity(count as usize);
+        for top in available - count..available {
+            let number = rng.random_range(0..=top);
+            if !chosen.insert(number) {
+                chosen.insert(top);
+            }
+        }
+        chosen
+    };
+    if count > available / 2 {
+        let absent = drawn(available - count, rng);
+        return (0..available).filter(|number| !absent.contains(number)).collect();
+    }
+    let mut chosen: Vec<u64> = drawn(count, rng).into_iter().collect();
+    chosen.sort_unstable();
+    chosen
+}
