@@ -53,7 +53,7 @@ fn validate_says_what_is_wrong_and_fails() {
         "d/wav.scp:1: CR LF line end",
         "d/wav.scp:2: not sorted in byte order: a1",
         "d/wav.scp:2: audio file missing: gone.wav of a1",
-        "d/wav.scp:4: command in place of a path, refused without --allow-pipes: x.sph | of c1",
+        "d/wav.scp:4: command in place of a path, which is not allowed (allow_pipes): x.sph | of c1",
         "d/wav.scp:4: utterance without a speaker in utt2spk: c1",
         "1 x CR LF line end",
         "d: 4 utterances, 2 speakers, 5 problems",
@@ -130,7 +130,7 @@ fn split_writes_numbered_parts() {
     assert_eq!(read(&folder, "parts/2/utt2spk"), "b1 b\n");
     let parts = json(&ffsvc_data(
         &folder,
-        &["split", "d", "--parts", "3", "--by", "utterances", "-o", "p", "--json"],
+        &["split", "d", "--parts", "3", "--group-by", "utterances", "-o", "p", "--json"],
     ));
     assert_eq!(parts[2]["path"], "p/3");
     ffsvc_data(&folder, &["split", "d", "--parts", "3", "-o", "q"])
@@ -158,7 +158,7 @@ fn trials_are_counted_and_looked_up() {
     write(&folder, "trials", "1 a1 a2\n0 a1 b1\n0 a2 b1\n");
     ffsvc_data(&folder, &["trials", "trials", "--data", "d"])
         .success()
-        .stdout("trials         3\ntarget         1\nnontarget      2\nnames          3\n")
+        .stdout("trials           3\ntarget           1\nnontarget        2\nnames            3\n")
         .stderr(is_empty());
     write(&folder, "trials", "a1.wav a2.wav 1\na1.wav z.wav 0\n");
     let assert = ffsvc_data(&folder, &["trials", "trials", "--data", "d", "--json"]).code(1).stderr(
@@ -170,8 +170,100 @@ fn trials_are_counted_and_looked_up() {
     ffsvc_data(&folder, &["trials", "trials"]).code(1).stderr(contains("--trial-columns label-first"));
     ffsvc_data(&folder, &["trials", "trials", "--trial-columns", "label-last"])
         .success()
-        .stdout(contains("target         2"));
+        .stdout(contains("target           2"));
     ffsvc_data(&folder, &["trials", "trials", "--trial-columns", "first"]).code(2);
+}
+
+#[test]
+fn audio_in_archives_is_refused_in_words() {
+    let folder = workplace();
+    write(&folder, "d/wav.scp", "a1 1.wav\na2 wav.ark:1234\nb1 3.wav\n");
+    write(&folder, "wav.ark", "");
+    for options in [&["validate", "d"][..], &["validate", "d", "--no-audio-check"]] {
+        ffsvc_data(&folder, options).code(1).stdout(
+            contains("d/wav.scp:2: audio inside a Kaldi archive, which is not supported")
+                .and(contains("wav-copy")),
+        );
+    }
+}
+
+#[test]
+fn checks_of_nothing_fail() {
+    let folder = workplace();
+    fs::create_dir(folder.path().join("nothing")).unwrap();
+    ffsvc_data(&folder, &["validate", "nothing"]).code(1).stdout(contains("table missing"));
+    write(&folder, "nothing/wav.scp", "\n");
+    ffsvc_data(&folder, &["validate", "nothing"]).code(1).stdout(contains("table without an entry"));
+    write(&folder, "empty", "");
+    for args in [
+        &["fix", "nothing"][..],
+        &["trials", "empty"],
+        &["audio-quality", "nothing", "q"],
+        &["combine", "nothing", "-o", "c"],
+        &["make-trials", "nothing", "-o", "t"],
+        &["utt2spk-to-spk2utt", "empty"],
+        &["spk2utt-to-utt2spk", "empty"],
+        &["from-folders", "nothing", "f"],
+    ] {
+        ffsvc_data(&folder, args).code(1).stdout(is_empty());
+    }
+    for left in ["q", "c", "t", "f"] {
+        assert!(!folder.path().join(left).exists(), "{left}");
+    }
+}
+
+#[test]
+fn odd_trials_are_counted_and_contradictions_refused() {
+    let folder = workplace();
+    write(&folder, "trials", "1 a1 a2\n0 a1 b1\n1 a1 a2\n1 b1 b1\n");
+    let assert = ffsvc_data(&folder, &["trials", "trials", "--json"]).success().stderr(
+        contains("trials: 1 trial compares an utterance with itself (b1)")
+            .and(contains("trials: 1 trial repeats an earlier one (a1 a2)")),
+    );
+    let counts = json(&assert);
+    assert_eq!(
+        (&counts["self_trials"]["total"], &counts["repeated"]["first"][0]),
+        (&1.into(), &"a1 a2".into())
+    );
+    write(&folder, "trials", "1 a1 a2\n0 a1 b1\n0 a2 a1\n");
+    ffsvc_data(&folder, &["trials", "trials"])
+        .code(1)
+        .stdout(is_empty())
+        .stderr(contains("trials:3: found a2 a1 as a target and as a non-target").and(contains("line 1")));
+    write(&folder, "trials", "\n");
+    ffsvc_data(&folder, &["trials", "trials"]).code(1).stderr(contains("no trial"));
+}
+
+/// The same lists as files, gzipped files, standard input and pipes.
+#[test]
+fn lists_may_be_gzipped_or_piped() {
+    let folder = workplace();
+    write(&folder, "trials", "1 a1 a2\n0 a1 b1\n");
+    write(&folder, "names", "b\n");
+    let pipe = |script: &str| {
+        let program = assert_cmd::cargo::cargo_bin("ffsvc-data");
+        let mut command = Command::new("bash");
+        command.current_dir(&folder).env("P", program).args(["-c", script]).assert()
+    };
+    let expected = pipe("$P trials trials --data d").success().get_output().stdout.clone();
+    for script in [
+        "gzip -c trials > t.gz; $P trials t.gz --data d",
+        "$P trials - --data d < trials",
+        "gzip -c trials | $P trials - --data d",
+        "cat trials | $P trials /dev/stdin --data d",
+        "$P trials <(cat trials) --data d",
+        "mkfifo f; cat trials > f & $P trials f --data d",
+        "gzip d/wav.scp; mv d/wav.scp.gz d/wav.scp; $P trials trials --data d",
+    ] {
+        assert_eq!(pipe(script).success().get_output().stdout, expected, "{script}");
+    }
+    for (name, list) in [("s1", "<(gzip -c names)"), ("s2", "- < names")] {
+        pipe(&format!("$P subset d --speakers {list} --output {name}")).success().stdout(contains("1 of 3"));
+    }
+    pipe("cat d/utt2spk | $P utt2spk-to-spk2utt -").success().stdout("a a1 a2\nb b1\n");
+    pipe("xz -c trials 2>/dev/null > t.xz || printf '\\xfd7zXZ\\0' > t.xz; $P trials t.xz")
+        .code(1)
+        .stderr(contains("compressed by xz").and(contains("xz -dc")));
 }
 
 #[test]
@@ -213,6 +305,172 @@ fn prepare_says_what_it_wrote_and_what_it_left_out() {
 }
 
 #[test]
+fn a_tree_of_recordings_becomes_a_data_directory() {
+    let folder = workplace();
+    for name in [
+        "ann/monday/phone_1.wav",
+        "ann/monday/phone 2.flac",
+        "ann/friday/array_1.wav",
+        "bob b/monday/phone_1.wav",
+        "bob b/monday/phone_1.WAV",
+        "bob b/notes.txt",
+        "readme.wav",
+    ] {
+        let path = folder.path().join("tree").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "RIFF").unwrap();
+    }
+    let read = |name: &str| read(&folder, name);
+    ffsvc_data(&folder, &["from-folders", "tree", "a"])
+        .success()
+        .stdout("a: 5 utterances, 2 speakers\n")
+        .stderr(
+            contains("1 (tree/readme.wav)")
+                .and(contains("were numbered: 1 (tree/bob b/monday/phone_1.wav is")),
+        );
+    assert_eq!(
+        read("a/utt2spk"),
+        "ann-friday-array_1 ann\nann-monday-phone_1 ann\nann-monday-phone_2 ann\n\
+         bob_b-monday-phone_1 bob_b\nbob_b-monday-phone_1-2 bob_b\n"
+    );
+    assert!(read("a/wav.scp").contains("ann-monday-phone_2 tree/ann/monday/phone 2.flac\n"));
+    ffsvc_data(&folder, &["validate", "a"]).success();
+
+    let pattern = "{speaker}/{session}/{device}_{utterance}";
+    ffsvc_data(&folder, &["from-folders", "tree", "b", "--pattern", pattern])
+        .success()
+        .stdout("b: 4 utterances, 2 speakers\n")
+        .stderr(contains("left out").and(contains("2 (")));
+    assert!(read("b/utt2session").starts_with("ann-friday-array_1 friday\nann-monday-phone_1 monday\n"));
+    assert!(read("b/utt2device").starts_with("ann-friday-array_1 array\n"));
+    // The speaker need not be the first folder, and comes first in the names all the same.
+    ffsvc_data(&folder, &["from-folders", "tree", "c", "--speaker-depth", "2"]).success();
+    assert!(read("c/utt2spk").starts_with("friday-ann-friday-array_1 friday\n"), "{}", read("c/utt2spk"));
+    ffsvc_data(&folder, &["validate", "c"]).success();
+
+    ffsvc_data(&folder, &["from-folders", "tree", "a"]).code(1).stderr(contains("(--overwrite)"));
+    ffsvc_data(&folder, &["from-folders", "tree", "e", "--speaker-depth", "4"])
+        .code(1)
+        .stderr(contains("no recording in tree").and(contains("--speaker-depth N")));
+    for args in
+        [["--pattern", "{session}/{utterance}"], ["--speaker-depth", "0"], ["--pattern", "{speaker}{x}"]]
+    {
+        ffsvc_data(&folder, &[&["from-folders", "tree", "e"][..], &args].concat()).code(2);
+    }
+    ffsvc_data(&folder, &["from-folders", "tree", "e", "--speaker-depth", "1", "--pattern", "{speaker}"])
+        .code(2);
+    ffsvc_data(&folder, &["prepare", "voxceleb1", "tree", "e"])
+        .code(1)
+        .stderr(contains("ffsvc-data from-folders"));
+}
+
+/// A data directory of 4 speakers with 6 recordings each, half of them near, half far.
+fn speakers(folder: &TempDir) {
+    fs::create_dir(folder.path().join("s")).unwrap();
+    let utterances = || (0..4).flat_map(|s| (0..6).map(move |u| (s, u, format!("s{s}-{u}"))));
+    write(folder, "s/wav.scp", &utterances().map(|(.., id)| format!("{id} {id}.wav\n")).collect::<String>());
+    write(folder, "s/utt2spk", &utterances().map(|(s, _, id)| format!("{id} s{s}\n")).collect::<String>());
+    let distance = |u: usize| if u < 3 { "near" } else { "far" };
+    let rows = utterances().map(|(_, u, id)| format!("{id} {}\n", distance(u)));
+    write(folder, "s/utt2distance", &rows.collect::<String>());
+    write(folder, "s/spk2gender", "s0 f\ns1 f\ns2 m\ns3 m\n");
+}
+
+/// Labels and names of a list; no pair is there twice, in whichever order, and labels are those of the speakers.
+fn trials_of(folder: &TempDir, name: &str) -> Vec<(bool, String, String)> {
+    let text = read(folder, name);
+    let mut seen = std::collections::BTreeSet::new();
+    text.lines()
+        .map(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            let [label, a, b] = words[..] else { panic!("{line}") };
+            assert!(a != b && seen.insert((a.min(b).to_owned(), a.max(b).to_owned())), "{line}");
+            assert_eq!(label == "1", a[..2] == b[..2], "{line}");
+            (label == "1", a.to_owned(), b.to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn trials_are_made_of_a_data_directory() {
+    let folder = workplace();
+    speakers(&folder);
+    let make = |args: &[&str]| ffsvc_data(&folder, &[&["make-trials", "s"], args].concat());
+    // All pairs: 4 speakers x C(6, 2) targets, and C(4, 2) x 36 others.
+    make(&["-o", "all", "--nontargets", "all"]).success().stdout("all: 60 target and 216 nontarget trials\n");
+    assert_eq!(trials_of(&folder, "all").len(), 276);
+    make(&["-o", "even"]).success().stdout("even: 60 target and 60 nontarget trials\n");
+    trials_of(&folder, "even");
+    ffsvc_data(&folder, &["trials", "even", "--data", "s"]).success().stderr(is_empty());
+
+    // The seed decides.
+    let some = |name: &str, seed: &str| {
+        make(&["-o", name, "--targets", "20", "--nontargets", "30", "--seed", seed]).success();
+        let trials = trials_of(&folder, name);
+        assert_eq!(trials.iter().filter(|trial| trial.0).count(), 20);
+        assert_eq!(trials.len(), 50);
+        trials
+    };
+    assert_eq!(some("one", "1"), some("again", "1"));
+    assert_ne!(some("one", "1"), some("two", "2"));
+
+    // Speakers of one gender.
+    let gender = |name: &str| name.as_bytes()[1] < b'2';
+    for (share, expected) in [("1", 72), ("0", 0), ("0.25", 18)] {
+        make(&["-o", "g", "--targets", "0", "--nontargets", "72", "--same-gender", share]).success();
+        let trials = trials_of(&folder, "g");
+        assert_eq!(trials.iter().filter(|(_, a, b)| gender(a) == gender(b)).count(), expected, "{share}");
+        assert_eq!(trials.len(), 72);
+    }
+
+    // Near recordings enrol, far ones are tested; then all recordings are tested.
+    let distance = |name: &str| if name.as_bytes()[3] < b'3' { "near" } else { "far" };
+    let near = ["--enrol", "utt2distance=near", "--nontargets", "all"];
+    make(&[&near[..], &["--test", "utt2distance=far", "-o", "far"]].concat()).success();
+    let trials = trials_of(&folder, "far");
+    assert!(trials.iter().all(|(_, a, b)| (distance(a), distance(b)) == ("near", "far")));
+    assert_eq!(trials.len(), 12 * 12);
+    make(&[&near[..], &["--test", "s/utt2distance=far,near", "-o", "both"]].concat()).success();
+    let trials = trials_of(&folder, "both");
+    assert!(trials.iter().all(|(_, a, _)| distance(a) == "near"));
+    assert_eq!(trials.len(), 12 * 12 + 12 * 11 / 2);
+
+    // Three utterances enrol a speaker together, and are not tested.
+    make(&["-o", "m", "--models-out", "models", "--enrol-utterances", "3", "--nontargets", "all"])
+        .success()
+        .stdout("m: 12 target and 36 nontarget trials\n");
+    let models = read(&folder, "models");
+    assert_eq!(models.lines().count(), 4);
+    for (label, model, test) in trials_of(&folder, "m") {
+        let members = models.lines().find(|line| line.starts_with(&format!("{model} "))).unwrap();
+        assert_eq!(members.split(' ').count(), 4);
+        assert!(!models.split_ascii_whitespace().any(|member| member == test), "{test}");
+        assert_eq!(label, test.starts_with(&model));
+    }
+
+    for (args, reason) in [
+        (&["--targets", "61"][..], "there are 60 target pairs, 61 were asked for"),
+        (&["--same-gender", "1", "--nontargets", "73"], "there are 72 non-target (same gender) pairs"),
+        (&["--test", "utt2distance=medium"], "none has the value medium; other values are far, near"),
+        (&["--test", "utt2room=1"], "utt2room"),
+        (&["--enrol-utterances", "7", "--models-out", "x"], "no speaker has 7 utterances"),
+    ] {
+        make(&[args, &["-o", "none"]].concat()).code(1).stderr(contains(reason));
+        assert!(!folder.path().join("none").exists());
+    }
+    for args in [
+        &["--targets", "many"][..],
+        &["--enrol-utterances", "0"],
+        &["--models-out", "x"],
+        &["--test", "far"],
+        &["--same-gender", "1.5"],
+        &["--same-gender", "nan"],
+    ] {
+        make(&[args, &["-o", "none"]].concat()).code(2);
+    }
+}
+
+#[test]
 fn every_subcommand_has_a_manual_with_an_example() {
     let folder = workplace();
     for command in [
@@ -225,6 +483,8 @@ fn every_subcommand_has_a_manual_with_an_example() {
         "utt2spk-to-spk2utt",
         "spk2utt-to-utt2spk",
         "prepare",
+        "from-folders",
+        "make-trials",
     ] {
         let example = format!("\n  ffsvc-data {command} ");
         ffsvc_data(&folder, &[command, "--help"])

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ffsvc_augment::AugmentConfig;
-use ffsvc_cli::Progress;
+use ffsvc_cli::{OutputPath, Progress, Range, RangeArg as _, RunFiles};
 use ffsvc_dataset::{AugmentedCopy, DataConfig, plan_line};
 use serde::{Deserialize, Serialize};
+
+/// Range of `--sample-rate`, Hz.
+const SAMPLE_RATE: Range<u32> = Range::of(1000, 192_000);
 
 /// Write a data directory in rooms and noise, or print what would be done to it
 ///
@@ -33,7 +36,7 @@ pub(crate) struct Augment {
 
     /// Data directory to write; not needed with --plan
     #[arg(value_name = "OUT", required_unless_present = "plan")]
-    out: Option<PathBuf>,
+    out: Option<OutputPath>,
 
     /// TOML file with an `augment` section
     #[arg(long, value_name = "CONFIG")]
@@ -52,7 +55,7 @@ pub(crate) struct Augment {
     epoch: usize,
 
     /// Sample rate of what is written, Hz
-    #[arg(long, value_name = "HZ", default_value_t = 16000)]
+    #[arg(long, value_name = "HZ", default_value_t = 16000, range = SAMPLE_RATE)]
     sample_rate: u32,
 
     /// Print each utterance's plan as a line of JSON and write nothing
@@ -78,6 +81,11 @@ struct Summary {
 
 impl Augment {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        RunFiles::new()
+            .input("DIR", [&self.dir])
+            .input("--config", [&self.config])
+            .output_folder("OUT", &self.out)
+            .check(json)?;
         let config = ffsvc_cli::load_config::<Sections>(&self.config, &self.set)?.augment;
         let data = DataConfig {
             train: self.dir.clone().into(),
@@ -99,7 +107,7 @@ impl Augment {
         copy.write(&out, || progress.inc(1))?;
         progress.finish();
         if json {
-            return ffsvc_cli::print_json(&Summary { path: out, utterances });
+            return ffsvc_cli::print_json(&Summary { path: out.to_path_buf(), utterances });
         }
         println!("{}: {utterances} utterances", out.display());
         Ok(())

@@ -1,16 +1,18 @@
 //! `ffsvc-data bench-loader`: how fast training batches are made.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use ffsvc_augment::AugmentConfig;
-use ffsvc_cli::print_json;
+use ffsvc_cli::{ConfigArgs, Range, RangeArg as _, print_json};
 use ffsvc_dataset::{
     BatchMaker, CropConfig, DataConfig, LoaderSpeed, Sampler, SamplerConfig, measure_loader,
 };
 use ffsvc_features::FrontEndConfig;
 use serde::{Deserialize, Serialize};
+
+/// Range of `--seconds`.
+const SECONDS: Range<f64> = Range::of(0.1, 3600.0);
 
 /// Measure how many utterances a second the data path of an experiment makes, and which stage binds
 ///
@@ -30,20 +32,15 @@ EXAMPLES
     ffsvc-data bench-loader configs/resnet34.toml --set data.train=data/train
     ffsvc-data bench-loader exp/a/config.toml --threads 1,2,4 --seconds 10 --json")]
 pub(crate) struct BenchLoader {
-    /// Configuration of an experiment
-    #[arg(value_name = "CONFIG")]
-    config: PathBuf,
-
-    /// Change one value of the configuration, e.g. --set train.batch_size=64
-    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
 
     /// Numbers of threads to measure; default: 1, 2, 4, ... up to the processors
     #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Vec<u16>,
 
     /// Time for each number of threads, s; a quarter of it is spent before, to fill the caches
-    #[arg(long, value_name = "S", default_value_t = 5.0)]
+    #[arg(long, value_name = "S", default_value_t = 5.0, range = SECONDS)]
     seconds: f64,
 }
 
@@ -97,11 +94,10 @@ struct Report {
 
 impl BenchLoader {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
-        let config: DataPath = ffsvc_cli::load_config(&self.config, &self.set)?;
+        let config: DataPath = self.config.load()?;
         config.data.check()?;
         config.augment.check()?;
-        let duration = Duration::try_from_secs_f64(self.seconds)
-            .map_err(|error| ffsvc_cli::UsageError::new(format!("--seconds {}: {error}", self.seconds)))?;
+        let duration = Duration::from_secs_f64(self.seconds);
         let maker = BatchMaker::open(&config.crops())?;
         let threads = if self.threads.is_empty() { up_to_processors() } else { self.threads };
         let batch_size = config.train.batch_size;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ffsvc_cli::{Failed, print_json};
-use ffsvc_kaldi_io::{DataDir, FixOptions, OpenOptions, TrialColumns, Trials as TrialList, ValidateOptions};
+use ffsvc_kaldi_io::{
+    DataDir, FixOptions, NameList, OpenOptions, TrialColumns, Trials as TrialList, ValidateOptions,
+};
 use serde::Serialize;
 
 /// Report everything that is wrong with a data directory
@@ -80,12 +82,12 @@ pub(crate) struct Fix {
     ///
     /// Not done by default, because a disk that is not mounted would empty the directory.
     #[arg(long)]
-    drop_missing_audio: bool,
+    skip_missing: bool,
 }
 
 impl Fix {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
-        let options = FixOptions { drop_missing_audio: self.drop_missing_audio };
+        let options = FixOptions { drop_missing_audio: self.skip_missing };
         let report = DataDir::fix(&self.dir, options)?;
         if json {
             return print_json(&report);
@@ -106,19 +108,21 @@ impl Fix {
 /// Check a list of trials and count them
 ///
 /// A trial list has the columns `label enrolment test` or `enrolment test label`, with labels 1/0 or
-/// target/nontarget, or `enrolment test`. Which it is is found from the whole list; where two readings are possible,
-/// say so with --trial-columns. With --data, every name must be an utterance of the directory; a suffix .wav on one
-/// side only is passed over with a warning.
+/// target/nontarget, or `enrolment test`. The program finds out which; where two readings are possible, say so with
+/// --trial-columns. A pair that is listed as a target and as a non-target is an error. Trials that repeat an earlier one,
+/// and trials of an utterance with itself, are counted with a warning. With --data, every name must be an utterance of
+/// the directory; a suffix .wav on one side only is passed over with a warning. LIST may be gzipped, a pipe, or -.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:
   ffsvc-data trials data/test/trials --data data/test
-  trials     37611
-  target     18802
-  nontarget  18809
-  names       4708")]
+  trials       37611
+  target       18802
+  nontarget    18809
+  names         4708")]
 pub(crate) struct Trials {
-    /// The trial list
+    /// The trial list; - for standard input
+    #[arg(value_name = "LIST")]
     list: PathBuf,
 
     /// Where the label is: auto, label-first, label-last or no-label
@@ -142,6 +146,12 @@ struct TrialCounts {
     #[serde(skip_serializing_if = "Option::is_none")]
     nontarget: Option<usize>,
     names: usize,
+    /// Trials of an utterance with itself.
+    #[serde(skip_serializing_if = "NameList::is_empty")]
+    self_trials: NameList,
+    /// Trials that are there more than once.
+    #[serde(skip_serializing_if = "NameList::is_empty")]
+    repeated: NameList,
     /// Names that the data directory lacks, where one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing: Option<Vec<String>>,
@@ -153,6 +163,10 @@ const MISSING_SHOWN: usize = 10;
 impl Trials {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let trials = TrialList::read(&self.list, self.trial_columns)?;
+        let findings = trials.findings();
+        for line in findings.lines() {
+            tracing::warn!("{}: {line}", self.list.display());
+        }
         let missing = match &self.data {
             Some(dir) => Some(self.names_missing_in(dir, &trials)?),
             None => None,
@@ -163,21 +177,26 @@ impl Trials {
             target: trials.counts().map(|(target, _)| target),
             nontarget: trials.counts().map(|(_, nontarget)| nontarget),
             names: trials.names.len(),
+            self_trials: findings.self_trials.clone(),
+            repeated: findings.repeated.clone(),
             missing,
         };
         if json {
             print_json(&counts)?;
         } else {
             let missing = counts.missing.as_ref().map(Vec::len);
+            let some = |count: usize| Some(count).filter(|&count| count > 0);
             for (name, count) in [
                 ("trials", Some(counts.trials)),
                 ("target", counts.target),
                 ("nontarget", counts.nontarget),
                 ("names", Some(counts.names)),
-                ("missing", missing.filter(|&missing| missing > 0)),
+                ("self-trials", some(counts.self_trials.total())),
+                ("repeated", some(counts.repeated.total())),
+                ("missing", missing.and_then(some)),
             ] {
                 if let Some(count) = count {
-                    println!("{name:<9} {count:>6}");
+                    println!("{name:<11} {count:>6}");
                 }
             }
         }

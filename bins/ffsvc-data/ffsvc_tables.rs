@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use ffsvc_cli::print_json;
+use ffsvc_cli::{OutputPath, RunFiles, print_json};
 use ffsvc_corpora::{FfsvcMeta, FfsvcName};
 use ffsvc_kaldi_io::write_table;
 
@@ -29,7 +29,7 @@ pub(crate) struct FfsvcTables {
     meta_list: PathBuf,
 
     /// Folder for the tables; those that are there already are replaced
-    output: PathBuf,
+    output: OutputPath,
 }
 
 type Column = fn(&FfsvcName<'_>) -> String;
@@ -45,6 +45,10 @@ const TABLES: [(&str, Column); 6] = [
 
 impl FfsvcTables {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        RunFiles::new()
+            .input("META_LIST", [&self.meta_list])
+            .output_folder("OUTPUT", [&self.output])
+            .check(json)?;
         let meta = FfsvcMeta::read(&self.meta_list)?;
         let recordings: BTreeMap<&str, FfsvcName<'_>> = meta.iter().collect();
         let listed = meta.iter().count();

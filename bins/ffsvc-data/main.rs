@@ -4,12 +4,15 @@ mod augment;
 mod bench_loader;
 mod check;
 mod ffsvc_tables;
+mod from_folders;
+mod make_trials;
 mod prepare;
 mod quality;
 mod reshape;
 mod speakers;
 mod synth;
 mod value;
+mod way_out;
 
 use std::process::ExitCode;
 
@@ -53,7 +56,10 @@ enum Command {
     Spk2uttToUtt2spk(speakers::Spk2uttToUtt2spk),
     Synth(synth::Synth),
     Prepare(prepare::Prepare),
+    FromFolders(from_folders::FromFolders),
+    MakeTrials(make_trials::MakeTrials),
     Augment(augment::Augment),
+    #[command(name = "audio-quality", alias = "quality")]
     Quality(quality::Quality),
     BenchLoader(bench_loader::BenchLoader),
     FfsvcTables(ffsvc_tables::FfsvcTables),
@@ -63,7 +69,7 @@ enum Command {
 fn main() -> ExitCode {
     ffsvc_cli::program(|Args { command, json, logging }: Args| {
         logging.init();
-        match command {
+        let done = match command {
             Command::Validate(args) => args.run(json),
             Command::Fix(args) => args.run(json),
             Command::Trials(args) => args.run(json),
@@ -74,11 +80,14 @@ fn main() -> ExitCode {
             Command::Spk2uttToUtt2spk(args) => args.run(json),
             Command::Synth(args) => args.run(json),
             Command::Prepare(args) => args.run(json),
+            Command::FromFolders(args) => args.run(json),
+            Command::MakeTrials(args) => args.run(json),
             Command::Augment(args) => args.run(json),
             Command::Quality(args) => args.run(json),
             Command::BenchLoader(args) => args.run(json),
             Command::FfsvcTables(args) => args.run(json),
             Command::Value(args) => args.run(json),
-        }
+        };
+        done.map_err(way_out::named)
     })
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use ffsvc_cli::print_json;
+use ffsvc_cli::{OutputPath, RunFiles, print_json};
 use ffsvc_corpora::{
     Ffsvc2020, Ffsvc2022Dev, Ffsvc2022Eval, Lists, Output, Prepared, VoxCeleb, VoxCelebEdition,
     prepare_musan, prepare_rirs_noises,
@@ -63,7 +63,7 @@ struct Place {
 
     /// The data directory to write
     #[arg(value_name = "OUT")]
-    out: PathBuf,
+    out: OutputPath,
 
     /// Replace the tables of a data directory that is there already
     #[arg(long)]
@@ -89,7 +89,7 @@ struct WithTrials {
 
     /// Leave out trials whose recordings are not there
     #[arg(long)]
-    allow_missing: bool,
+    skip_missing: bool,
 }
 
 #[derive(Debug, Args)]
@@ -117,7 +117,7 @@ struct Dev {
 
     /// Leave out recordings that are not there, and their trials
     #[arg(long)]
-    allow_missing: bool,
+    skip_missing: bool,
 }
 
 #[derive(Debug, Args)]
@@ -138,7 +138,7 @@ struct Sounds {
 
     /// Folder to write the lists to
     #[arg(value_name = "OUT")]
-    out: PathBuf,
+    out: OutputPath,
 
     /// Replace lists that are there already
     #[arg(long)]
@@ -153,7 +153,7 @@ struct Responses {
 
     /// Folder to write the lists to
     #[arg(value_name = "OUT")]
-    out: PathBuf,
+    out: OutputPath,
 
     /// Replace lists that are there already
     #[arg(long)]
@@ -161,13 +161,14 @@ struct Responses {
 
     /// Leave out measured responses that rir_list names and that are not there
     #[arg(long)]
-    allow_missing: bool,
+    skip_missing: bool,
 }
 
 impl Prepare {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        self.corpus.files().check(json)?;
         let prepared = self.corpus.prepare()?;
-        warn_of(&prepared);
+        warn_of(&prepared, "no list or name of the corpus knows them");
         if json {
             return print_json(&prepared);
         }
@@ -177,6 +178,24 @@ impl Prepare {
 }
 
 impl Corpus {
+    fn files(&self) -> RunFiles {
+        let (sources, lists, out): (&[PathBuf], &[PathBuf], _) = match self {
+            Self::Voxceleb1(args) | Self::Voxceleb2(args) => {
+                (&args.place.sources, &args.trials, &args.place.out)
+            }
+            Self::Ffsvc2020(args) => (&args.place.sources, &[], &args.place.out),
+            Self::Ffsvc2022Dev(args) => {
+                (&args.place.sources, std::slice::from_ref(&args.trials), &args.place.out)
+            }
+            Self::Ffsvc2022Eval(args) => {
+                (&args.place.sources, std::slice::from_ref(&args.trials), &args.place.out)
+            }
+            Self::Musan(args) => (&args.sources, &[], &args.out),
+            Self::Rirs(args) => (std::slice::from_ref(&args.source), &[], &args.out),
+        };
+        RunFiles::new().input("SOURCE", sources).input("--trials", lists).output_folder("OUT", [out])
+    }
+
     fn prepare(&self) -> ffsvc_corpora::Result<Prepared> {
         let lists = |folder, overwrite| Lists { folder, overwrite };
         match self {
@@ -185,8 +204,8 @@ impl Corpus {
             Self::Ffsvc2020(Supplement { place, unlabelled }) => {
                 Ffsvc2020 { sources: &place.sources, unlabelled: *unlabelled }.prepare(&place.output())
             }
-            Self::Ffsvc2022Dev(Dev { place, meta, trials, allow_missing }) => {
-                Ffsvc2022Dev { sources: &place.sources, meta, trials, allow_missing: *allow_missing }
+            Self::Ffsvc2022Dev(Dev { place, meta, trials, skip_missing }) => {
+                Ffsvc2022Dev { sources: &place.sources, meta, trials, allow_missing: *skip_missing }
                     .prepare(&place.output())
             }
             Self::Ffsvc2022Eval(Eval { place, trials }) => {
@@ -195,7 +214,7 @@ impl Corpus {
             Self::Musan(args) => prepare_musan(&args.sources, &lists(Path::new(&args.out), args.overwrite)),
             Self::Rirs(args) => prepare_rirs_noises(
                 &args.source,
-                args.allow_missing,
+                args.skip_missing,
                 &lists(Path::new(&args.out), args.overwrite),
             ),
         }
@@ -205,16 +224,16 @@ impl Corpus {
 impl WithTrials {
     fn prepare(&self, edition: VoxCelebEdition) -> ffsvc_corpora::Result<Prepared> {
         let (sources, trials) = (&self.place.sources, &self.trials);
-        VoxCeleb { edition, sources, trials, allow_missing: self.allow_missing }.prepare(&self.place.output())
+        VoxCeleb { edition, sources, trials, allow_missing: self.skip_missing }.prepare(&self.place.output())
     }
 }
 
-fn warn_of(prepared: &Prepared) {
+pub(crate) fn warn_of(prepared: &Prepared, left_out: &str) {
     for remark in &prepared.remarks {
         warn!("{remark}");
     }
     if !prepared.surplus.is_empty() {
-        warn!("left out, because no list or name of the corpus knows them: {}", prepared.surplus);
+        warn!("left out, because {left_out}: {}", prepared.surplus);
     }
     if !prepared.missing.is_empty() {
         warn!("missing: {}; {} trials are left out", prepared.missing, prepared.dropped_trials);

@@ -1,4 +1,4 @@
-//! `ffsvc-data quality`: how much speech, clipping and level is in each recording.
+//! `ffsvc-data audio-quality`: how much speech, clipping and level is in each recording.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,43 +7,47 @@ use std::sync::atomic::Ordering;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use ffsvc_audio::Channel;
-use ffsvc_cli::{Failed, Interrupted, Progress, print_json};
+use ffsvc_cli::{Failed, Interrupted, OutputPath, Progress, Range, RangeArg as _, RunFiles, print_json};
 use ffsvc_dataset::{Recording, block_quality};
-use ffsvc_features::{EnergyVad, NoiseFloorVad, Quality as Measured, QualityLimits, Vad};
-use ffsvc_kaldi_io::{DataDir, OpenOptions, WavSource, write_table};
+use ffsvc_features::{EnergyVad, NoiseFloorVad, Quality as Measured, QualityLimits, QualityWarning, Vad};
+use ffsvc_kaldi_io::{DataDir, NameList, OpenOptions, WavSource, write_table};
 use serde::Serialize;
 
 /// Recordings that are in memory at once.
 const WINDOW: usize = 64;
 
+/// Range of `--min-speech`, s.
+const SECONDS: Range<f64> = Range::at_least(0.0);
+
 /// Measure the quality of recordings: duration, speech, clipping, level
 ///
 /// Writes the tables utt2dur and utt2speech (seconds; speech without its pauses), utt2clipping (share of samples, from 0
 /// to 1) and utt2level (RMS, dB below full scale) to OUT, in the form that calibration with quality measures reads, and
-/// utt2warning for recordings that are silent, clipped, off centre or have too little speech. OUT may be the data directory
-/// itself. The recordings are measured at their own sample rate.
+/// utt2warning for recordings that are silent, clipped, off centre or have too little speech. A line for each kind of warning
+/// says how many there are. OUT may be the data directory itself. The recordings are measured at their own sample rate.
 ///
 /// Recordings that cannot be read are left out of the tables and listed on stderr; the exit status is then 1, unless
 /// --allow-failures is given.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:
-  ffsvc-data quality data/dev data/dev
+  ffsvc-data audio-quality data/dev data/dev
   dev00001-00002: too little speech: 1.34 s of at least 2 s
+  too little speech: 1 recording (dev00001-00002)
   data/dev: 480 recordings, 0.53 h, 0.38 h of speech; 1 with a warning, 0 unreadable")]
 pub(crate) struct Quality {
     /// The data directory
     dir: PathBuf,
 
     /// Folder for the tables; created if need be
-    out: PathBuf,
+    out: OutputPath,
 
     /// How speech is told from pauses
     #[arg(long, value_enum, default_value_t = Rule::NoiseFloor)]
     vad: Rule,
 
     /// Warn of less speech than this, s
-    #[arg(long, value_name = "SECONDS", default_value_t = QualityLimits::default().min_speech_s)]
+    #[arg(long, value_name = "SECONDS", default_value_t = QualityLimits::default().min_speech_s, range = SECONDS)]
     min_speech: f64,
 
     /// Channel of recordings with several: first, mix, or an index from 0
@@ -86,12 +90,28 @@ struct Summary {
     duration_s: f64,
     speech_s: f64,
     warnings: BTreeMap<String, String>,
+    /// Recordings with each kind of warning.
+    kinds: BTreeMap<&'static str, NameList>,
     /// Recordings that could not be read, and why.
     failed: BTreeMap<String, String>,
 }
 
+/// The kind of a warning, in words.
+fn kind(warning: &QualityWarning) -> &'static str {
+    match warning {
+        QualityWarning::Silent { .. } => "silent",
+        QualityWarning::TooLittleSpeech { .. } => "too little speech",
+        QualityWarning::Clipped { .. } => "clipped",
+        QualityWarning::DcOffset { .. } => "constant offset",
+        QualityWarning::LowSampleRate { .. } => "low sample rate",
+        _ => "other",
+    }
+}
+
 impl Quality {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        // The folder may be the data directory itself.
+        RunFiles::new().output_folder("OUT", [&self.out]).check(json)?;
         let dir = DataDir::open_with(&self.dir, OpenOptions { allow_pipes: self.allow_pipes })?;
         let recordings: Vec<Recording> = dir
             .utterances()
@@ -122,7 +142,20 @@ impl Quality {
         }
         // The tables of a data directory are in byte order.
         measured.sort_unstable_by_key(|&(id, _)| id);
+        if measured.is_empty() {
+            anyhow::bail!(
+                "{}: none of {} recordings could be measured; no table was written",
+                self.dir.display(),
+                recordings.len()
+            );
+        }
         let warnings = self.write_tables(&measured, &limits)?;
+        let mut kinds: BTreeMap<&'static str, NameList> = BTreeMap::new();
+        for (id, quality) in &measured {
+            for warning in quality.warnings(&limits) {
+                kinds.entry(kind(&warning)).or_default().push(|| (*id).to_owned());
+            }
+        }
         let total =
             |seconds: fn(&Measured) -> f64| measured.iter().map(|(_, quality)| seconds(quality)).sum();
         let summary = Summary {
@@ -130,6 +163,7 @@ impl Quality {
             duration_s: total(|quality| quality.duration_s),
             speech_s: total(|quality| quality.speech_s),
             warnings,
+            kinds,
             failed,
         };
         if json {
@@ -137,6 +171,10 @@ impl Quality {
         } else {
             for (id, warning) in summary.warnings.iter().take(self.show) {
                 println!("{id}: {warning}");
+            }
+            for (kind, recordings) in &summary.kinds {
+                let plural = if recordings.total() == 1 { "" } else { "s" };
+                println!("{kind}: {} recording{plural} ({})", recordings.total(), recordings.shown(3));
             }
             println!(
                 "{}: {} recordings, {:.2} h, {:.2} h of speech; {} with a warning, {} unreadable",

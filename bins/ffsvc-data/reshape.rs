@@ -4,17 +4,20 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use ffsvc_cli::{UsageError, print_json};
+use ffsvc_cli::{OutputPath, Range, RangeArg as _, RunFiles, UsageError, print_json};
 use ffsvc_kaldi_io::{
     CombineOptions, DataDir, OpenOptions, Output, Pick, Selection, Source, SplitBy, read_name_list,
 };
 use serde_json::json;
 
+/// Range of numbers of utterances and of parts.
+const COUNT: Range<usize> = Range::at_least(1);
+
 #[derive(Debug, Args)]
 struct Target {
     /// The folder to write to; created if it does not exist
     #[arg(short, long, value_name = "DIR")]
-    output: PathBuf,
+    output: OutputPath,
 
     /// Replace a data directory that is there already
     #[arg(long)]
@@ -28,6 +31,16 @@ struct Target {
 impl Target {
     fn output(&self) -> Output {
         Output::new(&self.output).overwrite(self.overwrite)
+    }
+
+    /// Checks that the folder can be written to and is none of those that are read.
+    fn check<'a>(
+        &self,
+        dirs: impl IntoIterator<Item = &'a PathBuf>,
+        lists: RunFiles,
+        json: bool,
+    ) -> Result<(), UsageError> {
+        lists.input("DIR", dirs).output_folder("--output", [&self.output]).check(json).map(drop)
     }
 
     fn options(&self) -> OpenOptions {
@@ -71,6 +84,7 @@ impl Combine {
                 format!("found {prefixes} --prefix for {count} directories, expected {count} or none");
             return Err(UsageError::new(message).into());
         }
+        self.target.check(&self.dirs, RunFiles::new(), json)?;
         let dirs: Vec<DataDir> = self
             .dirs
             .iter()
@@ -118,11 +132,11 @@ pub(crate) struct Subset {
     utterances: Option<PathBuf>,
 
     /// So many utterances of each speaker; all of a speaker who has fewer
-    #[arg(long, value_name = "N", group = "selection")]
+    #[arg(long, value_name = "N", group = "selection", range = COUNT)]
     per_speaker: Option<usize>,
 
     /// So many utterances in all
-    #[arg(long, value_name = "N", group = "selection")]
+    #[arg(long, value_name = "N", group = "selection", range = COUNT)]
     count: Option<usize>,
 
     /// Choose utterances at random instead of the first ones
@@ -135,6 +149,9 @@ pub(crate) struct Subset {
 
 impl Subset {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        let lists =
+            RunFiles::new().input("--speakers", &self.speakers).input("--utterances", &self.utterances);
+        self.target.check([&self.dir], lists, json)?;
         let pick = self.seed.map_or(Pick::First, |seed| Pick::Random { seed });
         let selection = match (&self.speakers, &self.utterances, self.per_speaker, self.count) {
             (Some(list), ..) => Selection::Speakers(read_name_list(list)?),
@@ -165,11 +182,11 @@ enum Together {
 /// Split a data directory into parts
 ///
 /// Writes the folders 1 to N of the output, with about the same number of utterances each: for parallel jobs
-/// (--by utterances), or for cross-validation with no speaker in two parts (--by speakers).
+/// (--group-by utterances), or for cross-validation with no speaker in two parts (--group-by speakers).
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:
-  ffsvc-data split data/train --parts 2 --by speakers --output data/train-split
+  ffsvc-data split data/train --parts 2 --group-by speakers --output data/train-split
   data/train-split/1: 503 utterances
   data/train-split/2: 497 utterances")]
 pub(crate) struct Split {
@@ -177,12 +194,12 @@ pub(crate) struct Split {
     dir: PathBuf,
 
     /// Number of parts
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", range = COUNT)]
     parts: usize,
 
     /// What stays together
     #[arg(long, value_enum, default_value = "speakers")]
-    by: Together,
+    group_by: Together,
 
     #[command(flatten)]
     target: Target,
@@ -190,8 +207,9 @@ pub(crate) struct Split {
 
 impl Split {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        self.target.check([&self.dir], RunFiles::new(), json)?;
         let dir = DataDir::open_with(&self.dir, self.target.options())?;
-        let by = match self.by {
+        let by = match self.group_by {
             Together::Speakers => SplitBy::Speakers,
             Together::Utterances => SplitBy::Utterances,
         };

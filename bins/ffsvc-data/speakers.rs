@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use ffsvc_cli::print_json;
+use ffsvc_cli::{OutputFile, RunFiles, print_json};
 use ffsvc_kaldi_io::{Table, spk2utt_to_utt2spk, utt2spk_to_spk2utt, write_table};
 
 /// Turn utt2spk into spk2utt
@@ -20,13 +20,15 @@ pub(crate) struct Utt2spkToSpk2utt {
 
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    output: Option<OutputFile>,
 }
 
 impl Utt2spkToSpk2utt {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        RunFiles::new().input("UTT2SPK", [&self.utt2spk]).output("--output", &self.output).check(json)?;
         let table = Table::read(&self.utt2spk)?;
         let spk2utt = utt2spk_to_spk2utt(&table)?;
+        anyhow::ensure!(!spk2utt.is_empty(), "{}: found no utterance", self.utt2spk.display());
         let rows = || spk2utt.iter().map(|(speaker, utterances)| (speaker, utterances.join(" ")));
         match self.output {
             Some(output) => write_table(output, rows())?,
@@ -50,13 +52,15 @@ pub(crate) struct Spk2uttToUtt2spk {
 
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    output: Option<OutputFile>,
 }
 
 impl Spk2uttToUtt2spk {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        RunFiles::new().input("SPK2UTT", [&self.spk2utt]).output("--output", &self.output).check(json)?;
         let table = Table::read(&self.spk2utt)?;
         let utt2spk = spk2utt_to_utt2spk(&table)?;
+        anyhow::ensure!(!utt2spk.is_empty(), "{}: found no utterance", self.spk2utt.display());
         match self.output {
             Some(output) => write_table(output, utt2spk)?,
             None if json => print_json(&utt2spk.into_iter().collect::<BTreeMap<_, _>>())?,

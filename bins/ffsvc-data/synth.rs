@@ -1,10 +1,11 @@
 //! `ffsvc-data synth`: a corpus of synthetic speakers.
 
-use std::path::PathBuf;
-
 use clap::Args;
-use ffsvc_cli::{Progress, UsageError, print_json};
+use ffsvc_cli::{OutputPath, Progress, Range, RangeArg as _, RunFiles, UsageError, print_json};
 use ffsvc_synth::{Error, SynthConfig, generate};
+
+/// Range of `--channel-db`, dB.
+const CHANNEL_DB: Range<f64> = Range::of(0.0, 30.0);
 
 /// Write a small corpus of synthetic speakers, to train and test on anywhere
 ///
@@ -31,7 +32,7 @@ EXAMPLES
 pub(crate) struct Synth {
     /// Folder to write to; created if need be
     #[arg(value_name = "OUT")]
-    out: PathBuf,
+    out: OutputPath,
 
     /// Seed of everything
     #[arg(long, value_name = "N", default_value_t = SynthConfig::default().seed)]
@@ -54,23 +55,23 @@ pub(crate) struct Synth {
     dev_utterances: u32,
 
     /// Range of the duration of an utterance, s
-    #[arg(long, value_name = "LOW,HIGH", value_parser = range, default_value = "2.5,4")]
-    seconds: Range,
+    #[arg(long, value_name = "LOW,HIGH", value_parser = ends, default_value = "2.5,4")]
+    seconds: Ends,
 
     /// Range of the signal-to-noise ratio, dB; lower is harder
-    #[arg(long, value_name = "LOW,HIGH", value_parser = range, default_value = "10,30", allow_hyphen_values = true)]
-    snr_db: Range,
+    #[arg(long, value_name = "LOW,HIGH", value_parser = ends, default_value = "10,30", allow_hyphen_values = true)]
+    snr_db: Ends,
 
     /// Range of the reverberation time, s; higher is harder
-    #[arg(long, value_name = "LOW,HIGH", value_parser = range, default_value = "0.15,0.6")]
-    rt60: Range,
+    #[arg(long, value_name = "LOW,HIGH", value_parser = ends, default_value = "0.15,0.6")]
+    rt60: Ends,
 
     /// Range of the distance between talker and microphone, m
-    #[arg(long, value_name = "LOW,HIGH", value_parser = range, default_value = "0.2,3")]
-    distance: Range,
+    #[arg(long, value_name = "LOW,HIGH", value_parser = ends, default_value = "0.2,3")]
+    distance: Ends,
 
     /// Largest gain or cut of each band of the recording channel, dB; higher is harder
-    #[arg(long, value_name = "DB", default_value_t = SynthConfig::default().channel_db)]
+    #[arg(long, value_name = "DB", default_value_t = SynthConfig::default().channel_db, range = CHANNEL_DB)]
     channel_db: f64,
 
     /// At most this many target trials (else all pairs)
@@ -87,13 +88,15 @@ pub(crate) struct Synth {
 }
 
 /// Lower and upper end.
-type Range = [f64; 2];
+type Ends = [f64; 2];
 
-fn range(text: &str) -> Result<Range, String> {
-    let ends = text
-        .split_once(',')
-        .and_then(|(low, high)| Some([low.trim().parse().ok()?, high.trim().parse().ok()?]));
-    ends.ok_or_else(|| "expected two numbers with a comma between them".to_owned())
+fn finite(text: &str) -> Option<f64> {
+    text.trim().parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+fn ends(text: &str) -> Result<Ends, String> {
+    let found = text.split_once(',').and_then(|(low, high)| Some([finite(low)?, finite(high)?]));
+    found.ok_or_else(|| "expected two numbers with a comma between them".to_owned())
 }
 
 impl Synth {
@@ -116,6 +119,7 @@ impl Synth {
 
     /// Writes the corpus and says what it is.
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        RunFiles::new().output_folder("OUT", [&self.out]).check(json)?;
         let config = self.config();
         let total =
             [(config.train_speakers, config.train_utterances), (config.dev_speakers, config.dev_utterances)]

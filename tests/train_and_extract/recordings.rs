@@ -1,4 +1,4 @@
-//! Loose recordings: `ffsvc-extract --out`, `ffsvc-verify`, and `ffsvc-data quality`.
+//! Loose recordings: `ffsvc-extract --out`, `ffsvc-verify`, and `ffsvc-data audio-quality`.
 
 use assert_cmd::assert::Assert;
 use ffsvc_audio::{SampleFormat, write_wav};
@@ -210,7 +210,7 @@ fn what_is_wrong_with_a_recording_is_said_with_the_score() {
 fn quality_tables_cover_a_data_directory() {
     let folder = workplace();
     let quality = |arguments: &[&str]| {
-        program("ffsvc-data").current_dir(&folder).arg("quality").args(arguments).assert()
+        program("ffsvc-data").current_dir(&folder).arg("audio-quality").args(arguments).assert()
     };
     quality(&["data/dev", "q", "--min-speech", "0"])
         .success()
@@ -236,7 +236,11 @@ fn quality_tables_cover_a_data_directory() {
     write(&folder, "data/wav/dev00002/dev00002-00000.wav", &[0.0; 8000]);
     quality(&["data/dev", "data/dev", "--vad", "kaldi", "--min-speech", "0"])
         .code(1)
-        .stdout(contains("dev00002-00000: silent: all samples are equal").and(contains("1 unreadable")))
+        .stdout(
+            contains("dev00002-00000: silent: all samples are equal")
+                .and(contains("silent: 1 recording (dev00002-00000)"))
+                .and(contains("1 unreadable")),
+        )
         .stderr(contains("failed: dev00001-00001"));
     assert_eq!(table("data/dev/utt2speech").len(), 8);
     assert_eq!(table("data/dev/utt2warning").len(), 1);
@@ -244,4 +248,14 @@ fn quality_tables_cover_a_data_directory() {
     assert_eq!(summary["recordings"], 9);
     assert!(summary["failed"]["dev00001-00001"].as_str().unwrap().contains("not audio"));
     program("ffsvc-data").current_dir(&folder).args(["validate", "data/dev"]).assert().success();
+
+    // Nothing measured is no result.
+    for recording in Table::read(folder.path().join("data/dev/wav.scp")).unwrap().iter() {
+        std::fs::write(folder.path().join(recording.1), "no audio").unwrap();
+    }
+    quality(&["data/dev", "empty", "--allow-failures"])
+        .code(1)
+        .stdout("")
+        .stderr(contains("none of 9 recordings could be measured"));
+    assert!(!folder.path().join("empty").exists());
 }

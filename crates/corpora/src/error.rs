@@ -42,6 +42,19 @@ pub enum Error {
         /// What was there instead.
         found: String,
     },
+    /// No recording of a tree has the layout that was asked for.
+    #[error(
+        "no recording in {folder} whose path is {layout}; {found}. Name the level of the speaker's folder, or a pattern \
+         of the paths"
+    )]
+    NoRecording {
+        /// The tree.
+        folder: String,
+        /// The layout in words.
+        layout: String,
+        /// What was there instead.
+        found: String,
+    },
     /// One recording is there twice.
     #[error("{utterance} is there twice: {} and {}", first.display(), second.display())]
     Twice {
@@ -54,8 +67,8 @@ pub enum Error {
     },
     /// Files that a list of the corpus names are not there.
     #[error(
-        "{list} names {listed} recordings, of which {missing} are not in {folders}; with --allow-missing the others \
-         are prepared"
+        "{list} names {listed} recordings, of which {missing} are not in {folders}; the others can be \
+         prepared without them"
     )]
     Missing {
         /// The list.
@@ -78,7 +91,7 @@ pub enum Error {
         expected: &'static str,
     },
     /// A list that was to be written exists.
-    #[error("{} exists already; name another folder, or overwrite it (--overwrite)", path.display())]
+    #[error("{} exists already; name another folder, or let it be overwritten", path.display())]
     Exists {
         /// The list.
         path: PathBuf,
