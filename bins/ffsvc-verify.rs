@@ -45,7 +45,7 @@ const PROGRAM: &str = concat!("ffsvc-verify ", env!("CARGO_PKG_VERSION"));
     after_long_help = "\
 Examples:
   ffsvc-verify --model exp/best.safetensors a.wav b.wav
-  ffsvc-score --trials data/dev/trials --embeddings exp/dev.scp --report exp/dev.json
+  ffsvc-score --trials data/dev/trials --embeddings exp/dev.scp --report-out exp/dev.json
   ffsvc-verify --model exp/best.safetensors a.wav b.wav --threshold-from exp/dev.json --at min-dcf:0.01
 
 Exit status: 0 compared, whatever the decision; 1 failed, 2 wrong usage."
@@ -73,13 +73,17 @@ struct Args {
     )]
     threshold: Option<f64>,
 
-    /// Take the threshold from this report (ffsvc-score --report)
+    /// Take the threshold from this report (ffsvc-score --report-out)
     #[arg(long, value_name = "FILE")]
     threshold_from: Option<PathBuf>,
 
     /// Operating point of the report: eer, or min-dcf:P with the prior P of a target trial
     #[arg(long, value_name = "POINT", default_value = "eer", requires = "threshold_from")]
     at: Point,
+
+    /// Use a threshold of another model's trials
+    #[arg(long, requires = "threshold_from")]
+    allow_other_model: bool,
 
     /// Subtract the mean of these embeddings (in-domain audio, labels not needed) from both before scoring
     #[arg(long, value_name = "STORE")]
@@ -146,6 +150,10 @@ impl Args {
     fn run(&self) -> anyhow::Result<()> {
         // What is quickly read first: a wrong report costs no extraction.
         let threshold = self.find_threshold()?;
+        let model_file = SourceFile::identify(&self.model)?;
+        if let Some(threshold) = &threshold {
+            self.check_model(threshold, &model_file)?;
+        }
         let mean = self.mean_subtract.as_deref().map(read_mean).transpose()?;
 
         let device = self.device.open_one().map_err(|error| UsageError::new(error.to_string()))?;
@@ -175,7 +183,7 @@ impl Args {
         };
         let comparison = Comparison {
             program: PROGRAM,
-            model: SourceFile::identify(&self.model)?,
+            model: model_file,
             enrolment,
             test,
             mean_subtracted: self.mean_subtract.as_ref().map(|path| path.display().to_string()),
@@ -188,6 +196,16 @@ impl Args {
             return ffsvc_cli::print_json(&comparison);
         }
         print!("{comparison}");
+        Ok(())
+    }
+
+    /// Refuses a threshold of another model's trials.
+    fn check_model(&self, threshold: &Threshold, model: &SourceFile) -> anyhow::Result<()> {
+        match threshold.check_model(&model.path, &model.sha256) {
+            Ok(remark) => remark.iter().for_each(|remark| tracing::warn!("{remark}")),
+            Err(error) if self.allow_other_model => tracing::warn!("{error}"),
+            Err(error) => anyhow::bail!("{error} (--allow-other-model)"),
+        }
         Ok(())
     }
 

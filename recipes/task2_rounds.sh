@@ -115,7 +115,7 @@ evaluate() {
         sides+=(--enrol-embeddings "$2/enrol.scp")
     fi
     [ -z "$mean" ] || sides+=(--mean-subtract "$2/target.scp")
-    "$bin/ffsvc-score" --trials "$trials" "${sides[@]}" --report "$2/dev.json.new" > "$2/dev.txt"
+    "$bin/ffsvc-score" --trials "$trials" "${sides[@]}" --report-out "$2/dev.json.new" > "$2/dev.txt"
     mv "$2/dev.json.new" "$2/dev.json"
 }
 

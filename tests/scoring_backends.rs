@@ -95,7 +95,7 @@ fn eer(dir: &Path, arguments: &str) -> f64 {
 fn a_back_end_is_trained_adapted_and_scored_with() {
     let dir = workplace();
     let path = dir.path();
-    let train = "train-backend --embeddings clean.scp --utt2spk utt2spk --transform lda --lda-dim 4 --plda --out b.safetensors";
+    let train = "train-backend --embeddings clean.scp --utt2spk utt2spk --transform lda --lda-dim 4 --plda -o b.safetensors";
     run(path, &words(train)).success().stdout("").stderr("");
     let bytes = std::fs::read(path.join("b.safetensors")).unwrap();
     run(path, &words(train)).success();
@@ -118,7 +118,7 @@ fn a_back_end_is_trained_adapted_and_scored_with() {
 
     for method in ["kaldi", "coral", "coral-plus --within-scale 0.2"] {
         let adapt = format!(
-            "adapt-backend --backend b.safetensors --embeddings far.scp --method {method} --out a.safetensors"
+            "adapt-backend --backend b.safetensors --embeddings far.scp --method {method} -o a.safetensors"
         );
         run(path, &words(&adapt)).success().stdout("");
         assert!(eer(path, "--trials trials --embeddings far.scp --backend a.safetensors") < 0.8 * cosine);
@@ -129,10 +129,10 @@ fn a_back_end_is_trained_adapted_and_scored_with() {
         "its history"
     );
 
-    let wccn = "train-backend --embeddings clean.scp --utt2spk utt2spk --transform wccn --out w.safetensors";
+    let wccn = "train-backend --embeddings clean.scp --utt2spk utt2spk --transform wccn -o w.safetensors";
     run(path, &words(wccn)).success();
     assert!(eer(path, "--trials trials --embeddings clean.scp --backend w.safetensors") < cosine);
-    run(path, &words("adapt-backend --backend w.safetensors --embeddings far.scp --out x.safetensors"))
+    run(path, &words("adapt-backend --backend w.safetensors --embeddings far.scp -o x.safetensors"))
         .code(1)
         .stderr(contains("no PLDA"));
     assert!(!path.join("x.safetensors").exists());
@@ -185,16 +185,23 @@ fn speakers_are_enrolled_with_several_utterances() {
     for average in ["", "--enrol-average embeddings", "--enrol-average scores"] {
         assert!(eer(path, &format!("{list} {average}")) < one, "{average}");
     }
-    let train = "train-backend --embeddings clean.scp --utt2spk utt2spk --plda --out b.safetensors";
+    let train = "train-backend --embeddings clean.scp --utt2spk utt2spk --plda -o b.safetensors";
     run(path, &words(train)).success();
     assert!(eer(path, &format!("{list} --backend b.safetensors")) < one);
     run(path, &words(&format!("{list} --backend b.safetensors --enrol-average directions"))).code(2);
 
     std::fs::write(path.join("bad"), "m0 u0 x1\nm1 u4 u5\n").unwrap();
     let bad = "--trials model_trials --embeddings clean.scp --enrolment bad";
-    run(path, &words(&format!("{bad} --enrol-average scores")))
-        .code(1)
-        .stderr(contains("22 names on the enrolment side of the trials are no models of bad: m2, m3"));
+    run(path, &words(&format!("{bad} --enrol-average scores"))).code(1).stderr(
+        contains("1 of 2 models of bad are incomplete: no embedding for x1").and(contains("--skip-missing")),
+    );
+    std::fs::write(path.join("two_models"), "m0 u0 u1\nm1 u4 u5\n").unwrap();
+    for average in ["directions", "scores"] {
+        let two = "--trials model_trials --embeddings clean.scp --enrolment two_models";
+        run(path, &words(&format!("{two} --enrol-average {average}"))).code(1).stderr(contains(
+            "22 names on the enrolment side of the trials are no models of two_models: m2, m3",
+        ));
+    }
     run(path, &words(&format!("{bad} --skip-missing --json"))).success();
     std::fs::write(path.join("two_trials"), "1 m1 u7\n0 m1 u11\n0 m0 u7\n").unwrap();
     let bad = bad.replace("model_trials", "two_trials");
@@ -225,7 +232,7 @@ fn scores_are_calibrated_fused_and_applied() {
         );
         run(path, &words(&score)).success();
     }
-    let calibrate = "calibrate --trials trials --scores clean.scores --model c.json --prior 0.05 \
+    let calibrate = "calibrate --trials trials --scores clean.scores -o c.json --p-target 0.05 \
                      --folds 6 --utt2spk utt2spk --scores-out held_out --json";
     let report = json(&run(path, &words(calibrate)).success());
     assert_eq!(report["measured_on"], "held-out speakers");
@@ -233,8 +240,8 @@ fn scores_are_calibrated_fused_and_applied() {
     assert!(cost("/after/act_dcf/0/cost") < cost("/before/0/act_dcf/0/cost"));
     assert!(cost("/after/cllr/actual") < cost("/before/0/cllr/actual"));
 
-    let fuse = "fuse --trials trials --scores clean.scores --scores far.scores --model f.json --prior 0.05 \
-                --quality log-min:utt2dur --folds 6 --utt2spk utt2spk --json";
+    let fuse = "calibrate --trials trials --scores clean.scores --scores far.scores -o f.json --p-target 0.05 \
+                --quality-measure log-min:utt2dur --folds 6 --utt2spk utt2spk --json";
     let fused = json(&run(path, &words(fuse)).success());
     let eer = |value: &Value| value["eer"].as_f64().unwrap();
     assert!(
@@ -242,8 +249,8 @@ fn scores_are_calibrated_fused_and_applied() {
     );
     assert_eq!(fused["calibration"]["weights"].as_array().map(Vec::len), Some(2));
 
-    let apply = "apply --trials trials --scores clean.scores --scores far.scores --model f.json \
-                 --quality log-min:utt2dur --scores-out fused";
+    let apply = "apply --trials trials --scores clean.scores --scores far.scores --calibration f.json \
+                 --quality-measure log-min:utt2dur -o fused";
     run(path, &words(apply)).success().stdout("");
     let (scores, model): (String, Value) = (
         std::fs::read_to_string(path.join("fused")).unwrap(),
@@ -266,17 +273,16 @@ fn scores_are_calibrated_fused_and_applied() {
     for quality in
         ["length --mean-subtract clean.scp", "cohort-mean --cohort far.scp --cohort-utt2spk utt2spk --top 5"]
     {
-        run(path, &words(&format!("quality --embeddings clean.scp --out q --measure {quality}")))
+        run(path, &words(&format!("embedding-quality --embeddings clean.scp -o q --measure {quality}")))
             .success()
             .stdout("");
         assert_eq!(std::fs::read_to_string(path.join("q")).unwrap().lines().count(), SPEAKERS * UTTERANCES);
-        let calibrate =
-            "calibrate --trials trials --scores clean.scores --model q.json --quality mean:q --prior 0.05";
+        let calibrate = "calibrate --trials trials --scores clean.scores -o q.json --quality-measure mean:q --p-target 0.05";
         run(path, &words(calibrate)).success().stdout(contains("mean of q"));
     }
-    run(path, &words("quality --embeddings clean.scp --out q --measure cohort-mean")).code(2);
+    run(path, &words("embedding-quality --embeddings clean.scp -o q --measure cohort-mean")).code(2);
 
-    let pav = "calibrate --trials trials --scores clean.scores --model p.json --method pav";
+    let pav = "calibrate --trials trials --scores clean.scores -o p.json --method pav";
     run(path, &words(pav))
         .success()
         .stdout(contains("knots").and(contains("measured on the training trials")));
@@ -287,34 +293,33 @@ fn wrong_usage_of_calibrations_is_told() {
     let dir = workplace();
     let path = dir.path();
     run(path, &words("--trials trials --embeddings clean.scp --scores-out s")).success();
-    run(path, &words("calibrate --trials trials --scores s --scores s --model m.json"))
-        .code(2)
-        .stderr(contains("fuse"));
-    run(path, &words("fuse --trials trials --scores s --model m.json")).code(2).stderr(contains("calibrate"));
-    run(path, &words("fuse --trials trials --scores s --scores s --model m.json"))
+    run(path, &words("calibrate --trials trials --scores s --scores s -o m.json"))
         .code(1)
         .stderr(contains("weighted sum of others"));
-    run(path, &words("calibrate --trials trials --scores s --model m.json --prior 1")).code(2);
-    run(path, &words("calibrate --trials trials --scores s --model m.json --quality middle:utt2dur"))
+    run(path, &words("calibrate --trials trials --scores s -o m.json --p-target 1")).code(2);
+    run(path, &words("calibrate --trials trials --scores s -o m.json --quality-measure middle:utt2dur"))
         .code(2)
         .stderr(contains("middle"));
-    run(path, &words("calibrate --trials trials --scores s --model m.json --folds 2 --utt2spk utt2spk"))
+    run(path, &words("calibrate --trials trials --scores s -o m.json --folds 2 --utt2spk utt2spk"))
         .code(1)
         .stderr(contains("at least 3"));
     assert!(!path.join("m.json").exists());
-    run(path, &words("calibrate --trials trials --scores s --model m.json")).success();
-    run(path, &words("apply --trials trials --scores s --model m.json --quality min:utt2dur --scores-out o"))
+    run(path, &words("calibrate --trials trials --scores s -o m.json")).success();
+    run(
+        path,
+        &words("apply --trials trials --scores s --calibration m.json --quality-measure min:utt2dur -o o"),
+    )
+    .code(2)
+    .stderr(contains("expected none"));
+    run(path, &words("apply --trials trials --scores s --scores s --calibration m.json -o o"))
         .code(2)
-        .stderr(contains("expected none"));
-    run(path, &words("apply --trials trials --scores s --scores s --model m.json --scores-out o"))
-        .code(1)
-        .stderr(contains("found 2 systems, expected 1"));
-    run(path, &words("apply --trials trials --scores s --model trials --scores-out o"))
+        .stderr(contains("found 2 --scores, expected 1"));
+    run(path, &words("apply --trials trials --scores s --calibration trials -o o"))
         .code(1)
         .stderr(contains("is not a calibration"));
     run(path, &words("--trials trials --embeddings clean.scp --backend trials"))
         .code(1)
         .stderr(contains("trials"));
-    run(path, &words("train-backend --embeddings clean.scp --utt2spk utt2spk --out b.json")).code(2);
+    run(path, &words("train-backend --embeddings clean.scp --utt2spk utt2spk -o b.json")).code(2);
     assert!(!path.join("o").exists());
 }

@@ -105,7 +105,7 @@ def make(folder):
     write_safetensors(f"{folder}/embeddings.safetensors", names, rng.standard_normal((UTTERANCES, DIM), np.float32))
     pairs = rng.integers(0, UTTERANCES, (TRIALS, 2))
     with open(f"{folder}/trials", "w") as file:
-        file.writelines(f"{n % 2} {names[a]} {names[b]}\n" for n, (a, b) in enumerate(pairs))
+        file.writelines(f"{(a + b) % 2} {names[a]} {names[b]}\n" for a, b in pairs)
     for name, count in (("rows", 68_543), ("cohort", 5_994)):
         rows = unit(rng.standard_normal((count, DIM), np.float32))
         write_safetensors(f"{folder}/{name}.safetensors", [f"{name}{n}" for n in range(count)], rows)

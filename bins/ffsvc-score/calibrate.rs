@@ -1,147 +1,100 @@
-//! `ffsvc-score calibrate`, `fuse` and `apply`.
+//! `ffsvc-score calibrate` and `apply`.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
-use ffsvc_cli::UsageError;
-use ffsvc_kaldi_io::{Table, TrialColumns, Trials};
+use ffsvc_cli::{OutputFile, Range, RangeArg, UsageError};
+use ffsvc_kaldi_io::{Table, Trials};
 use ffsvc_scoring::calibration::{
-    Calibration, CalibrationFile, Folds, Inputs, LogisticOptions, Method, QualityInput, QualityMeasure,
-    TrainedOn, cross_validate, train,
+    Calibration, CalibrationFile, Folds, LogisticOptions, MAX_FOLDS, Method, TrainedOn, cross_validate, train,
 };
 use ffsvc_scoring::metrics::{DcfParameters, Definition, Measures, Metrics, evaluate};
-use ffsvc_scoring::report::{Counts, SourceFile};
-use ffsvc_scoring::{TrialScores, score_file};
+use ffsvc_scoring::report::Counts;
+use ffsvc_scoring::{Remark, TrialScores, score_file};
 use serde::Serialize;
 use tracing::{info, warn};
 
+use crate::options::PROBABILITY;
 use crate::score::PROGRAM;
+use crate::systems::{SystemArgs, Systems};
+
+const RIDGE: Range<f64> = Range::at_least(0.0);
+const FOLDS: Range<u32> = Range::of(2, MAX_FOLDS);
 
 const DETAILS: &str = "\
 The map is a weighted sum of scores and quality measures plus an offset, trained by logistic regression for the cost of
-log-likelihood ratios at --prior (0.5: Cllr), or with --method pav any rising map of one system's scores. With --folds, the
-scores that are measured and written are those of trials held out from training: with --utt2spk, no speaker of a trial
-was in the training of the calibration that it gets; without, speakers may have been. The model that is written is trained
-on all trials.
+log-likelihood ratios at --p-target (0.5: Cllr). With several --scores it is their fusion. With --method pav it is any rising
+map of one system's scores.
+
+With --folds, the scores that are measured and written are those of trials held out from training. With --utt2spk, no speaker
+of a trial was in the training of the calibration that it gets; without, speakers may have been. The calibration that is
+written is trained on all trials.
 
 A quality measure is SIDES:FILE: a table of 'utterance value' lines, and which of the two values of a trial counts: enrol,
 test, min, max, mean or difference, or their natural logarithms (log-min). apply takes the same ones in the same order.
 
 Examples:
-  ffsvc-score calibrate --trials data/dev/trials --scores exp/dev/scores --model exp/calibration.json \\
-      --quality log-min:data/dev/utt2dur --folds 10 --utt2spk data/dev/utt2spk
-  ffsvc-score fuse --trials data/dev/trials --scores exp/a/scores --scores exp/b/scores --model exp/fusion.json
-  ffsvc-score apply --trials data/eval/trials --scores exp/a/eval --scores exp/b/eval --model exp/fusion.json \\
-      --scores-out exp/fused";
+  Calibrate one system, measured on speakers that the calibration has not seen:
+    ffsvc-score calibrate --trials data/dev/trials --scores exp/dev/scores -o exp/calibration.json \
+        --quality-measure log-min:data/dev/utt2dur --folds 10 --utt2spk data/dev/utt2spk
+  Fuse two systems, and apply the fusion to other trials:
+    ffsvc-score calibrate --trials data/dev/trials --scores exp/a/scores --scores exp/b/scores -o exp/fusion.json
+    ffsvc-score apply --trials data/eval/trials --scores exp/a/eval --scores exp/b/eval --calibration exp/fusion.json \
+        -o exp/fused";
 
-// What scores are read for `calibrate`, `fuse` and `apply`; as a doc comment, clap would take it for the help of these.
-#[derive(Debug, clap::Args)]
-struct InputArgs {
-    /// Trial list
-    #[arg(long, value_name = "FILE")]
-    trials: PathBuf,
-
-    /// Columns of the trial list: auto, label-first, label-last or no-label
-    #[arg(long, value_name = "ORDER", default_value = "auto")]
-    trial_columns: TrialColumns,
-
-    /// Score file; one for each system
-    #[arg(long, value_name = "FILE", required = true)]
-    scores: Vec<PathBuf>,
-
-    /// Quality measure, such as log-min:utt2dur; may be given several times
-    #[arg(long, value_name = "SIDES:FILE")]
-    quality: Vec<QualityArg>,
-
-    /// Leave out trials without score (they are counted) instead of failing
-    #[arg(long)]
-    skip_missing: bool,
-}
-
-#[derive(Debug, Clone)]
-struct QualityArg {
-    measure: QualityMeasure,
-    table: PathBuf,
-}
-
-impl std::str::FromStr for QualityArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (measure, table) =
-            text.split_once(':').ok_or_else(|| format!("found {text:?}, expected SIDES:FILE"))?;
-        Ok(Self { measure: measure.parse()?, table: PathBuf::from(table) })
-    }
-}
-
-/// What was read.
-struct Read {
-    trials: Trials,
-    inputs: Inputs,
-}
-
-impl InputArgs {
-    fn read(&self) -> anyhow::Result<Read> {
-        let trials = Trials::read(&self.trials, self.trial_columns)?;
-        let mut systems = Vec::new();
-        for path in &self.scores {
-            let read = score_file::read(path, &trials, self.skip_missing)?;
-            if !read.scores.skipped().is_empty() {
-                warn!("{} trials have no score in {}", read.scores.skipped().len(), path.display());
-            }
-            if read.surplus > 0 {
-                warn!("{} scores of {} belong to no trial of the list", read.surplus, path.display());
-            }
-            systems.push(read.scores);
-        }
-        let quality = self
-            .quality
-            .iter()
-            .map(|arg| Ok(arg.measure.of_trials(&trials, &Table::read(&arg.table)?)?))
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        Ok(Read { trials, inputs: Inputs { systems, quality } })
-    }
-}
-
-/// Turn scores into log-likelihood ratios
+/// Turn the scores of one or several systems into log-likelihood ratios
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = DETAILS)]
 pub(crate) struct Calibrate {
     #[command(flatten)]
-    input: InputArgs,
+    input: SystemArgs,
 
-    /// The calibration, a JSON file
-    #[arg(long, value_name = "FILE")]
-    model: PathBuf,
+    #[command(flatten)]
+    training: TrainingArgs,
 
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Training")]
+struct TrainingArgs {
     /// Prior probability of a target trial at which the cost is to be least
-    #[arg(long, value_name = "P", default_value_t = 0.01)]
-    prior: f64,
+    #[arg(long, value_name = "P", default_value_t = 0.01, range = PROBABILITY)]
+    p_target: f64,
 
     /// Method
     #[arg(long, value_name = "METHOD", default_value = "logistic")]
     method: MethodKind,
 
-    /// Penalty on the squared weights of standardised inputs
-    #[arg(long, value_name = "R", default_value_t = 0.0)]
-    ridge: f64,
+    /// Penalty on the squared weights of standardised inputs, for logistic [default: 0]
+    #[arg(long, value_name = "R", range = RIDGE)]
+    ridge: Option<f64>,
 
     /// Measure (and write) scores of trials held out in so many folds
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", range = FOLDS)]
     folds: Option<u32>,
 
     /// Speaker of each utterance and model, for folds that share no speaker
     #[arg(long, value_name = "FILE", requires = "folds")]
     utt2spk: Option<PathBuf>,
 
-    /// Seed of the order in which speakers or trials are dealt out to folds
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    /// Seed of the order in which speakers or trials are dealt out to folds [default: 0]
+    #[arg(long, value_name = "N", requires = "folds")]
+    seed: Option<u64>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
+struct OutputArgs {
+    /// The calibration, a JSON file
+    #[arg(short, long, value_name = "FILE")]
+    output: OutputFile,
 
     /// Write the log-likelihood ratios of these trials, held out if there are folds
     #[arg(long, value_name = "FILE")]
-    scores_out: Option<PathBuf>,
+    scores_out: Option<OutputFile>,
 
     /// Print the report as JSON
     #[arg(long)]
@@ -156,10 +109,10 @@ enum MethodKind {
     Pav,
 }
 
-/// What `calibrate` and `fuse` found.
+/// What calibrate found.
 #[derive(Serialize)]
 struct Report<'a> {
-    model: String,
+    output: String,
     #[serde(flatten)]
     file: &'a CalibrationFile,
     /// Which trials the calibrated scores are of.
@@ -168,39 +121,30 @@ struct Report<'a> {
     /// Of each system's scores as they came.
     before: Vec<Metrics>,
     after: Metrics,
+    #[serde(skip_serializing_if = "<[Remark]>::is_empty")]
+    remarks: &'a [Remark],
 }
 
 impl Calibrate {
-    pub(crate) fn run(&self, several: bool) -> anyhow::Result<()> {
-        match (several, self.input.scores.len()) {
-            (true, 1) => {
-                return Err(UsageError::new("fuse takes two score files or more; calibrate takes one").into());
-            }
-            (false, 2..) => {
-                return Err(UsageError::new("calibrate takes one score file; fuse takes several").into());
-            }
-            _ => {}
-        }
-        let costs =
-            DcfParameters::new(self.prior, 1.0, 1.0).map_err(|error| UsageError::new(error.to_string()))?;
-        let Read { trials, inputs } = self.input.read()?;
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let Self { input, training, output } = self;
+        let files = input.run_files().input("--utt2spk", &training.utt2spk);
+        let files = files.output("--output", [&output.output]).output("--scores-out", &output.scores_out);
+        let findings = files.check(output.json)?;
+        let method = self.method()?;
+        let costs = DcfParameters::new(training.p_target, 1.0, 1.0)?;
+
+        let Systems { trials, list, inputs, files, quality, remarks } = input.read()?;
         let Some(labels) = &trials.labels else {
-            let message = format!("{} has no labels to train from", self.input.trials.display());
-            return Err(UsageError::new(message).into());
-        };
-        let method = match self.method {
-            MethodKind::Logistic => {
-                Method::Logistic(LogisticOptions { prior: self.prior, ridge: self.ridge })
-            }
-            MethodKind::Pav => Method::Pav,
+            return Err(UsageError::new(format!("{} has no labels to train from", list.path)).into());
         };
         let calibration = train(&trials, &inputs, method)?;
-        warn_of(&calibration, &self.input.scores);
+        warn_of(&calibration, &input.scores);
         let of_all = calibration.apply(&trials, &inputs)?;
-        let (calibrated, measured_on) = match self.folds {
+        let (calibrated, measured_on) = match training.folds {
             None => (of_all, "the training trials"),
             Some(folds) => {
-                let (folds, measured_on) = self.folds(&trials, folds)?;
+                let (folds, measured_on) = training.deal(&trials, folds)?;
                 (cross_validate(&trials, &inputs, method, &folds)?, measured_on)
             }
         };
@@ -215,44 +159,60 @@ impl Calibrate {
             program: PROGRAM.to_owned(),
             method,
             calibration,
-            systems: self.input.scores.iter().map(SourceFile::identify).collect::<Result<_, _>>()?,
-            quality: self
-                .input
-                .quality
-                .iter()
-                .map(|arg| {
-                    Ok(QualityInput { measure: arg.measure, table: SourceFile::identify(&arg.table)? })
-                })
-                .collect::<ffsvc_scoring::Result<_>>()?,
+            systems: files,
+            quality,
             trained_on: TrainedOn {
-                trials: SourceFile::identify(&self.input.trials)?,
+                trials: list,
                 target: counts.target.unwrap_or_default(),
                 nontarget: counts.nontarget.unwrap_or_default(),
                 skipped: counts.skipped,
             },
         };
-        file.write(&self.model)?;
-        info!("the calibration is in {}", self.model.display());
-        write_scores(self.scores_out.as_deref(), &trials, &calibrated)?;
-        let model = self.model.display().to_string();
-        let report = Report { model, file: &file, measured_on, folds: self.folds, before, after };
-        if self.json {
-            ffsvc_cli::print_json(&report)
-        } else {
-            print!("{report}");
-            Ok(())
+        file.write(&output.output)?;
+        info!("the calibration is in {}", output.output);
+        if let Some(path) = &output.scores_out {
+            write_scores(path, &trials, &calibrated)?;
         }
+        findings.show(&Report {
+            output: output.output.to_string(),
+            file: &file,
+            measured_on,
+            folds: training.folds,
+            before,
+            after,
+            remarks: &remarks,
+        })
     }
 
-    fn folds(&self, trials: &Trials, folds: u32) -> anyhow::Result<(Folds, &'static str)> {
-        Ok(match &self.utt2spk {
-            Some(path) => {
-                let utt2spk = Table::read(path)?;
-                (Folds::by_speaker(trials, &utt2spk, folds, self.seed)?, "held-out speakers")
+    fn method(&self) -> Result<Method, UsageError> {
+        let TrainingArgs { method, ridge, p_target, .. } = self.training;
+        match method {
+            MethodKind::Logistic => {
+                Ok(Method::Logistic(LogisticOptions { prior: p_target, ridge: ridge.unwrap_or_default() }))
             }
+            MethodKind::Pav if ridge.is_some() => {
+                Err(UsageError::new("--ridge is for --method logistic: pav has no weights"))
+            }
+            MethodKind::Pav if self.input.scores.len() > 1 => {
+                Err(UsageError::new("--method pav takes one --scores: only logistic fuses several"))
+            }
+            MethodKind::Pav if !self.input.quality_measure.is_empty() => {
+                Err(UsageError::new("--quality-measure is for --method logistic: pav maps scores alone"))
+            }
+            MethodKind::Pav => Ok(Method::Pav),
+        }
+    }
+}
+
+impl TrainingArgs {
+    /// Deals out the trials to folds, and says what they have in common.
+    fn deal(&self, trials: &Trials, folds: u32) -> anyhow::Result<(Folds, &'static str)> {
+        let seed = self.seed.unwrap_or_default();
+        Ok(match &self.utt2spk {
+            Some(path) => (Folds::by_speaker(trials, &Table::read(path)?, folds, seed)?, "held-out speakers"),
             None => {
                 warn!("without --utt2spk, the speakers of held-out trials may have been trained on");
-                (Folds::by_trial(trials.pairs.len(), folds, self.seed)?, "held-out trials")
+                (Folds::by_trial(trials.pairs.len(), folds, seed)?, "held-out trials")
             }
         })
     }
@@ -267,11 +227,9 @@ fn warn_of(calibration: &Calibration, systems: &[PathBuf]) {
     }
 }
 
-fn write_scores(out: Option<&Path>, trials: &Trials, scores: &TrialScores) -> anyhow::Result<()> {
-    if let Some(path) = out {
-        score_file::write(path, trials, scores)?;
-        info!("scores are in {}", path.display());
-    }
+fn write_scores(path: &OutputFile, trials: &Trials, scores: &TrialScores) -> anyhow::Result<()> {
+    score_file::write(path, trials, scores)?;
+    info!("scores are in {path}");
     Ok(())
 }
 
@@ -324,40 +282,52 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, metrics: &Metrics) -> fmt::Result
     writeln!(f)
 }
 
-/// Apply a calibration or fusion to the scores of a trial list
+/// Apply a calibration to the scores of a trial list
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = DETAILS)]
 pub(crate) struct Apply {
     #[command(flatten)]
-    input: InputArgs,
+    input: SystemArgs,
 
-    /// The calibration, from calibrate or fuse
-    #[arg(long, value_name = "FILE")]
-    model: PathBuf,
+    /// The calibration, from calibrate
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    calibration: PathBuf,
 
     /// Where the log-likelihood ratios go
-    #[arg(long, value_name = "FILE")]
-    scores_out: PathBuf,
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    output: OutputFile,
 }
 
 impl Apply {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let file = CalibrationFile::read(&self.model)?;
-        let given: Vec<String> = self.input.quality.iter().map(|arg| arg.measure.to_string()).collect();
-        let expected: Vec<String> = file.quality.iter().map(|quality| quality.measure.to_string()).collect();
-        if given != expected {
-            let listed =
-                |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let files = self.input.run_files().input("--calibration", [&self.calibration]);
+        files.output("--output", [&self.output]).check(false)?;
+        let file = CalibrationFile::read(&self.calibration)?;
+        self.check_inputs(&file)?;
+        let Systems { trials, inputs, .. } = self.input.read()?;
+        write_scores(&self.output, &trials, &file.calibration.apply(&trials, &inputs)?)
+    }
+
+    /// Refuses other systems or quality measures than the calibration was trained on.
+    fn check_inputs(&self, file: &CalibrationFile) -> Result<(), UsageError> {
+        let (trained, calibration) = (file.systems.len(), self.calibration.display());
+        if self.input.scores.len() != trained {
+            let found = self.input.scores.len();
             return Err(UsageError::new(format!(
-                "found quality measures {}, expected {} as {} was trained on",
-                listed(&given),
-                listed(&expected),
-                self.model.display()
-            ))
-            .into());
+                "found {found} --scores, expected {trained} as {calibration} was trained on"
+            )));
         }
-        let Read { trials, inputs } = self.input.read()?;
-        let scores = file.calibration.apply(&trials, &inputs)?;
-        write_scores(Some(&self.scores_out), &trials, &scores)
+        let given: Vec<String> =
+            self.input.quality_measure.iter().map(|arg| arg.measure.to_string()).collect();
+        let expected: Vec<String> = file.quality.iter().map(|quality| quality.measure.to_string()).collect();
+        let listed = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        if given != expected {
+            return Err(UsageError::new(format!(
+                "found --quality-measure {}, expected {} as {calibration} was trained on",
+                listed(&given),
+                listed(&expected)
+            )));
+        }
+        Ok(())
     }
 }

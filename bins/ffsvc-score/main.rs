@@ -1,14 +1,14 @@
 //! `ffsvc-score`: trials to scores, scores to error rates.
 
+mod adapt_backend;
 mod calibrate;
-mod cohort;
+mod embedding_quality;
+mod messages;
+mod options;
 mod plot;
-mod preparation;
-mod quality;
 mod score;
-mod stream;
+mod systems;
 mod train_backend;
-mod whole_list;
 
 use std::process::ExitCode;
 
@@ -24,13 +24,13 @@ Examples:
     ffsvc-score --trials data/dev/trials --embeddings exp/dev/embeddings.scp
   The same with the mean of in-domain audio subtracted, keeping the scores and a JSON report:
     ffsvc-score --trials data/dev/trials --embeddings exp/dev/embeddings.scp \\
-        --mean-subtract exp/in_domain/embeddings.scp --scores-out exp/dev/scores --report exp/dev/result.json
+        --mean-subtract exp/in_domain/embeddings.scp --scores-out exp/dev/scores --report-out exp/dev/result.json
   By a trained back end (LDA, PLDA; see train-backend --help):
     ffsvc-score --trials data/dev/trials --embeddings exp/dev/embeddings.scp --backend exp/plda.safetensors
   Speakers enrolled with several utterances:
     ffsvc-score --trials data/dev/trials --embeddings exp/dev/embeddings.scp --enrolment data/dev/enrolment
   Calibrated scores, measured on speakers that the calibration has not seen (see calibrate --help):
-    ffsvc-score calibrate --trials data/dev/trials --scores exp/dev/scores --model exp/calibration.json \\
+    ffsvc-score calibrate --trials data/dev/trials --scores exp/dev/scores -o exp/calibration.json \\
         --folds 10 --utt2spk data/dev/utt2spk
   Normalised by a cohort of speakers (AS-norm, the 300 nearest):
     ffsvc-score --trials data/dev/trials --embeddings exp/dev/embeddings.scp --score-norm as-norm \\
@@ -39,22 +39,23 @@ Examples:
     ffsvc-score --trials data/dev/trials --scores exp/dev/scores
   Error rates by the test's device and by the gap between visits, with confidence intervals over speakers:
     ffsvc-score --trials data/dev/trials --scores exp/dev/scores --utt2spk data/dev/utt2spk --bootstrap 1000 \\
-        --by test:device=data/dev/utt2device --by gap:visit=data/dev/utt2visit --report exp/dev/result.json
+        --by test:device=data/dev/utt2device --by gap:visit=data/dev/utt2visit --report-out exp/dev/result.json
   Draw the DET curves of two systems:
-    ffsvc-score plot det --trials data/dev/trials --scores a=exp/a/scores --scores b=exp/b/scores --output det.svg
+    ffsvc-score plot det --trials data/dev/trials --scores a=exp/a/scores --scores b=exp/b/scores -o det.svg
   The options from a TOML file (p_target = 0.01 for --p-target 0.01):
     ffsvc-score --options configs/scoring.toml
   Make an FFSVC submission from a list without labels:
-    ffsvc-score --trials trials_eval --embeddings exp/eval/embeddings.scp --ffsvc-scores scores.txt
+    ffsvc-score --trials trials_eval --embeddings exp/eval/embeddings.scp --ffsvc-scores-out scores.txt
   Compare two recordings:
     ffsvc-verify --model exp/best.safetensors a.wav b.wav --threshold-from exp/dev/result.json
 
 Files:
   A trial list has lines 'label enrolment test', 'enrolment test label' (labels 1/0 or target/nontarget) or
   'enrolment test'. Which it is, is found out from the whole list. A score file has lines 'enrolment test score' in any
-  order, or one score a line in the order of the trials. Embedding stores are .scp, .ark, .npz, .safetensors, or the
-  baseline's .npy dictionary; a .safetensors store is not read into memory but mapped, so leave it alone meanwhile. A
-  trial list may be of any length, and a pipe. Names that differ only by a .wav suffix match, with a warning.
+  order, or one score a line in the order of the trials. Lists and score files may be gzipped, pipes, or - for standard input.
+  Embedding stores are .scp, .ark, .npz, .safetensors, or the baseline's .npy dictionary. A trial list may be of any
+  length. Names that differ only by a .wav suffix match, with a warning.
+  The scores and the report can go to - for standard output; what else would be printed there goes to standard error.
 
 Preparation of embeddings, in this order:
   The mean (--mean-subtract, of a domain with --utt2domain, or --backend's own), --backend's transform and length
@@ -72,7 +73,7 @@ Measures:
   actDCF: the same cost at the threshold ln(C_fa (1 - P_target) / (C_miss P_target)), which is the best one for scores
   that are log-likelihood ratios; Cllr: the cost of the scores as log-likelihood ratios, in bits; min Cllr: what of it is
   left after the best monotone calibration. For cosines these say only how far they are from being calibrated.
-  FRR at FAR: the least miss rate whose false-alarm rate is at most FAR (--far). Intervals: speakers are drawn with
+  FRR at FAR: the least miss rate whose false-alarm rate is at most FAR (--fa-rate). Intervals: speakers are drawn with
   replacement; a trial of one speaker counts as often as the speaker was drawn, one of two by the product.
   --compat computes what the FFSVC2022 baseline computes: every score an operating point, the mean of both
   rates where they are nearest, trials accepted above the threshold.
@@ -102,16 +103,9 @@ struct Args {
     command: Option<Command>,
 
     #[command(flatten)]
-    score: Option<score::Score>,
+    score: score::Score,
 
-    // Not inside of `Score`: clap takes an optional struct with flattened parts for absent.
-    #[command(flatten)]
-    preparation: preparation::PreparationArgs,
-
-    #[command(flatten)]
-    cohort: cohort::CohortArgs,
-
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Messages")]
     logging: Logging,
 }
 
@@ -119,30 +113,30 @@ struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     TrainBackend(train_backend::TrainBackend),
-    AdaptBackend(train_backend::AdaptBackend),
+    AdaptBackend(adapt_backend::AdaptBackend),
     Calibrate(calibrate::Calibrate),
-    /// Turn the scores of several systems into log-likelihood ratios
-    Fuse(calibrate::Calibrate),
     Apply(calibrate::Apply),
-    Quality(quality::Quality),
+    EmbeddingQuality(embedding_quality::EmbeddingQuality),
     Plot(plot::Plot),
 }
 
 fn main() -> ExitCode {
-    ffsvc_cli::program(|Args { command, score, preparation, cohort, logging }: Args| {
-        logging.init();
-        match (command, score) {
-            (Some(command), _) => match command {
-                Command::TrainBackend(command) => command.run(),
-                Command::AdaptBackend(command) => command.run(),
-                Command::Calibrate(command) => command.run(false),
-                Command::Fuse(command) => command.run(true),
-                Command::Apply(command) => command.run(),
-                Command::Quality(command) => command.run(),
-                Command::Plot(command) => command.run(),
-            },
-            (None, Some(score)) => score.run(&preparation, &cohort),
-            (None, None) => Err(ffsvc_cli::UsageError::new("give --trials, or a subcommand").into()),
-        }
+    ffsvc_cli::program(|args: Args| {
+        args.logging.init();
+        args.run().map_err(messages::name_options)
     })
+}
+
+impl Args {
+    fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            None => self.score.run(),
+            Some(Command::TrainBackend(command)) => command.run(),
+            Some(Command::AdaptBackend(command)) => command.run(),
+            Some(Command::Calibrate(command)) => command.run(),
+            Some(Command::Apply(command)) => command.run(),
+            Some(Command::EmbeddingQuality(command)) => command.run(),
+            Some(Command::Plot(command)) => command.run(),
+        }
+    }
 }

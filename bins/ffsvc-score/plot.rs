@@ -5,24 +5,27 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use ffsvc_kaldi_io::{TrialColumns, Trials};
+use ffsvc_cli::{OutputPath, RunFiles, UsageError};
 use ffsvc_plots::{
     Bar, CalibrationPlot, CalibrationSystem, ConditionBars, ConditionSystem, DetPlot, DetSystem,
     HistogramPlot, Picture,
 };
+use ffsvc_scoring::Pav;
 use ffsvc_scoring::metrics::{DcfParameters, Definition, DetCurve, Measures, evaluate};
 use ffsvc_scoring::report::Report;
-use ffsvc_scoring::{Pav, score_file};
-use tracing::{info, warn};
+use tracing::info;
+
+use crate::options::TrialArgs;
+use crate::systems::{read_scores, read_trials};
 
 /// Draw DET curves, histograms of scores, calibration, or error rates by condition
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   ffsvc-score plot det --trials data/dev/trials --scores cosine=exp/a/scores --scores AS-norm=exp/b/scores \\
-      --output det.svg --output det.png
-  ffsvc-score --trials T --scores S --by test:distance=utt2distance --report cosine.json
-  ffsvc-score plot conditions --report cosine=cosine.json --by distance --output distance.svg
+      -o det.svg -o det.png
+  ffsvc-score --trials T --scores S --by test:distance=utt2distance --report-out cosine.json
+  ffsvc-score plot conditions --report cosine=cosine.json --by distance -o distance.svg
 
 Pictures are SVG or PNG (150 dots per inch) by the ending of the file. Without NAME=, a system is called after its file.")]
 pub(crate) struct Plot {
@@ -33,39 +36,41 @@ pub(crate) struct Plot {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Miss against false-alarm rate of several systems, with EER and minDCF points
-    Det(Scores),
+    Det(MarkedScores),
     /// The distributions of target and non-target scores of one system, with the thresholds of EER and minDCF
-    Histogram(Scores),
+    Histogram(MarkedScores),
     /// The log-likelihood ratio that scores turn out to have, against the scores
     Calibration(Scores),
-    /// The EER by condition, from reports that ffsvc-score --by ... --report made
+    /// The EER by condition, from reports that ffsvc-score --by ... --report-out made
     Conditions(Conditions),
 }
 
 #[derive(Debug, Args)]
 struct Scores {
-    /// Trial list with labels
-    #[arg(long, value_name = "FILE")]
-    trials: PathBuf,
-
-    /// Columns of the trial list: auto, label-first or label-last
-    #[arg(long, value_name = "ORDER", default_value = "auto")]
-    trial_columns: TrialColumns,
+    #[command(flatten)]
+    list: TrialArgs,
 
     /// A system's score file (may be repeated)
     #[arg(long, value_name = "[NAME=]FILE", required = true)]
     scores: Vec<Named>,
 
-    /// Operating points whose minDCF is marked
-    #[arg(long, value_name = "P_TARGET,C_MISS,C_FA", default_value = "0.01,1,1")]
-    dcf: Vec<DcfParameters>,
-
-    /// Leave out trials without a score (they are counted) instead of failing
+    /// Leave out trials without a score instead of failing; they are counted
     #[arg(long)]
     skip_missing: bool,
 
     #[command(flatten)]
     files: Files,
+}
+
+/// Scores, and the operating points that are marked.
+#[derive(Debug, Args)]
+struct MarkedScores {
+    #[command(flatten)]
+    scores: Scores,
+
+    /// Operating points whose minDCF is marked
+    #[arg(long, value_name = "P_TARGET,C_MISS,C_FA", default_value = "0.01,1,1")]
+    dcf: Vec<DcfParameters>,
 }
 
 #[derive(Debug, Args)]
@@ -90,7 +95,7 @@ struct Files {
 
     /// The picture, .svg or .png (may be repeated)
     #[arg(short, long, value_name = "FILE", required = true)]
-    output: Vec<PathBuf>,
+    output: Vec<OutputPath>,
 }
 
 /// A file and what its system is called.
@@ -121,10 +126,19 @@ impl Plot {
 }
 
 impl Files {
+    /// Checks the outputs before anything is read.
+    fn check(&self, inputs: RunFiles) -> Result<(), UsageError> {
+        for path in &self.output {
+            ffsvc_plots::check_ending(path).map_err(|error| UsageError::new(format!("--output {error}")))?;
+        }
+        inputs.regular_output("--output", &self.output).check(false)?;
+        Ok(())
+    }
+
     fn write(&self, picture: &impl Picture) -> anyhow::Result<()> {
         for path in &self.output {
             ffsvc_plots::write(picture, path)?;
-            info!("the picture is in {}", path.display());
+            info!("the picture is in {path}");
         }
         Ok(())
     }
@@ -136,43 +150,18 @@ type System = (String, Vec<f64>, Vec<f64>);
 impl Scores {
     /// The scores of each system, targets first.
     fn read(&self) -> anyhow::Result<Vec<System>> {
-        let trials = Trials::read(&self.trials, self.trial_columns)?;
+        let inputs = RunFiles::new().input("--trials", [&self.list.trials]);
+        self.files.check(inputs.input("--scores", self.scores.iter().map(|system| &system.file)))?;
+        let (trials, list, _) = read_trials(&self.list)?;
         let Some(labels) = &trials.labels else {
-            bail!("{}: found no labels, expected a trial list with labels", self.trials.display());
+            bail!("{}: found no labels, expected a trial list with labels", list.path);
         };
         let read = |Named { name, file }: &Named| {
-            let read = score_file::read(file, &trials, self.skip_missing)?;
-            if !read.scores.skipped().is_empty() {
-                let (skipped, of) = (read.scores.skipped().len(), read.scores.len());
-                warn!("{}: {skipped} of {of} trials have no score and are left out", file.display());
-            }
-            let (target, nontarget) = read.scores.split(labels)?;
+            let (scores, _) = read_scores(file, &trials, self.skip_missing)?;
+            let (target, nontarget) = scores.split(labels)?;
             Ok((name.clone(), target, nontarget))
         };
         self.scores.iter().map(read).collect()
-    }
-
-    fn det(&self) -> anyhow::Result<()> {
-        let scores = self.read()?;
-        let curve = |(_, target, nontarget): &System| DetCurve::new(target, nontarget);
-        let curves = scores.iter().map(curve).collect::<Result<Vec<_>, _>>()?;
-        let named = scores.iter().zip(&curves);
-        let systems = named.map(|((name, ..), curve)| DetSystem { name: name.clone(), curve }).collect();
-        self.files.write(&DetPlot { title: self.files.title.clone(), systems, costs: self.dcf.clone() })
-    }
-
-    fn histogram(&self) -> anyhow::Result<()> {
-        let scores = self.read()?;
-        let [(name, target, nontarget)] = &scores[..] else {
-            bail!("found {} score files, expected one: a histogram is of one system", scores.len());
-        };
-        let metrics = evaluate(target, nontarget, Definition::Tied, &Measures::new(&self.dcf))?;
-        let mut thresholds = vec![("EER".to_owned(), metrics.eer_threshold)];
-        for dcf in &metrics.min_dcf {
-            thresholds.push((format!("minDCF({})", dcf.parameters.p_target()), dcf.threshold));
-        }
-        let title = self.files.title.clone().or_else(|| Some(name.clone()));
-        self.files.write(&HistogramPlot { title, target, nontarget, thresholds })
     }
 
     fn calibration(&self) -> anyhow::Result<()> {
@@ -188,13 +177,44 @@ impl Scores {
     }
 }
 
+impl MarkedScores {
+    fn det(&self) -> anyhow::Result<()> {
+        let Files { title, .. } = &self.scores.files;
+        let scores = self.scores.read()?;
+        let curve = |(_, target, nontarget): &System| DetCurve::new(target, nontarget);
+        let curves = scores.iter().map(curve).collect::<Result<Vec<_>, _>>()?;
+        let named = scores.iter().zip(&curves);
+        let systems = named.map(|((name, ..), curve)| DetSystem { name: name.clone(), curve }).collect();
+        self.scores.files.write(&DetPlot { title: title.clone(), systems, costs: self.dcf.clone() })
+    }
+
+    fn histogram(&self) -> anyhow::Result<()> {
+        if self.scores.scores.len() > 1 {
+            return Err(UsageError::new("histogram takes one --scores: it is of one system").into());
+        }
+        let scores = self.scores.read()?;
+        let [(name, target, nontarget)] = &scores[..] else {
+            bail!("found {} score files, expected one", scores.len());
+        };
+        let metrics = evaluate(target, nontarget, Definition::Tied, &Measures::new(&self.dcf))?;
+        let mut thresholds = vec![("EER".to_owned(), metrics.eer_threshold)];
+        for dcf in &metrics.min_dcf {
+            thresholds.push((format!("minDCF({})", dcf.parameters.p_target()), dcf.threshold));
+        }
+        let title = self.scores.files.title.clone().or_else(|| Some(name.clone()));
+        self.scores.files.write(&HistogramPlot { title, target, nontarget, thresholds })
+    }
+}
+
 impl Conditions {
     fn run(&self) -> anyhow::Result<()> {
+        let inputs = self.report.iter().map(|report| &report.file);
+        self.files.check(RunFiles::new().input("--report", inputs))?;
         let mut read = Vec::new();
         for Named { name, file } in &self.report {
             let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
             let report: Report = serde_json::from_slice(&text).with_context(|| {
-                format!("{}: expected a report that ffsvc-score --report made", file.display())
+                format!("{}: expected a report that ffsvc-score --report-out made", file.display())
             })?;
             read.push((name, self.find(file, report)?));
         }
@@ -224,7 +244,7 @@ impl Conditions {
         match (found.next(), found.next()) {
             (Some(one), None) => Ok(one),
             (None, _) => bail!(
-                "{}: found {}, expected a break-down{}: make one with --by and --report",
+                "{}: found {}, expected a break-down{}: make one with --by and --report-out",
                 file.display(),
                 if names.is_empty() { "none".to_owned() } else { names.join(", ") },
                 self.by.as_ref().map_or_else(String::new, |by| format!(" by {by}")),

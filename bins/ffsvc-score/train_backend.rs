@@ -1,21 +1,26 @@
-//! `ffsvc-score train-backend` and `adapt-backend`.
+//! `ffsvc-score train-backend`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use ffsvc_cli::UsageError;
+use ffsvc_cli::{OutputPath, Range, RangeArg, RunFiles, UsageError};
 use ffsvc_embeddings::Embeddings;
 use ffsvc_kaldi_io::Table;
 use ffsvc_scoring::backend::{
-    Adaptation, Backend, Origin, PldaLengthNorm, PldaOptions, TrainOptions, TrainingSet, Transform,
+    Backend, Origin, PldaLengthNorm, PldaOptions, TrainOptions, TrainingSet, Transform,
 };
 use ffsvc_scoring::report::SourceFile;
 use tracing::{info, warn};
 
 use crate::score::PROGRAM;
 
-const TRAIN_DETAILS: &str = "\
+const DIM: Range<usize> = Range::of(1, 1 << 16);
+const SHARE: Range<f64> = Range::of(0.0, 1.0);
+const ITERATIONS: Range<usize> = Range::of(1, 1000);
+const FACTOR: Range<f64> = Range::at_least(0.0);
+
+const DETAILS: &str = "\
 A back end subtracts the mean of its training set, applies the transform, brings vectors to the length sqrt(dim), and compares
 by PLDA or by the cosine. Its parts follow Kaldi's ivector-compute-lda, ivector-normalize-length, ivector-compute-plda and
 ivector-plda-scoring.
@@ -23,15 +28,15 @@ ivector-plda-scoring.
 Examples:
   LDA to 128 dimensions and PLDA, and scoring with them:
     ffsvc-score train-backend --embeddings exp/train/embeddings.scp --utt2spk data/train/utt2spk \\
-        --transform lda --lda-dim 128 --plda --out exp/plda.safetensors
+        --transform lda --lda-dim 128 --plda -o exp/plda.safetensors
     ffsvc-score --trials data/dev/trials --embeddings exp/dev/embeddings.scp --backend exp/plda.safetensors
   Within-class covariance normalisation for the cosine:
     ffsvc-score train-backend --embeddings exp/train/embeddings.scp --utt2spk data/train/utt2spk \\
-        --transform wccn --out exp/wccn.safetensors";
+        --transform wccn -o exp/wccn.safetensors";
 
 /// Train a back end (whitening, WCCN, LDA, length normalisation, PLDA) on embeddings with speakers
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = TRAIN_DETAILS)]
+#[command(after_long_help = DETAILS)]
 pub(crate) struct TrainBackend {
     /// Embeddings of the training set
     #[arg(long, value_name = "STORE")]
@@ -42,20 +47,20 @@ pub(crate) struct TrainBackend {
     utt2spk: PathBuf,
 
     /// The back end, a .safetensors file
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[arg(short, long, value_name = "FILE")]
+    output: OutputPath,
 
     /// Linear transform
     #[arg(long, value_name = "KIND", default_value = "none")]
     transform: TransformKind,
 
     /// Dimensions that LDA keeps
-    #[arg(long, value_name = "N", required_if_eq("transform", "lda"))]
+    #[arg(long, value_name = "N", required_if_eq("transform", "lda"), range = DIM)]
     lda_dim: Option<usize>,
 
-    /// Share of the total covariance in what LDA makes the identity, 0 to 1
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
-    total_covariance_factor: f64,
+    /// Share of the total covariance in what LDA makes the identity [default: 0]
+    #[arg(long, value_name = "SHARE", range = SHARE)]
+    total_covariance_factor: Option<f64>,
 
     /// Leave the length of the vectors as it is
     #[arg(long)]
@@ -66,19 +71,19 @@ pub(crate) struct TrainBackend {
     plda: bool,
 
     /// Iterations of expectation maximisation for PLDA
-    #[arg(long, value_name = "N", default_value_t = 10, requires = "plda")]
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "plda", range = ITERATIONS)]
     em_iterations: usize,
 
     /// Share of the between-speaker covariance that is added to the within-speaker covariance
-    #[arg(long, value_name = "FACTOR", default_value_t = 0.0, requires = "plda")]
+    #[arg(long, value_name = "FACTOR", default_value_t = 0.0, requires = "plda", range = FACTOR)]
     smoothing: f64,
 
     /// What PLDA does to the length of the vectors that it compares
     #[arg(long, value_name = "KIND", default_value = "expected", requires = "plda")]
-    plda_length_norm: LengthNormKind,
+    plda_length_norm: PldaLengthNorm,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum TransformKind {
     /// None
     None,
@@ -90,19 +95,15 @@ enum TransformKind {
     Lda,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum LengthNormKind {
-    /// Nothing
-    None,
-    /// The length that the model expects, Kaldi's --normalize-length
-    Expected,
-    /// sqrt(dim), Kaldi's --simple-length-norm
-    Simple,
-}
-
 impl TrainBackend {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        check_out(&self.out)?;
+        check_name(&self.output)?;
+        RunFiles::new()
+            .input("--embeddings", [&self.embeddings])
+            .input("--utt2spk", [&self.utt2spk])
+            .regular_output("--output", [&self.output])
+            .check(false)?;
+        let options = self.options()?;
         let embeddings = Embeddings::read(&self.embeddings)?;
         let utt2spk = Table::read(&self.utt2spk)?;
         let set = TrainingSet::new(&embeddings, &utt2spk)?;
@@ -122,132 +123,59 @@ impl TrainBackend {
         if set.without_embedding() > 0 {
             warn!("{} utterances of {} have no embedding", set.without_embedding(), self.utt2spk.display());
         }
+        let store = self.embeddings.display().to_string();
+        let remarks: Vec<_> = set.remarks(&options).into_iter().map(|remark| remark.of(&store)).collect();
+        remarks.iter().for_each(|remark| warn!("{remark}"));
+        let mut backend = Backend::train(&set, options)?;
+        backend.record(Origin::Trained {
+            program: PROGRAM.to_owned(),
+            embeddings: store,
+            utt2spk: SourceFile::of_table(&utt2spk),
+            utterances: set.utterances(),
+            speakers: set.speaker_count(),
+            remarks,
+        });
+        write(&backend, &self.output)
+    }
+
+    fn options(&self) -> Result<TrainOptions, UsageError> {
         let transform = match self.transform {
             TransformKind::None => Transform::None,
             TransformKind::Whiten => Transform::Whiten,
             TransformKind::Wccn => Transform::Wccn,
             TransformKind::Lda => Transform::Lda {
                 dim: self.lda_dim.unwrap_or_default(),
-                total_covariance_factor: self.total_covariance_factor,
+                total_covariance_factor: self.total_covariance_factor.unwrap_or_default(),
             },
         };
+        if self.transform != TransformKind::Lda {
+            let given = [
+                ("--lda-dim", self.lda_dim.is_some()),
+                ("--total-covariance-factor", self.total_covariance_factor.is_some()),
+            ];
+            if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
+                return Err(UsageError::new(format!("{option} is for --transform lda")));
+            }
+        }
         let plda = PldaOptions {
             iterations: self.em_iterations,
             smoothing: self.smoothing,
-            length_norm: match self.plda_length_norm {
-                LengthNormKind::None => PldaLengthNorm::None,
-                LengthNormKind::Expected => PldaLengthNorm::Expected,
-                LengthNormKind::Simple => PldaLengthNorm::Simple,
-            },
+            length_norm: self.plda_length_norm,
         };
-        let options =
-            TrainOptions { transform, length_norm: !self.no_length_norm, plda: self.plda.then_some(plda) };
-        let mut backend = Backend::train(&set, options)?;
-        backend.record(Origin::Trained {
-            program: PROGRAM.to_owned(),
-            embeddings: self.embeddings.display().to_string(),
-            utt2spk: SourceFile::identify(&self.utt2spk)?,
-            utterances: set.utterances(),
-            speakers: set.speaker_count(),
-        });
-        write(&backend, &self.out)
+        Ok(TrainOptions { transform, length_norm: !self.no_length_norm, plda: self.plda.then_some(plda) })
     }
 }
 
-const ADAPT_DETAILS: &str = "\
-The mean of the back end becomes that of the embeddings; the PLDA is adapted by
-  kaldi        sharing out what the embeddings' covariance has in excess of the model's between its two covariances
-               (ivector-adapt-plda: scales 0.3 within, 0.7 between)
-  coral        carrying both covariances over so that the total is the embeddings'
-  coral-plus   letting each grow by a share of what CORAL would add (scales 0.5 and 0.5 unless given), never shrink
-
-Example:
-  ffsvc-score adapt-backend --backend exp/plda.safetensors --embeddings exp/in_domain/embeddings.scp \\
-      --method kaldi --out exp/plda_adapted.safetensors";
-
-/// Fit a PLDA back end to unlabelled embeddings of another domain
-#[derive(Debug, clap::Args)]
-#[command(after_long_help = ADAPT_DETAILS)]
-pub(crate) struct AdaptBackend {
-    /// The back end to adapt
-    #[arg(long, value_name = "FILE")]
-    backend: PathBuf,
-
-    /// Embeddings of the other domain
-    #[arg(long, value_name = "STORE")]
-    embeddings: PathBuf,
-
-    /// The adapted back end, a .safetensors file
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-
-    /// Method
-    #[arg(long, value_name = "METHOD", default_value = "kaldi")]
-    method: MethodKind,
-
-    /// Share of the excess that goes to the within-speaker covariance
-    #[arg(long, value_name = "SCALE")]
-    within_scale: Option<f64>,
-
-    /// Share of the excess that goes to the between-speaker covariance
-    #[arg(long, value_name = "SCALE")]
-    between_scale: Option<f64>,
-
-    /// How much of the shift of the mean counts as covariance, for kaldi
-    #[arg(long, value_name = "SCALE", default_value_t = 1.0)]
-    mean_shift_scale: f64,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum MethodKind {
-    Kaldi,
-    Coral,
-    CoralPlus,
-}
-
-impl AdaptBackend {
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
-        check_out(&self.out)?;
-        let scales = |within: f64, between: f64| {
-            (self.within_scale.unwrap_or(within), self.between_scale.unwrap_or(between))
-        };
-        let adaptation = match self.method {
-            MethodKind::Coral if self.within_scale.or(self.between_scale).is_some() => {
-                return Err(UsageError::new("--method coral has no scales; coral-plus has").into());
-            }
-            MethodKind::Coral => Adaptation::Coral,
-            MethodKind::CoralPlus => {
-                let (within_scale, between_scale) = scales(0.5, 0.5);
-                Adaptation::CoralPlus { within_scale, between_scale }
-            }
-            MethodKind::Kaldi => {
-                let (within_scale, between_scale) = scales(0.3, 0.7);
-                Adaptation::Kaldi { within_scale, between_scale, mean_shift_scale: self.mean_shift_scale }
-            }
-        };
-        let mut backend = Backend::read(&self.backend)?;
-        let embeddings = Embeddings::read(&self.embeddings)?;
-        info!("{} embeddings to adapt to", embeddings.len());
-        backend.adapt(&embeddings, adaptation)?;
-        backend.record(Origin::Adapted {
-            program: PROGRAM.to_owned(),
-            embeddings: self.embeddings.display().to_string(),
-            utterances: embeddings.len(),
-            adaptation,
-        });
-        write(&backend, &self.out)
-    }
-}
-
-fn check_out(out: &Path) -> Result<(), UsageError> {
-    match out.extension() {
+/// Refuses a back end's file of another name than it can be read by.
+pub(crate) fn check_name(output: &OutputPath) -> Result<(), UsageError> {
+    match output.extension() {
         Some(extension) if extension == "safetensors" => Ok(()),
-        _ => Err(UsageError::new(format!("{} is to be a .safetensors file", out.display()))),
+        _ => Err(UsageError::new(format!("--output {output}: expected a .safetensors file"))),
     }
 }
 
-fn write(backend: &Backend, out: &Path) -> anyhow::Result<()> {
-    backend.write(out).with_context(|| format!("cannot keep the back end in {}", out.display()))?;
-    info!("the back end is in {}", out.display());
+pub(crate) fn write(backend: &Backend, output: &OutputPath) -> anyhow::Result<()> {
+    backend.write(output).with_context(|| format!("cannot keep the back end in {output}"))?;
+    info!("the back end is in {output}");
     Ok(())
 }

@@ -151,14 +151,14 @@ extract() {
 
 # EER and minDCF of the dev trials: name, store.
 score_dev() {
-    "$bin/ffsvc-score" --trials "$data/dev/trials" --embeddings "$2" --report "$work/result-$1.json" |
+    "$bin/ffsvc-score" --trials "$data/dev/trials" --embeddings "$2" --report-out "$work/result-$1.json" |
         awk -v name="$1" '/^EER/ { eer = $2 } /^minDCF.*P_target 0.01,/ { dcf = $2 }
             END { printf "%-12s %8.2f %% %14.4f\n", name, eer, dcf }'
 }
 
 # scores.txt of the evaluation trials, and its archive: store.
 submit() {
-    "$bin/ffsvc-score" --trials "$data/eval/trials" --embeddings "$1" --ffsvc-scores "$work/scores.txt"
+    "$bin/ffsvc-score" --trials "$data/eval/trials" --embeddings "$1" --ffsvc-scores-out "$work/scores.txt"
     rm -f "$work/scores.zip"
     zip -q -j "$work/scores.zip" "$work/scores.txt"
     echo "$work/scores.zip: $(wc -l < "$work/scores.txt") scores to submit"

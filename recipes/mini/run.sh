@@ -69,7 +69,7 @@ if run 5; then
         name=untrained
         [ $model = final ] && name=trained
         "$bin/ffsvc-score" --trials "$data/dev/trials" --embeddings "$work/resnet/dev-$model.scp" \
-            --scores-out "$work/resnet/scores-$model.txt" --report "$work/resnet/result-$model.json" |
+            --scores-out "$work/resnet/scores-$model.txt" --report-out "$work/resnet/result-$model.json" |
             awk -v name=$name '/^EER/ { eer = $2 } /^minDCF.*P_target 0.01,/ { dcf = $2 }
                 END { printf "%-12s %8.2f %% %14.4f\n", name, eer, dcf }'
     done

@@ -42,7 +42,7 @@ fi
 # Model file, name of the embeddings.
 evaluate() {
     "$bin/ffsvc-extract" --model "$1" "$work/data/dev" "$exp/$2.ark"
-    "$bin/ffsvc-score" --trials "$work/data/dev/trials" --embeddings "$exp/$2.scp" --report "$exp/$2.json"
+    "$bin/ffsvc-score" --trials "$work/data/dev/trials" --embeddings "$exp/$2.scp" --report-out "$exp/$2.json"
 }
 
 "$bin/ffsvc-model" import "$weights" -o "$exp/campplus.safetensors"

@@ -161,7 +161,7 @@ if run 4; then
         [ $model != initial ] || name=untrained
         [ $model != final ] || name=trained
         score() { # name, trial list, more options
-            "$bin/ffsvc-score" --trials "$work/data/dev/$2" --report "$exp/result-$model-$1.json" "${@:3}" |
+            "$bin/ffsvc-score" --trials "$work/data/dev/$2" --report-out "$exp/result-$model-$1.json" "${@:3}" |
                 awk -v name=$name -v list="$1" '/^counts/ { target = $4; nontarget = $6 }
                     /^EER/ { eer = $2 } /^minDCF.*P_target 0.01,/ { dcf = $2 }
                     END { printf "%-12s %-14s %8d %10d %8.2f %% %14.4f\n", name, list, target, nontarget, eer, dcf }'

@@ -50,13 +50,13 @@ awk '{ print $1 "-far", $2 }' "$train_far" | cat "$train" - > "$out/train-both.s
 awk '{ print $1 "-far", $2 }' "$data/train/utt2spk" | cat "$data/train/utt2spk" - > "$out/train-both.utt2spk"
 
 train_backend() { # name, store, utt2spk, more options
-    "$bin/ffsvc-score" train-backend --embeddings "$2" --utt2spk "$3" --out "$out/$1.safetensors" "${@:4}"
+    "$bin/ffsvc-score" train-backend --embeddings "$2" --utt2spk "$3" --output "$out/$1.safetensors" "${@:4}"
 }
 lda=(--transform lda --lda-dim 64)
 train_backend lda "$train" "$data/train/utt2spk" "${lda[@]}"
 train_backend plda "$train" "$data/train/utt2spk" "${lda[@]}" --plda
 train_backend plda-both "$out/train-both.scp" "$out/train-both.utt2spk" "${lda[@]}" --plda
-"$bin/ffsvc-score" adapt-backend --backend "$out/plda.safetensors" --embeddings "$train_far" --out "$out/plda-adapted.safetensors"
+"$bin/ffsvc-score" adapt-backend --backend "$out/plda.safetensors" --embeddings "$train_far" --output "$out/plda-adapted.safetensors"
 
 figures() { # a report: EER in per cent and minDCF(0.01)
     awk '/^EER/ { eer = $2 } /^minDCF.*P_target 0.01,/ && !dcf { dcf = $2 } END { printf " %8.2f %8.4f", eer, dcf }'
@@ -77,7 +77,7 @@ row() { # name, options for clean trials, --, options for far-field trials
 calibrated() { # name of a row: its scores of clean trials, calibrated on other speakers
     printf '%-42s' "$1, calibrated"
     "$bin/ffsvc-score" calibrate --trials "$data/dev/trials" --scores "$out/clean.$1.scores" \
-        --model "$out/clean.$1.json" --prior 0.01 --folds 20 --utt2spk "$data/dev/utt2spk" 2> "$out/log" |
+        --output "$out/clean.$1.json" --p-target 0.01 --folds 20 --utt2spk "$data/dev/utt2spk" 2> "$out/log" |
         awk '/^calibrated / { printf " %8.2f %8.4f  actDCF %.4f\n", $2, $3, $4 }'
 }
 

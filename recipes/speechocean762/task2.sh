@@ -117,7 +117,7 @@ without_clusters() {
             [ -f "$here/$set.scp" ] || "$bin/ffsvc-extract" --model "$model" "$data/$set" "$here/$set.ark"
         done
         "$bin/ffsvc-score" --trials "$data/dev/trials" --enrol-embeddings "$here/dev.scp" \
-            --embeddings "$here/dev-far.scp" --report "$here/dev.json" > "$here/dev.txt"
+            --embeddings "$here/dev-far.scp" --report-out "$here/dev.json" > "$here/dev.txt"
     done
 }
 

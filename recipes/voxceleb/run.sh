@@ -121,7 +121,7 @@ if run 4; then
         printf '%-18s %10s %14s\n' trials EER 'minDCF(0.01)'
         for list in "$data"/vox1/trials_*; do
             name=${list##*/trials_}
-            "$bin/ffsvc-score" --trials "$list" --embeddings "$exp/vox1.scp" --report "$exp/result-$name.json" |
+            "$bin/ffsvc-score" --trials "$list" --embeddings "$exp/vox1.scp" --report-out "$exp/result-$name.json" |
                 awk -v name="$name" '/^EER/ { eer = $2 } /^minDCF.*P_target 0.01,/ { dcf = $2 }
                     END { printf "%-18s %8.2f %% %14.4f\n", name, eer, dcf }'
         done

@@ -86,7 +86,7 @@ fn the_score_of_a_pair_is_that_of_a_trial_list_and_the_threshold_names_its_origi
     program("ffsvc-score")
         .current_dir(&folder)
         .args(["--trials", "data/dev/trials", "--embeddings", "dev.scp"])
-        .args(["--report", "dev.json", "--scores-out", "scores"])
+        .args(["--report-out", "dev.json", "--scores-out", "scores"])
         .assert()
         .success();
     let report: Value =

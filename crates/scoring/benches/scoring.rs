@@ -5,7 +5,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ffsvc_embeddings::Embeddings;
 use ffsvc_kaldi_io::{TrialColumns, TrialReader};
 use ffsvc_scoring::metrics::{DcfParameters, Definition, Measures, evaluate};
-use ffsvc_scoring::{Cohort, ScoreNorm, Scorer, Side};
+use ffsvc_scoring::{Cohort, ScoreNorm, Scorer, Side, StreamOptions};
 
 const DIM: usize = 256;
 const TRIALS: usize = 1_000_000;
@@ -24,9 +24,11 @@ fn store(count: usize, first: usize) -> Embeddings {
 
 fn trials(criterion: &mut Criterion) {
     let embeddings = store(5_000, 0);
-    let name = |n: usize| &embeddings.keys()[(uniform(n) * 5_000.0) as usize];
-    let list: String =
-        (0..TRIALS).map(|n| format!("{} {} {}\n", n % 2, name(2 * n), name(2 * n + 1))).collect();
+    let place = |n: usize| (uniform(n) * 5_000.0) as usize;
+    let line = |(a, b): (usize, usize)| {
+        format!("{} {} {}\n", (a + b) % 2, embeddings.keys()[a], embeddings.keys()[b])
+    };
+    let list: String = (0..TRIALS).map(|n| line((place(2 * n), place(2 * n + 1)))).collect();
     let side = Side::new(&embeddings);
     let mut group = criterion.benchmark_group("trials");
     group.throughput(Throughput::Elements(TRIALS as u64)).sample_size(10);
@@ -34,7 +36,7 @@ fn trials(criterion: &mut Criterion) {
         b.iter(|| {
             let reader = TrialReader::new("trials", list.as_bytes(), TrialColumns::Auto).expect("a list");
             Scorer::new(side, side, None)
-                .and_then(|mut scorer| scorer.score_stream(reader, false, &mut []))
+                .and_then(|mut scorer| scorer.score_stream(reader, StreamOptions::new(), &mut []))
                 .expect("scores")
         });
     });

@@ -9,7 +9,7 @@ use std::path::Path;
 use ffsvc_embeddings::Embeddings;
 use ffsvc_kaldi_io::{TrialColumns, TrialReader};
 use ffsvc_scoring::metrics::{DcfParameters, Definition, Measures, evaluate};
-use ffsvc_scoring::{Cohort, ScoreNorm, Scorer, Side};
+use ffsvc_scoring::{Cohort, ScoreNorm, Scorer, Side, StreamOptions};
 
 type Anyhow<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -25,7 +25,7 @@ fn score(dir: &Path, embeddings: Option<&Embeddings>) -> Anyhow<f64> {
     };
     let side = Side::new(embeddings);
     let trials = TrialReader::open(dir.join("trials"), TrialColumns::Auto)?;
-    let found = Scorer::new(side, side, None)?.score_stream(trials, false, &mut [])?;
+    let found = Scorer::new(side, side, None)?.score_stream(trials, StreamOptions::new(), &mut [])?;
     measure(&found.target, &found.nontarget)
 }
 

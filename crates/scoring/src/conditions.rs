@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use ffsvc_kaldi_io::{Error as FileError, Table, Trials};
+use ffsvc_kaldi_io::{Error as FileError, NameList, Table, Trials};
 use serde::{Deserialize, Serialize};
 
-use crate::error::NameList;
 use crate::{Error, Result};
 
 /// What of a trial's two values makes its condition.

@@ -4,7 +4,7 @@ use ffsvc_embeddings::Embeddings;
 use ffsvc_kaldi_io::Trials;
 
 use crate::dot::dot;
-use crate::{Error, Result, Scorer, TrialScores};
+use crate::{Error, ListScores, Result, Scorer};
 
 /// Cosine of the angle between two embeddings, -1 to 1; 0 if one of them is the zero vector.
 ///
@@ -63,16 +63,6 @@ impl<'a> Side<'a> {
     }
 }
 
-/// The cosines of a trial list.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CosineScores {
-    /// One score for each trial; each is an `f32`'s value.
-    pub scores: TrialScores,
-    /// How many utterance names were found only by adding or removing a `.wav` suffix (of two stores, in the one with
-    /// more of them).
-    pub matched_by_suffix: usize,
-}
-
 /// Scores every trial by the cosine of its two embeddings, on all threads; the result does not depend on their number.
 ///
 /// This is a [`Scorer`] without normalisation. Pass the same [`Side`] twice unless enrolment and test come from
@@ -86,7 +76,7 @@ pub fn score_trials(
     enrolment: Side<'_>,
     test: Side<'_>,
     skip_missing: bool,
-) -> Result<CosineScores> {
+) -> Result<ListScores> {
     Scorer::new(enrolment, test, None)?.score_trials(trials, skip_missing)
 }
 

@@ -1,12 +1,12 @@
 //! Speakers enrolled with several utterances.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use ffsvc_embeddings::Embeddings;
-use ffsvc_kaldi_io::{Names, Table, Trials};
+use ffsvc_kaldi_io::{NameList, Table, find_name};
 
-use crate::error::NameList;
-use crate::{Error, Result, TrialScores};
+use crate::{Error, Result};
 
 /// Which utterances each enrolled speaker (a model: what trials name on their enrolment side) has: lines of
 /// `model utterance utterance ...`, Kaldi's `spk2utt` form.
@@ -22,6 +22,8 @@ pub struct EnrolledEmbeddings {
     pub embeddings: Embeddings,
     /// Of how many utterances each is the average.
     pub utterances: HashMap<String, u32>,
+    /// All utterances of the models that have an embedding, each once, as the store names them.
+    pub members: Vec<String>,
     /// Models that have no embedding because one of their utterances has none.
     pub incomplete: usize,
 }
@@ -54,29 +56,14 @@ impl EnrolmentList {
         self.models.is_empty()
     }
 
-    /// The utterances of a model.
-    pub fn utterances(&self, model: &str) -> Option<impl Iterator<Item = &str>> {
-        self.models.get(model).map(str::split_ascii_whitespace)
+    /// The file that the list was read from.
+    pub fn path(&self) -> &Path {
+        self.models.path()
     }
 
-    fn refuse_unknown(&self, trials: &Trials) -> Result<()> {
-        let mut named = vec![false; trials.names.len()];
-        for &(model, _) in &trials.pairs {
-            named[model as usize] = true;
-        }
-        let mut unknown = NameList::default();
-        for (name, _) in
-            trials.names.iter().zip(named).filter(|&(name, named)| named && self.models.get(name).is_none())
-        {
-            unknown.push(|| name.clone());
-        }
-        if unknown.total() > 0 {
-            return Err(Error::UnknownModels {
-                list: self.models.path().display().to_string(),
-                models: unknown,
-            });
-        }
-        Ok(())
+    /// The models and their utterances, in the order of the list.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &str>)> {
+        self.models.iter().map(|(model, utterances)| (model, utterances.split_ascii_whitespace()))
     }
 
     /// The average of the embeddings of each model. With `normalise`, embeddings are brought to length 1 before, so that each
@@ -91,17 +78,22 @@ impl EnrolmentList {
         skip_missing: bool,
     ) -> Result<EnrolledEmbeddings> {
         let mut averages = Embeddings::new(embeddings.dim());
-        let mut utterances = HashMap::new();
+        let (mut utterances, mut members, mut used) = (HashMap::new(), Vec::new(), HashSet::new());
         let mut missing = NameList::default();
         let mut incomplete = 0;
-        for (model, names) in self.models.iter() {
+        for (model, names) in self.iter() {
             let mut sum = vec![0.0_f64; embeddings.dim()];
             let (mut count, before) = (0_u32, missing.total());
-            for name in names.split_ascii_whitespace() {
-                let Some(embedding) = embeddings.find(name) else {
+            for name in names {
+                let Some(found) = find_name(name, |name| embeddings.index_of(name)) else {
                     missing.push(|| name.to_owned());
                     continue;
                 };
+                let row = found.value;
+                if used.insert(row) {
+                    members.push(embeddings.keys()[row].clone());
+                }
+                let embedding = &embeddings.data()[row * embeddings.dim()..][..embeddings.dim()];
                 let norm = embedding.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
                 let scale = if normalise && norm > 0.0 { norm.recip() } else { 1.0 };
                 for (sum, &value) in sum.iter_mut().zip(embedding) {
@@ -125,66 +117,6 @@ impl EnrolmentList {
                 utterances: missing,
             });
         }
-        Ok(EnrolledEmbeddings { embeddings: averages, utterances, incomplete })
-    }
-
-    /// A trial for each utterance of the models in place of each trial of the list, so that scores can be averaged.
-    ///
-    /// # Errors
-    /// A trial names a model that is not in the list.
-    pub fn expand(&self, trials: &Trials) -> Result<ExpandedTrials> {
-        let mut names = Names::new();
-        let mut members: HashMap<u32, Vec<u32>> = HashMap::new();
-        let mut tests: HashMap<u32, u32> = HashMap::new();
-        self.refuse_unknown(trials)?;
-        let (mut pairs, mut ends) = (Vec::new(), Vec::with_capacity(trials.pairs.len()));
-        for &(model, test) in &trials.pairs {
-            let members = members.entry(model).or_insert_with(|| {
-                let utterances = self.utterances(&trials.names[model as usize]).into_iter().flatten();
-                utterances.map(|utterance| names.number(utterance)).collect()
-            });
-            let test = *tests.entry(test).or_insert_with(|| names.number(&trials.names[test as usize]));
-            pairs.extend(members.iter().map(|&member| (member, test)));
-            ends.push(pairs.len());
-        }
-        Ok(ExpandedTrials { trials: Trials::new(names.into_vec(), pairs, None), ends })
-    }
-}
-
-/// The trials of single utterances behind the trials of a list.
-#[derive(Debug, Clone)]
-pub struct ExpandedTrials {
-    /// To be scored.
-    pub trials: Trials,
-    /// Where the utterances of each trial of the list end among [`trials`](Self::trials).
-    ends: Vec<usize>,
-}
-
-impl ExpandedTrials {
-    /// The averages of the scores of each model's utterances: the scores of `trials`, the list that was expanded. A trial of
-    /// which one score was skipped is skipped.
-    ///
-    /// # Errors
-    /// `scores` are not those of [`trials`](Self::trials), or `trials` is another list than was expanded.
-    pub fn average(&self, trials: &Trials, scores: &TrialScores) -> Result<TrialScores> {
-        if scores.len() != self.trials.pairs.len() {
-            let (found, expected) = (scores.len(), self.trials.pairs.len());
-            return Err(Error::Count { what: "scores", found, expected });
-        }
-        let mut skipped = Vec::new();
-        let mut start = 0;
-        let values = self.ends.iter().enumerate().map(|(place, &end)| {
-            let of_trial: Option<Vec<f64>> = (start..end).map(|at| scores.get(at)).collect();
-            start = end;
-            match of_trial {
-                Some(of_trial) => of_trial.iter().sum::<f64>() / of_trial.len() as f64,
-                None => {
-                    skipped.push(place);
-                    f64::NAN
-                }
-            }
-        });
-        let values = values.collect();
-        TrialScores::new(trials, values, skipped)
+        Ok(EnrolledEmbeddings { embeddings: averages, utterances, members, incomplete })
     }
 }

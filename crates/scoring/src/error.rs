@@ -1,6 +1,7 @@
 //! What can go wrong between a trial list and an error rate.
 
-pub use ffsvc_kaldi_io::NameList;
+use ffsvc_embeddings::MixedModels;
+use ffsvc_kaldi_io::NameList;
 
 /// What every fallible function of this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -56,14 +57,68 @@ pub enum Error {
         expected: usize,
     },
 
+    /// Embeddings of different models do not belong together.
+    #[error(transparent)]
+    MixedModels(MixedModels),
+
+    /// A threshold of another model's trials.
+    #[error(
+        "the threshold of {report} is of trials of {trained}, not of {found}: scores of two models have nothing in common"
+    )]
+    OtherModel {
+        /// The report.
+        report: String,
+        /// Its model.
+        trained: String,
+        /// The model that is used.
+        found: String,
+    },
+
     /// A mean was asked of a store without embeddings.
     #[error("the store whose mean is to be subtracted holds no embedding")]
     EmptyMean,
 
+    /// PLDA compares averages of embeddings.
+    #[error("PLDA compares averages of embeddings, not of directions: average embeddings or scores")]
+    DirectionsWithPlda,
+
+    /// A cohort normalises cosines only.
+    #[error("a cohort normalises cosines, and the back end compares by PLDA")]
+    CohortWithPlda,
+
+    /// No trial of a list was scored, so there is no result.
+    #[error("none of the {trials} trials of {list} has a score: there is nothing to report")]
+    NothingScored {
+        /// The list.
+        list: String,
+        /// Number of trials in it.
+        trials: usize,
+    },
+
+    /// Confidence intervals are over speakers.
+    #[error("confidence intervals are over speakers, and no table of speakers was given")]
+    IntervalsWithoutSpeakers,
+
+    /// Break-downs or intervals of trials that were not kept.
+    #[error("break-downs and confidence intervals need the trials, which were not kept")]
+    TrialsNotKept,
+
+    /// Pairs of utterances that a list has both as target and as non-target trials.
+    #[error(
+        "{list}: found {} pairs of utterances both as target and as non-target, expected one label for a pair: {pairs}",
+        pairs.total()
+    )]
+    ContradictoryLabels {
+        /// The list.
+        list: String,
+        /// The pairs.
+        pairs: NameList,
+    },
+
     /// A cohort that is too small for what is asked of it.
     #[error(
         "the cohort has {size} members and the highest {top} scores are to count, expected at least two of each, and no more \
-         scores than members: use a larger cohort, or a smaller number (--top)"
+         scores than members: use a larger cohort, or let fewer scores count"
     )]
     Cohort {
         /// Members of the cohort.
@@ -97,7 +152,7 @@ pub enum Error {
     /// Trials whose utterances have no embedding.
     #[error(
         "{trials} of {of} trials cannot be scored: no embedding for {utterances}; \
-         extract them, or skip these trials (--skip-missing)"
+         extract them, or leave these trials out"
     )]
     MissingEmbeddings {
         /// Number of trials concerned.
@@ -123,7 +178,7 @@ pub enum Error {
     /// Enrolled speakers of whom an utterance has no embedding.
     #[error(
         "{models} of {of} models of {list} are incomplete: no embedding for {utterances}; \
-         extract them, or skip these models (--skip-missing)"
+         extract them, or leave these models out"
     )]
     IncompleteModels {
         /// The enrolment list.
@@ -223,7 +278,7 @@ pub enum Error {
     /// Trials whose utterances a table says nothing about.
     #[error(
         "{trials} of {of} trials belong nowhere: no value in {table} for {utterances}; \
-         complete the table, or leave these trials out (--skip-missing)"
+         complete the table, or leave these trials out"
     )]
     MissingValues {
         /// The table.
@@ -250,7 +305,7 @@ pub enum Error {
     /// Trials that a score file does not hold.
     #[error(
         "{} of {of} trials have no score in {path}: {trials}; \
-         score them, or skip them (--skip-missing)", trials.total()
+         score them, or leave them out", trials.total()
     )]
     MissingScores {
         /// The score file.

@@ -1,19 +1,51 @@
 //! The error rates of a scored trial list, as a whole and by condition.
 
-use ffsvc_kaldi_io::{Table, Trials};
+use std::collections::HashMap;
 
-use crate::conditions::Groups;
-use crate::error::NameList;
+use ffsvc_kaldi_io::{NameList, Table, Trials};
+
+use crate::conditions::{By, Groups};
 use crate::metrics::{
     BootstrapOptions, Definition, Measures, Metrics, SpeakerBootstrap, SpeakerTrial, evaluate,
 };
-use crate::report::Condition;
+use crate::report::{Condition, SourceFile};
 use crate::{Error, Result, TrialScores};
 
 /// Fewer trials of a class than this, and a condition has no error rates: by Doddington's rule of 30 a rate is known to
 /// 30 % of itself, with 90 % confidence, from 30 errors on (G. Doddington et al., *The NIST speaker recognition evaluation*,
 /// 2000); with fewer than 30 trials there is no such rate at all.
 pub const MIN_TRIALS: usize = 30;
+
+/// How scores are judged: the measures, the confidence intervals, the break-downs.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EvaluationOptions {
+    /// Which definition the error rates follow.
+    pub definition: Definition,
+    /// What is measured.
+    pub measures: Measures,
+    /// Confidence intervals; they need `utt2spk`.
+    pub bootstrap: Option<BootstrapOptions>,
+    /// Speakers of the utterances, and the file that they were read from.
+    pub utt2spk: Option<(Table, SourceFile)>,
+    /// Break-downs, each with its table and the file that it was read from.
+    pub by: Vec<(By, Table, SourceFile)>,
+    /// Conditions with fewer trials of a class than this get no error rates.
+    pub min_trials: usize,
+}
+
+impl EvaluationOptions {
+    /// Error rates by a definition, without intervals or break-downs.
+    pub fn new(definition: Definition, measures: Measures) -> Self {
+        let (bootstrap, utt2spk, by) = Default::default();
+        Self { definition, measures, bootstrap, utt2spk, by, min_trials: MIN_TRIALS }
+    }
+
+    /// Whether trials have to be kept with their scores.
+    pub fn needs_trials(&self) -> bool {
+        self.bootstrap.is_some() || !self.by.is_empty()
+    }
+}
 
 /// Labelled scores and how they are to be judged.
 #[derive(Debug)]
@@ -26,6 +58,24 @@ pub struct Evaluation<'a> {
 }
 
 impl<'a> Evaluation<'a> {
+    /// As the options say.
+    ///
+    /// # Errors
+    /// Another number of labels than of scores; an utterance has no speaker, or there is no table of speakers.
+    pub fn by_options(
+        options: &'a EvaluationOptions,
+        trials: &Trials,
+        scores: &'a TrialScores,
+        labels: &'a [bool],
+    ) -> Result<Self> {
+        let evaluation = Self::new(scores, labels, options.definition, &options.measures)?;
+        match (options.bootstrap, &options.utt2spk) {
+            (None, _) => Ok(evaluation),
+            (Some(bootstrap), Some((utt2spk, _))) => evaluation.with_bootstrap(bootstrap, trials, utt2spk),
+            (Some(_), None) => Err(Error::IntervalsWithoutSpeakers),
+        }
+    }
+
     /// Error rates by a definition, without intervals.
     ///
     /// # Errors
@@ -53,17 +103,26 @@ impl<'a> Evaluation<'a> {
         trials: &Trials,
         utt2spk: &Table,
     ) -> Result<Self> {
-        let mut numbers = std::collections::HashMap::new();
         let speakers = trials.resolve(|name| utt2spk.get(name)).values;
+        let mut numbers = HashMap::new();
         let mut missing = NameList::default();
-        let mut of_name = Vec::with_capacity(speakers.len());
-        for (name, speaker) in trials.names.iter().zip(speakers) {
-            let Some(speaker) = speaker else {
-                missing.push(|| name.clone());
+        // Of each name, in the order in which the trials name them; `None` before that.
+        let mut of_names: Vec<Option<u32>> = vec![None; speakers.len()];
+        for id in trials.pairs.iter().flat_map(|&(enrolment, test)| [enrolment, test]) {
+            let number = &mut of_names[id as usize];
+            if number.is_some() {
                 continue;
-            };
-            let next = numbers.len() as u32;
-            of_name.push(*numbers.entry(speaker).or_insert(next));
+            }
+            *number = Some(match speakers[id as usize] {
+                Some(speaker) => {
+                    let next = numbers.len() as u32;
+                    *numbers.entry(speaker).or_insert(next)
+                }
+                None => {
+                    missing.push(|| trials.names[id as usize].clone());
+                    u32::MAX
+                }
+            });
         }
         if missing.total() > 0 {
             return Err(Error::MissingSpeakers {
@@ -71,7 +130,7 @@ impl<'a> Evaluation<'a> {
                 utterances: missing,
             });
         }
-        let of = |id: u32| of_name[id as usize];
+        let of = |id: u32| of_names[id as usize].unwrap_or(u32::MAX);
         let pairs = trials.pairs.iter().map(|&(enrolment, test)| (of(enrolment), of(test))).collect();
         self.bootstrap = Some((options, pairs));
         Ok(self)

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use ffsvc_embeddings::Embeddings;
-use ffsvc_kaldi_io::Table;
+use ffsvc_kaldi_io::{NameList, Table};
 
-use crate::error::NameList;
 use crate::{Error, Result};
 
 /// The mean of all embeddings of a store, of length `dim`; subtract it from the embeddings that are compared (see [`Side::mean`](crate::Side::mean)).

@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use ffsvc_atomic_file::AtomicFile;
-use ffsvc_kaldi_io::{Error as FileError, Trials, find_name};
+use ffsvc_kaldi_io::{Error as FileError, ListFile, Match, NameList, Trials, find_name};
 
-use crate::error::NameList;
+use crate::report::SourceFile;
 use crate::trial_scores::{TrialScores, names};
 use crate::{Error, Result};
 
@@ -29,6 +28,8 @@ pub struct FileScores {
     pub surplus: usize,
     /// Utterance names that were found only by adding or removing a `.wav` suffix.
     pub matched_by_suffix: usize,
+    /// The file, identified by what was read.
+    pub file: SourceFile,
 }
 
 /// Writes `enrolment test score`, a line for each scored trial in the order of the list. Scores have as many digits as an
@@ -37,34 +38,19 @@ pub struct FileScores {
 /// # Errors
 /// The file cannot be written, or `scores` are of another list.
 pub fn write(path: impl AsRef<Path>, trials: &Trials, scores: &TrialScores) -> Result<()> {
-    if scores.len() != trials.pairs.len() {
-        let (found, expected) = (scores.len(), trials.pairs.len());
-        return Err(Error::Count { what: "scores", found, expected });
-    }
-    write_lines(path.as_ref(), |file| {
-        scores.iter().try_for_each(|(place, score)| {
-            let (enrolment, test) = names(trials, place);
-            writeln!(file, "{enrolment} {test} {}", score as f32)
-        })
-    })
+    let mut writer = ScoreWriter::create(path)?;
+    writer.write_list(trials, scores)?;
+    writer.commit()
 }
 
 /// Writes the FFSVC submission's `scores.txt`: one score a line, in the order of the trial list.
 ///
 /// # Errors
 /// A trial has no score (the lines carry no names, so none can be left out), or the file cannot be written.
-pub fn write_ffsvc(path: impl AsRef<Path>, scores: &TrialScores) -> Result<()> {
-    if !scores.skipped().is_empty() {
-        return Err(Error::SkippedTrials { skipped: scores.skipped().len(), of: scores.len() });
-    }
-    write_lines(path.as_ref(), |file| {
-        scores.iter().try_for_each(|(_, score)| writeln!(file, "{}", score as f32))
-    })
-}
-
-fn write_lines(path: &Path, lines: impl FnOnce(&mut AtomicFile) -> std::io::Result<()>) -> Result<()> {
-    let mut file = AtomicFile::create(path).map_err(|error| FileError::io(path, "create", error))?;
-    lines(&mut file).and_then(|()| file.commit()).map_err(|error| FileError::io(path, "write", error).into())
+pub fn write_ffsvc(path: impl AsRef<Path>, trials: &Trials, scores: &TrialScores) -> Result<()> {
+    let mut writer = ScoreWriter::create_ffsvc(path)?;
+    writer.write_list(trials, scores)?;
+    writer.commit()
 }
 
 /// A score file that grows block by block and appears when it is complete.
@@ -106,6 +92,29 @@ impl ScoreWriter {
         self.has_names
     }
 
+    /// Writes the scores of a list in memory.
+    ///
+    /// # Errors
+    /// `scores` are of another list; a trial has no score, and the lines carry no names; the file cannot be written.
+    pub fn write_list(&mut self, trials: &Trials, scores: &TrialScores) -> Result<()> {
+        let (found, expected) = (scores.len(), trials.pairs.len());
+        if found != expected {
+            return Err(Error::Count { what: "scores", found, expected });
+        }
+        if !self.has_names && !scores.skipped().is_empty() {
+            return Err(Error::SkippedTrials { skipped: scores.skipped().len(), of: found });
+        }
+        for (place, score) in scores.iter() {
+            let (enrolment, test) = names(trials, place);
+            let written = match self.has_names {
+                true => writeln!(self.file, "{enrolment} {test} {}", score as f32),
+                false => writeln!(self.file, "{}", score as f32),
+            };
+            written.map_err(|error| FileError::io(&self.path, "write", error))?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn write(&mut self, lines: &[u8]) -> Result<()> {
         self.file.write_all(lines).map_err(|error| FileError::io(&self.path, "write", error).into())
     }
@@ -119,7 +128,8 @@ impl ScoreWriter {
     }
 }
 
-/// Reads the scores of `trials` from a score file of either kind.
+/// Reads the scores of `trials` from a score file of either kind: a file, a pipe, or with the path `-` standard input, gzipped or
+/// not.
 ///
 /// * Lines of three words, `enrolment test score` (a fourth word, the label that some toolkits add, is ignored), are matched by
 ///   names, in whatever order they come. A name that is unknown as it is may match with or without `.wav`.
@@ -130,8 +140,7 @@ impl ScoreWriter {
 /// The file cannot be read or a line makes no sense; a score is NaN; two lines give one pair different scores; trials have no
 /// score, unless `skip_missing` says to leave them without; a file without names has more or fewer lines than there are trials.
 pub fn read(path: impl AsRef<Path>, trials: &Trials, skip_missing: bool) -> Result<FileScores> {
-    let path = path.as_ref();
-    let mut lines = Lines::open(path)?;
+    let mut lines = Lines::open(path.as_ref())?;
     let mut matching = Matching::new(trials);
     let mut named = None;
     let mut unnamed = Vec::new();
@@ -166,33 +175,41 @@ pub fn read(path: impl AsRef<Path>, trials: &Trials, skip_missing: bool) -> Resu
         }
     }
     match named {
-        None => Err(FileError::parse(path, "no score", "a score file, one trial a line").into()),
-        Some(true) => matching.finish(path, skip_missing),
+        None => Err(FileError::parse(lines.path(), "no score", "a score file, one trial a line").into()),
+        Some(true) => matching.finish(lines.source(), skip_missing),
         Some(false) => {
             if unnamed.len() != trials.pairs.len() {
                 let found = format!("{} scores without names", unnamed.len());
                 let expected = format!("one for each of {} trials, in their order", trials.pairs.len());
-                return Err(FileError::parse(path, found, expected).into());
+                return Err(FileError::parse(lines.path(), found, expected).into());
             }
             let scores = TrialScores::new(trials, unnamed, Vec::new())?;
-            Ok(FileScores { scores, surplus: 0, matched_by_suffix: 0 })
+            Ok(FileScores { scores, surplus: 0, matched_by_suffix: 0, file: lines.source() })
         }
     }
 }
 
 /// Lines of a file, one at a time in one buffer.
-struct Lines<'a> {
-    path: &'a Path,
-    reader: BufReader<File>,
+struct Lines {
+    reader: BufReader<ListFile>,
     line: String,
     number: u64,
 }
 
-impl<'a> Lines<'a> {
-    fn open(path: &'a Path) -> Result<Self> {
-        let file = File::open(path).map_err(|error| FileError::io(path, "open", error))?;
-        let reader = BufReader::with_capacity(1 << 18, file);
-        Ok(Self { path, reader, line: String::new(), number: 0 })
+impl Lines {
+    fn open(path: &Path) -> Result<Self> {
+        let reader = BufReader::with_capacity(1 << 18, ListFile::open(path)?.hashed());
+        Ok(Self { reader, line: String::new(), number: 0 })
+    }
+
+    fn path(&self) -> &Path {
+        self.reader.get_ref().path()
+    }
+
+    /// The file, by what was read of it.
+    fn source(&self) -> SourceFile {
+        let sha256 = self.reader.get_ref().sha256().unwrap_or_default();
+        SourceFile { path: self.path().display().to_string(), sha256 }
     }
 
     /// Reads the next line; false at the end of the file.
@@ -204,7 +221,7 @@ impl<'a> Lines<'a> {
             Err(error) if error.kind() == ErrorKind::InvalidData => {
                 return Err(self.refuse("bytes that are not UTF-8".to_owned(), "UTF-8 text"));
             }
-            Err(error) => return Err(FileError::io(self.path, "read", error).into()),
+            Err(error) => return Err(FileError::io(self.path(), "read", error).into()),
         };
         if read == MAX_LINE_BYTES {
             let found = format!("a line of {MAX_LINE_BYTES} bytes or more");
@@ -217,7 +234,7 @@ impl<'a> Lines<'a> {
     }
 
     fn refuse(&self, found: String, expected: impl Into<Cow<'static, str>>) -> Error {
-        FileError::parse(self.path, found, expected).at_line(self.number).into()
+        FileError::parse(self.path(), found, expected).at_line(self.number).into()
     }
 }
 
@@ -253,8 +270,8 @@ impl<'a> Index<'a> {
     }
 
     /// The name's number and whether it took a change of suffix to find it.
-    fn name(&self, name: &str) -> Option<(u32, bool)> {
-        find_name(name, |name| self.names.get(name).copied()).map(|found| (found.value, found.by_suffix))
+    fn name(&self, name: &str) -> Option<Match<u32>> {
+        find_name(name, |name| self.names.get(name).copied())
     }
 }
 
@@ -277,13 +294,13 @@ impl<'a> Matching<'a> {
         } else {
             let index = self.index.get_or_insert_with(|| Index::of(self.trials));
             let found = index.name(enrolment).zip(index.name(test));
-            let place = found.and_then(|((a, _), (b, _))| index.pairs.get(&(a, b)).copied());
+            let place = found.and_then(|(a, b)| index.pairs.get(&(a.value, b.value)).copied());
             let (Some(place), Some((a, b))) = (place, found) else {
                 self.surplus += 1;
                 return Ok(());
             };
-            for (id, by_suffix) in [a, b] {
-                self.by_suffix[id as usize] |= by_suffix;
+            for name in [a, b] {
+                self.by_suffix[name.value as usize] |= name.by_suffix;
             }
             place
         };
@@ -296,7 +313,7 @@ impl<'a> Matching<'a> {
         Ok(())
     }
 
-    fn finish(mut self, path: &Path, skip_missing: bool) -> Result<FileScores> {
+    fn finish(mut self, file: SourceFile, skip_missing: bool) -> Result<FileScores> {
         let mut skipped: Vec<usize> =
             (0..self.values.len()).filter(|&place| self.values[place].is_nan()).collect();
         if !skipped.is_empty() {
@@ -322,12 +339,16 @@ impl<'a> Matching<'a> {
                 missing.push(|| format!("{enrolment} {test}"));
             }
             let of = self.values.len();
-            return Err(Error::MissingScores { path: path.display().to_string(), of, trials: missing });
+            return Err(Error::MissingScores { path: file.path, of, trials: missing });
+        }
+        if skipped.len() == self.values.len() {
+            return Err(Error::NothingScored { list: file.path, trials: skipped.len() });
         }
         Ok(FileScores {
             scores: TrialScores::new(self.trials, self.values, skipped)?,
             surplus: self.surplus,
             matched_by_suffix: self.by_suffix.iter().filter(|&&yes| yes).count(),
+            file,
         })
     }
 }

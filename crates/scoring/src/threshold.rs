@@ -7,11 +7,13 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
+use ffsvc_embeddings::Provenance;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::metrics::Definition;
+use crate::remark::{Remark, RemarkKind};
 use crate::report::{Counts, SourceFile};
+use crate::{Error, Result};
 
 /// A trial is accepted from this score on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -48,6 +50,9 @@ pub enum Origin {
         nontarget: Option<usize>,
         /// Store whose mean embedding was subtracted from all in that run.
         mean_subtracted: Option<String>,
+        /// The model whose embeddings were compared in that run, if the report says.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        model: Option<Provenance>,
     },
 }
 
@@ -94,6 +99,8 @@ struct Run {
     normalisation: serde_json::Value,
     counts: Counts,
     metrics: Option<Rates>,
+    #[serde(default)]
+    model: Option<Provenance>,
 }
 
 #[derive(Deserialize)]
@@ -123,7 +130,7 @@ impl Threshold {
         Self { value, accepts_equal: true, origin: Origin::CommandLine }
     }
 
-    /// The threshold at an operating point of the report (`ffsvc-score --report`) in `path`, for cosines of embeddings.
+    /// The threshold at an operating point of the report of a scoring run in `path`, for cosines of embeddings.
     ///
     /// # Errors
     /// The file cannot be read or is no report; its trials had no labels; its scores are not plain cosines of embeddings (those
@@ -175,14 +182,39 @@ impl Threshold {
             value,
             accepts_equal: rates.definition == Definition::Tied,
             origin: Origin::Report {
-                report: SourceFile::of_sha256(path, ffsvc_hashing::sha256(&bytes)),
+                report: SourceFile::of_bytes(path, &bytes),
                 point: point.to_string(),
                 measure,
                 trials: run.trials,
                 target: run.counts.target,
                 nontarget: run.counts.nontarget,
                 mean_subtracted: mean.map(str::to_owned),
+                model: run.model,
             },
+        })
+    }
+
+    /// Checks that the threshold is of trials of the model file `model`, whose SHA-256 has these hexadecimal digits. Returns a
+    /// remark if the report does not say which model it is of.
+    ///
+    /// # Errors
+    /// It is of another model.
+    pub fn check_model(&self, model: &str, sha256: &str) -> Result<Option<Remark>> {
+        let Origin::Report { report, model: of_report, .. } = &self.origin else { return Ok(None) };
+        let Some(of_report) = of_report else {
+            let message = "does not say which model its scores are of: not checked".to_owned();
+            return Ok(Some(Remark::counted(RemarkKind::UnknownModel, 1, message).of(&report.path)));
+        };
+        if of_report.model_sha256 == sha256 {
+            return Ok(None);
+        }
+        let named = |model: &str, sha256: &str| {
+            format!("{model} (sha256 {})", sha256.chars().take(12).collect::<String>())
+        };
+        Err(Error::OtherModel {
+            report: report.path.clone(),
+            trained: named(&of_report.model, &of_report.model_sha256),
+            found: named(model, sha256),
         })
     }
 
@@ -230,12 +262,14 @@ mod tests {
             program: "test".to_owned(),
             trials: source.clone(),
             scores: ScoreSource::File(source),
+            model: Some(Provenance::new("m.safetensors", "11")),
             normalisation: None,
             skip_missing: false,
             counts: Counts { trials: 9, target: Some(4), nontarget: Some(5), ..Counts::default() },
             metrics: Some(evaluate(&TARGET, &NONTARGET, definition, &Measures::new(&costs)).unwrap()),
             utt2spk: None,
             conditions: Vec::new(),
+            remarks: Vec::new(),
         };
         let mut json = serde_json::to_value(report).unwrap();
         json["scores"] =
@@ -302,6 +336,20 @@ mod tests {
         std::fs::write(file.path(), "{}").unwrap();
         let error = Threshold::from_report(file.path(), Point::Eer).unwrap_err().to_string();
         assert!(error.contains("not a report of ffsvc-score"), "{error}");
+    }
+
+    #[test]
+    fn a_threshold_is_of_one_model() {
+        let file = report(Definition::Tied, |_| ());
+        let threshold = Threshold::from_report(file.path(), Point::Eer).unwrap();
+        assert_eq!(threshold.check_model("m.safetensors", "11").unwrap(), None);
+        let error = threshold.check_model("n.safetensors", "22").unwrap_err().to_string();
+        assert!(error.contains("of trials of m.safetensors (sha256 11), not of n.safetensors"), "{error}");
+        let silent = report(Definition::Tied, |json| json["model"] = serde_json::Value::Null);
+        let silent = Threshold::from_report(silent.path(), Point::Eer).unwrap();
+        let remark = silent.check_model("m.safetensors", "11").unwrap().unwrap();
+        assert!(remark.to_string().contains("does not say which model"), "{remark}");
+        assert_eq!(Threshold::given(0.5).check_model("m.safetensors", "11").unwrap(), None);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use ffsvc_embeddings::Embeddings;
 use ffsvc_kaldi_io::{Table, TrialColumns, Trials};
 use ffsvc_scoring::backend::{
-    Adaptation, Backend, Plda, PldaLengthNorm, PldaOptions, TrainOptions, TrainingSet, Transform, score_plda,
+    Adaptation, Backend, Plda, PldaLengthNorm, PldaOptions, TrainOptions, TrainingSet, Transform,
 };
 use ffsvc_scoring::metrics::DetCurve;
-use ffsvc_scoring::{Centre, Error, Side, TrialScores, score_trials};
+use ffsvc_scoring::{Centre, Error, ListScores, Scorer, Side, TrialScores, score_trials};
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
 use rand::SeedableRng;
@@ -95,11 +95,11 @@ fn plda_is_kaldis() {
     let peer = Peer::load();
     let backend = peer.plda();
     let plda = backend.plda().unwrap();
-    let (within, between) = plda.covariances().unwrap();
+    let (within, between) = covariances(plda);
     let expected = &peer.values["plda"];
     assert_close("within", &within, &matrix(&expected["within"]), 1e-9);
     assert_close("between", &between, &matrix(&expected["between"]), 1e-9);
-    assert!((plda.mean() - vector(&expected["mean"])).amax() < 1e-9);
+    assert!((DVector::from_column_slice(plda.mean()) - vector(&expected["mean"])).amax() < 1e-9);
 
     let centre = peer.embeddings.row_mean();
     for trial in peer.values["trials"].as_array().unwrap() {
@@ -126,7 +126,7 @@ fn plda_is_kaldis() {
 fn smoothing_and_the_recipes_chain_are_kaldis() {
     let peer = Peer::load();
     let psi = |backend: &Backend| {
-        let (within, between) = backend.plda().unwrap().covariances().unwrap();
+        let (within, between) = covariances(backend.plda().unwrap());
         let lower = within.cholesky().unwrap().l();
         let whiten = lower.try_inverse().unwrap();
         let mut values: Vec<f64> =
@@ -154,7 +154,7 @@ fn adaptations_are_kaldis_and_the_papers() {
     for (key, adaptation) in [("kaldi", kaldi), ("coral", Adaptation::Coral), ("coral_plus", plus)] {
         let mut backend = peer.plda();
         backend.adapt(&domain, adaptation).unwrap();
-        let (within, between) = backend.plda().unwrap().covariances().unwrap();
+        let (within, between) = covariances(backend.plda().unwrap());
         let expected = &peer.values["adapted"][key];
         assert_close(key, &within, &matrix(&expected["within"]), 1e-8);
         assert_close(key, &between, &matrix(&expected["between"]), 1e-8);
@@ -165,7 +165,7 @@ fn adaptations_are_kaldis_and_the_papers() {
         // Both the mean of the embeddings and that of the PLDA are the domain's now.
         let processed = backend.process(&domain, None).unwrap();
         let sum: f64 = processed.iter().map(|(_, vector)| f64::from(vector[0])).sum();
-        assert!(sum.abs() < 1e-3 && backend.plda().unwrap().mean().amax() < 1e-9);
+        assert!(sum.abs() < 1e-3 && DVector::from_column_slice(backend.plda().unwrap().mean()).amax() < 1e-9);
     }
 }
 
@@ -222,7 +222,7 @@ fn em_ends_at_the_closed_form_of_balanced_data_and_recovers_the_truth() {
     let (rows, owners) = simulate(1, (speakers, utterances), &within, &between);
     let set = TrainingSet::new(&store(&rows), &utt2spk(&owners)).unwrap();
     let backend = Backend::train(&set, plain_plda(300, PldaLengthNorm::None)).unwrap();
-    let (found_within, found_between) = backend.plda().unwrap().covariances().unwrap();
+    let (found_within, found_between) = covariances(backend.plda().unwrap());
 
     // With as many utterances of each speaker, the maximum of the likelihood has a closed form: the scatter about the
     // speakers' means, and the covariance of these means less what is left of the former in an average.
@@ -273,13 +273,13 @@ fn plda_beats_the_cosine_where_its_model_holds() {
     let cosine = eer(&trials, &score_trials(&trials, side, side, false).unwrap().scores);
     let score = |backend: &Backend| {
         let processed = backend.process(&test, None).unwrap();
-        eer(&trials, &score_plda(&trials, backend, &processed, None, &processed, false).unwrap().scores)
+        eer(&trials, &by_plda(&trials, backend, &processed, false).unwrap().scores)
     };
     let plda = score(&Backend::train(&set, plain_plda(10, PldaLengthNorm::None)).unwrap());
     assert!(plda < 0.8 * cosine, "PLDA {plda}, cosine {cosine}");
 
     // The same model from the covariances that made the data can hardly do better.
-    let truth = Plda::from_covariances(DVector::zeros(3), &within, &between).unwrap();
+    let truth = Plda::from_covariances(&[0.0; 3], within.as_slice(), between.as_slice()).unwrap();
     let project =
         |at: usize| truth.project(&rows.row(at).iter().copied().collect::<Vec<_>>(), 1, PldaLengthNorm::None);
     let projected: Vec<Vec<f64>> = (0..rows.nrows()).map(project).collect();
@@ -398,10 +398,25 @@ fn plda_trials_without_embedding_fail_or_are_skipped() {
     let processed = backend.process(&store(&peer.embeddings), None).unwrap();
     let trials =
         Trials::parse("t", b"1 u0 u1.wav\n0 u0 x\n0 y u1.wav\n".to_vec(), TrialColumns::Auto).unwrap();
-    let error = score_plda(&trials, &backend, &processed, None, &processed, false).unwrap_err().to_string();
+    let error = by_plda(&trials, &backend, &processed, false).unwrap_err().to_string();
     assert!(error.contains("2 of 3 trials") && error.contains("x, y"), "{error}");
-    let scored = score_plda(&trials, &backend, &processed, None, &processed, true).unwrap();
+    let scored = by_plda(&trials, &backend, &processed, true).unwrap();
     assert_eq!((scored.scores.skipped(), scored.matched_by_suffix), (&[1, 2][..], 1));
+}
+
+fn covariances(plda: &Plda) -> (DMatrix<f64>, DMatrix<f64>) {
+    let (within, between) = plda.covariances().unwrap();
+    let matrix = |values: &[f64]| DMatrix::from_row_slice(plda.dim(), plda.dim(), values);
+    (matrix(&within), matrix(&between))
+}
+
+fn by_plda(
+    trials: &Trials,
+    backend: &Backend,
+    processed: &Embeddings,
+    skip_missing: bool,
+) -> ffsvc_scoring::Result<ListScores> {
+    Scorer::plda(backend, processed, None, processed)?.score_trials(trials, skip_missing)
 }
 
 fn density(x: &DVector<f64>, covariance: &DMatrix<f64>) -> f64 {
@@ -426,9 +441,9 @@ proptest! {
             let a = DMatrix::from_row_slice(4, 4, a);
             &a * a.transpose() + ridge * DMatrix::identity(4, 4)
         };
-        let (within, between) = (square(&a, 0.2), square(&b, 0.01));
+        let (within, between): (DMatrix<f64>, DMatrix<f64>) = (square(&a, 0.2), square(&b, 0.01));
         let mean = DVector::from_vec(mean);
-        let plda = Plda::from_covariances(mean.clone(), &within, &between).unwrap();
+        let plda = Plda::from_covariances(mean.as_slice(), within.as_slice(), between.as_slice()).unwrap();
         let (enrolment, test) = (plda.project(&x, n, PldaLengthNorm::None), plda.project(&y, 1, PldaLengthNorm::None));
         let found = plda.log_likelihood_ratio(&enrolment, n, &test);
 

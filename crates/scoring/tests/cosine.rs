@@ -4,7 +4,7 @@ use ffsvc_embeddings::Embeddings;
 use ffsvc_kaldi_io::{TrialColumns, TrialReader, Trials};
 use ffsvc_scoring::metrics::{Definition, Measures, evaluate};
 use ffsvc_scoring::report::SourceFile;
-use ffsvc_scoring::{Error, Scorer, Side, cosine, mean_embedding, score_trials};
+use ffsvc_scoring::{Error, Scorer, Side, StreamOptions, cosine, mean_embedding, score_trials};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
@@ -80,7 +80,10 @@ fn real_trial_lists() {
         let (target, nontarget) = found.scores.split(trials.labels.as_deref().unwrap()).unwrap();
         assert_eq!((target.len(), nontarget.len()), counts);
         let reader = TrialReader::open(lists.join(list), TrialColumns::Auto).unwrap();
-        let streamed = Scorer::new(side, side, None).unwrap().score_stream(reader, false, &mut []).unwrap();
+        let streamed = Scorer::new(side, side, None)
+            .unwrap()
+            .score_stream(reader, StreamOptions::new(), &mut [])
+            .unwrap();
         assert!(streamed.target.iter().map(|&score| f64::from(score)).eq(target.iter().copied()));
         assert!(streamed.nontarget.iter().map(|&score| f64::from(score)).eq(nontarget.iter().copied()));
         assert_eq!(streamed.counts.matched_by_suffix, found.matched_by_suffix);
@@ -184,7 +187,8 @@ fn threads_do_not_change_a_bit() {
         let row: Vec<f32> = (0..37_u32).map(|j| ((i * 37 + j) as f32 * 0.7).sin()).collect();
         embeddings.push(format!("u{i}"), &row).unwrap();
     }
-    let list: String = (0..3000_u32).map(|i| format!("{} u{} u{}\n", i % 2, i % 60, i * 7 % 59)).collect();
+    let line = |(a, b): (u32, u32)| format!("{} u{a} u{b}\n", (a + b) % 2);
+    let list: String = (0..3000_u32).map(|i| line((i % 60, i * 7 % 59))).collect();
     let trials = trials(&list);
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

@@ -1,11 +1,11 @@
 //! Means of domains, and speakers enrolled with several utterances.
 
 use ffsvc_embeddings::Embeddings;
-use ffsvc_kaldi_io::{Table, TrialColumns, Trials};
+use ffsvc_kaldi_io::{Table, TrialColumns, TrialReader, Trials};
 use ffsvc_scoring::backend::{
-    Backend, Plda, PldaLengthNorm, PldaOptions, TrainOptions, TrainingSet, Transform, score_plda,
+    Backend, Plda, PldaLengthNorm, PldaOptions, TrainOptions, TrainingSet, Transform,
 };
-use ffsvc_scoring::{Centre, EnrolmentList, Error, Side, score_trials};
+use ffsvc_scoring::{Centre, EnrolmentList, Error, Scorer, Side, StreamOptions, cosine, score_trials};
 
 fn store(rows: &[(&str, [f32; 2])]) -> Embeddings {
     let mut embeddings = Embeddings::new(2);
@@ -67,11 +67,12 @@ fn an_average_of_cosines_is_the_cosine_with_the_average_direction_but_for_its_le
         ("t2", [-1.0, 1.0]),
     ]);
     let trials = Trials::parse("t", b"m t1\nm t2\nn t1\n".to_vec(), TrialColumns::NoLabel).unwrap();
-    let expanded = list.expand(&trials).unwrap();
-    assert_eq!(expanded.trials.pairs.len(), 5);
     let side = Side::new(&embeddings);
-    let single = score_trials(&expanded.trials, side, side, false).unwrap().scores;
-    let averaged = expanded.average(&trials, &single).unwrap();
+    let score = |trials: &Trials, skip_missing: bool| {
+        let scorer = Scorer::new(side, side, None).unwrap().with_models(&list, false);
+        scorer.unwrap().score_trials(trials, skip_missing)
+    };
+    let averaged = score(&trials, false).unwrap().scores;
 
     let directions = list.average(&embeddings, true, false).unwrap().embeddings;
     let of_directions = score_trials(&trials, Side::new(&directions), side, false).unwrap().scores;
@@ -81,12 +82,40 @@ fn an_average_of_cosines_is_the_cosine_with_the_average_direction_but_for_its_le
         assert!((found - expected).abs() < 1e-6, "{found} {expected}");
     }
 
+    // By hand: m is u1 and u2.
+    let single = |a: &str, b: &str| f64::from(cosine(embeddings.get(a).unwrap(), embeddings.get(b).unwrap()));
+    let expected = (single("u1", "t2") + single("u2", "t2")) / 2.0;
+    assert!((averaged.get(1).unwrap() - expected).abs() < 1e-6);
+
     let unknown = Trials::parse("t", b"o t1\n".to_vec(), TrialColumns::NoLabel).unwrap();
-    assert!(matches!(list.expand(&unknown), Err(Error::UnknownModels { .. })));
+    assert!(matches!(score(&unknown, false), Err(Error::UnknownModels { .. })));
     let missing = Trials::parse("t", b"m t1\nm t9\n".to_vec(), TrialColumns::NoLabel).unwrap();
-    let expanded = list.expand(&missing).unwrap();
-    let single = score_trials(&expanded.trials, side, side, true).unwrap().scores;
-    assert_eq!(expanded.average(&missing, &single).unwrap().skipped(), [1]);
+    assert_eq!(score(&missing, true).unwrap().scores.skipped(), [1]);
+    let partial = EnrolmentList::new(table("m u1 x\nn u3\n")).unwrap();
+    let with = |skip_missing| Scorer::new(side, side, None).unwrap().with_models(&partial, skip_missing);
+    assert!(matches!(with(false), Err(Error::IncompleteModels { models: 1, of: 2, .. })));
+    let skipping = with(true).unwrap().score_trials(&trials, true).unwrap().scores;
+    assert_eq!((skipping.skipped(), skipping.get(2)), (&[0, 1][..], averaged.get(2)));
+}
+
+#[test]
+fn a_streamed_list_of_models_is_scored_as_one_in_memory() {
+    let list = EnrolmentList::new(table("m u1 u2\nn u3\n")).unwrap();
+    let embeddings = store(&[("u1", [3.0, 0.5]), ("u2", [0.5, 1.0]), ("u3", [1.0, 1.0]), ("t1", [0.2, 1.0])]);
+    let side = Side::new(&embeddings);
+    let text = "1 n t1\n0 m t1.wav\n1 n u3\n";
+    let trials = Trials::parse("t", text.as_bytes().to_vec(), TrialColumns::Auto).unwrap();
+    let scorer = || Scorer::new(side, side, None).unwrap().with_models(&list, false).unwrap();
+    let expected = scorer().score_trials(&trials, false).unwrap();
+    let reader = TrialReader::new("t", text.as_bytes(), TrialColumns::Auto).unwrap();
+    let options = StreamOptions::new().keeping_trials(true);
+    let found = scorer().score_stream(reader, options, &mut []).unwrap();
+    let (kept, scores) = found.kept.unwrap();
+    assert_eq!(scores, expected.scores);
+    let pairs: Vec<_> =
+        kept.pairs.iter().map(|&(a, b)| (&*kept.names[a as usize], &*kept.names[b as usize])).collect();
+    assert_eq!(pairs, [("n", "t1"), ("m", "t1"), ("n", "u3")]);
+    assert_eq!((kept.labels, found.counts.matched_by_suffix), (trials.labels, 1));
 }
 
 #[test]
@@ -109,16 +138,15 @@ fn plda_knows_how_many_utterances_a_model_has() {
     let list = EnrolmentList::new(table("m a1 a2\n")).unwrap();
     let models = list.average(&processed, false, false).unwrap();
     let trials = Trials::parse("t", b"m.wav a3\nm.wav b1\n".to_vec(), TrialColumns::NoLabel).unwrap();
-    let scores =
-        score_plda(&trials, &backend, &models.embeddings, Some(&models.utterances), &processed, false)
-            .unwrap()
-            .scores;
+    let mut scorer =
+        Scorer::plda(&backend, &models.embeddings, Some(&models.utterances), &processed).unwrap();
+    let scores = scorer.score_trials(&trials, false).unwrap().scores;
     let plda: &Plda = backend.plda().unwrap();
     let doubles = |vector: &[f32]| vector.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
     let enrolment = plda.project(&doubles(models.embeddings.get("m").unwrap()), 2, PldaLengthNorm::Expected);
     for (place, test) in ["a3", "b1"].into_iter().enumerate() {
         let test = plda.project(&doubles(processed.get(test).unwrap()), 1, PldaLengthNorm::Expected);
         let expected = plda.log_likelihood_ratio(&enrolment, 2, &test);
-        assert!((scores.get(place).unwrap() - expected).abs() < 1e-9);
+        assert!((scores.get(place).unwrap() - expected).abs() < 1e-6);
     }
 }

@@ -114,12 +114,12 @@ fn a_submission_needs_every_score() {
     let trials = trials(LIST);
     let scores = TrialScores::new(&trials, vec![0.25, f64::NAN, -1.0], vec![1]).unwrap();
     assert!(matches!(
-        score_file::write_ffsvc(&path, &scores),
+        score_file::write_ffsvc(&path, &trials, &scores),
         Err(Error::SkippedTrials { skipped: 1, of: 3 })
     ));
     assert!(!path.exists());
     let scores = TrialScores::new(&trials, vec![0.25, 0.1_f32.into(), -1.0], vec![]).unwrap();
-    score_file::write_ffsvc(&path, &scores).unwrap();
+    score_file::write_ffsvc(&path, &trials, &scores).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "0.25\n0.1\n-1\n");
 }
 
@@ -147,7 +147,7 @@ proptest! {
         if by_names {
             score_file::write(&path, &trials, &written).unwrap();
         } else {
-            score_file::write_ffsvc(&path, &written).unwrap();
+            score_file::write_ffsvc(&path, &trials, &written).unwrap();
         }
         let read = score_file::read(&path, &trials, true).unwrap().scores;
         prop_assert_eq!(read.skipped(), written.skipped());

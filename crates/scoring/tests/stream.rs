@@ -9,7 +9,7 @@ use ffsvc_embeddings::Embeddings;
 use ffsvc_kaldi_io::{TrialColumns, TrialReader, Trials};
 use ffsvc_scoring::report::Counts;
 use ffsvc_scoring::score_file::{self, ScoreWriter};
-use ffsvc_scoring::{Cohort, Error, ScoreNorm, Scorer, Side, StreamedScores};
+use ffsvc_scoring::{Cohort, Error, RemarkKind, ScoreNorm, Scorer, Side, StreamOptions, StreamedScores};
 
 fn random(prefix: &str, suffix: &str, count: usize, dim: usize) -> Embeddings {
     let mut store = Embeddings::new(dim);
@@ -22,12 +22,8 @@ fn random(prefix: &str, suffix: &str, count: usize, dim: usize) -> Embeddings {
 
 /// Trials among utterances `u0` to `u(utterances - 1)`.
 fn line(n: usize, utterances: usize) -> String {
-    format!(
-        "{} u{} u{}\n",
-        usize::from(n.is_multiple_of(5)),
-        n * 7 % utterances,
-        (n * 13 + n / utterances) % utterances
-    )
+    let (a, b) = (n * 7 % utterances, (n * 13 + n / utterances) % utterances);
+    format!("{} u{a} u{b}\n", usize::from((a + b).is_multiple_of(5)))
 }
 
 fn stream(
@@ -36,7 +32,8 @@ fn stream(
     skip_missing: bool,
     outputs: &mut [ScoreWriter],
 ) -> ffsvc_scoring::Result<StreamedScores> {
-    scorer.score_stream(TrialReader::new("trials", list, TrialColumns::Auto)?, skip_missing, outputs)
+    let options = StreamOptions::new().skipping_missing(skip_missing);
+    scorer.score_stream(TrialReader::new("trials", list, TrialColumns::Auto)?, options, outputs)
 }
 
 fn with_threads<T: Send>(threads: usize, call: impl FnOnce() -> T + Send) -> T {
@@ -114,6 +111,34 @@ fn a_list_is_identified_and_submissions_are_complete() {
     assert!(matches!(error, Error::SkippedTrials { skipped: 1, of: 2 }), "{error}");
     let error = stream(&mut scorer, &b"u0 u1\nu0\n"[..], true, &mut []).unwrap_err();
     assert!(error.to_string().contains("trials:2"), "{error}");
+}
+
+#[test]
+fn contradictions_are_errors_and_repetitions_are_counted() {
+    let store = random("u", "", 40, 4);
+    let side = Side::new(&store);
+    let other = random("u", "", 40, 4);
+    let score = |two_stores: bool, list: &str| {
+        let enrolment = if two_stores { Side::new(&other) } else { side };
+        stream(&mut Scorer::new(enrolment, side, None).unwrap(), list.as_bytes(), false, &mut [])
+    };
+    let list = "1 u1 u2\n0 u3 u4\n1 u1.wav u2\n1 u2 u1\n0 u3 u4\n1 u5 u5\n";
+    let found = score(false, list).unwrap();
+    let of = |kind: RemarkKind| found.remarks.iter().find(|remark| remark.kind == kind).unwrap();
+    assert_eq!(of(RemarkKind::RepeatedPairs).count, 2);
+    assert_eq!(of(RemarkKind::SelfTrials).first, ["u5"]);
+    assert!(of(RemarkKind::SelfTrials).to_string().starts_with("trials: 1 trials compare"), "{found:?}");
+
+    for contradiction in ["1 u1 u2\n0 u1 u2\n", "1 u1 u2\n0 u2 u1\n", "1 u1 u2\n0 u3 u4\n0 u1 u2.wav\n"] {
+        let error = score(false, contradiction).unwrap_err();
+        assert!(matches!(&error, Error::ContradictoryLabels { pairs, .. } if pairs.total() == 1), "{error}");
+        assert!(error.to_string().contains("u1 u2"), "{error}");
+    }
+    // Utterances of two stores have nothing to do with each other, unless the names say so.
+    assert!(score(true, "1 u1 u2\n0 u2 u1\n").is_ok());
+    assert!(score(true, "1 u1 u2\n0 u1 u2\n").is_err());
+    let error = stream(&mut Scorer::new(side, side, None).unwrap(), &b"1 x y\n0 u1 z\n"[..], true, &mut []);
+    assert!(matches!(error, Err(Error::NothingScored { trials: 2, .. })));
 }
 
 /// A list that is made while it is read.

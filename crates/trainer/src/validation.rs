@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use burn::module::Module;
 use burn::tensor::Device;
 use ffsvc_audio::ReadOptions;
+use ffsvc_embeddings::Embeddings;
 use ffsvc_extraction::{Extractor, Recording};
 use ffsvc_features::FrontEndConfig;
 use ffsvc_kaldi_io::{DataDir, OpenOptions, TrialColumns, Trials, WavSource};
 use ffsvc_scoring::metrics::{DcfParameters, DetCurve};
+use ffsvc_scoring::{Side, score_trials};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ExperimentConfig, ValidationConfig};
@@ -107,24 +109,26 @@ impl Validation {
         let device = device.clone().without_autodiff();
         let extractor =
             Extractor::new(network.model.valid(), front_end, read, 16, &device).map_err(Error::Validation)?;
-        let mut embeddings = Vec::with_capacity(self.recordings.len());
+        let mut embeddings = Embeddings::new(0);
         for block in self.recordings.chunks(64) {
             for (recording, embedding) in block.iter().zip(extractor.embed_block(block)) {
                 let embedding = embedding.map_err(|source| Error::ValidationUtterance {
                     utterance: recording.id.clone(),
                     source,
                 })?;
-                embeddings.push(embedding.values);
+                embeddings.push(recording.id.clone(), &embedding.values)?;
             }
         }
-        let (mut target, mut nontarget) = (Vec::new(), Vec::new());
-        for (&(enrolment, test), &is_target) in self.trials.pairs.iter().zip(&self.labels) {
-            let score = ffsvc_scoring::cosine(&embeddings[enrolment as usize], &embeddings[test as usize]);
-            if is_target { target.push(score) } else { nontarget.push(score) }
-        }
-        let curve = DetCurve::new(&target, &nontarget).map_err(Error::Scoring)?;
-        let eer = curve.eer().rate;
-        let min_dcf = curve.min_dcf(&self.cost).cost;
+        let (eer, min_dcf) = self.error_rates(&embeddings).map_err(Error::Scoring)?;
         Ok(ValidationResult { epoch, step, eer, min_dcf })
+    }
+
+    /// EER and minDCF of the cosines.
+    fn error_rates(&self, embeddings: &Embeddings) -> ffsvc_scoring::Result<(f64, f64)> {
+        let side = Side::new(embeddings);
+        let scores = score_trials(&self.trials, side, side, false)?.scores;
+        let (target, nontarget) = scores.split(&self.labels)?;
+        let curve = DetCurve::new(&target, &nontarget)?;
+        Ok((curve.eer().rate, curve.min_dcf(&self.cost).cost))
     }
 }

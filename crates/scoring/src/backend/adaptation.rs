@@ -62,7 +62,7 @@ impl Plda {
     pub(super) fn adapt(&mut self, vectors: &DMatrix<f64>, adaptation: Adaptation) -> Result<()> {
         adaptation.check()?;
         let (mean, mut domain) = mean_and_covariance(vectors);
-        let (within, between) = self.covariances()?;
+        let (within, between) = self.matrices()?;
         let total = &within + &between;
         let singular = || Error::Singular { what: "a covariance of the PLDA" };
         let coral = || {
@@ -86,7 +86,7 @@ impl Plda {
                 (within + within_scale * &more, between + between_scale * more)
             }
         };
-        *self = Self::from_covariances(mean, &within, &between)?;
+        *self = Self::from_matrices(mean, &within, &between)?;
         Ok(())
     }
 }

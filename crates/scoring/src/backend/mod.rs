@@ -2,12 +2,13 @@
 //!
 //! A [`Backend`] has two halves. [`process`](Backend::process) takes embeddings as a network gives them to the vectors that
 //! are compared: less the mean, through a linear transform, to a fixed length. Then either their cosine is the score, by
-//! whatever scores cosines, or [`score_plda`] compares them by the back end's [`Plda`].
+//! whatever scores cosines, or [`Scorer::plda`](crate::Scorer::plda) compares them by the back end's [`Plda`].
 //!
 //! ```
 //! use ffsvc_embeddings::Embeddings;
 //! use ffsvc_kaldi_io::{Table, TrialColumns, Trials};
-//! use ffsvc_scoring::backend::{Backend, PldaOptions, TrainOptions, TrainingSet, score_plda};
+//! use ffsvc_scoring::backend::{Backend, PldaOptions, TrainOptions, TrainingSet};
+//! use ffsvc_scoring::Scorer;
 //!
 //! let mut embeddings = Embeddings::new(2);
 //! for (utterance, embedding) in [("a1", [3.0, 1.0]), ("a2", [3.2, -1.0]), ("b1", [-3.0, 0.5]), ("b2", [-2.9, -0.6])] {
@@ -20,7 +21,7 @@
 //!
 //! let trials = Trials::parse("trials", b"1 a1 a2\n0 a1 b2\n".to_vec(), TrialColumns::Auto)?;
 //! let processed = backend.process(&embeddings, None)?;
-//! let scores = score_plda(&trials, &backend, &processed, None, &processed, false)?.scores;
+//! let scores = Scorer::plda(&backend, &processed, None, &processed)?.score_trials(&trials, false)?.scores;
 //! assert!(scores.get(0) > scores.get(1));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -29,19 +30,21 @@ mod adaptation;
 mod covariance;
 mod file;
 mod plda;
-mod plda_scores;
 mod plda_training;
 mod training_set;
 
 pub use adaptation::Adaptation;
 pub use plda::{Comparison, EnrolledSpeaker, Plda, PldaLengthNorm};
-pub use plda_scores::{PldaScores, score_plda};
 pub use training_set::TrainingSet;
 
-use ffsvc_embeddings::Embeddings;
+use std::path::Path;
+
+use ffsvc_embeddings::{Embeddings, Provenance};
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
+use crate::origins::Origins;
+use crate::remark::Remark;
 use crate::report::SourceFile;
 use crate::{Centre, Error, Result};
 pub(crate) use covariance::eigen;
@@ -66,6 +69,9 @@ pub struct Backend {
 struct Description {
     options: TrainOptions,
     history: Vec<Origin>,
+    /// The model whose embeddings it was trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<Provenance>,
 }
 
 /// The linear transform of a back end.
@@ -145,6 +151,9 @@ pub enum Origin {
         utterances: usize,
         /// Speakers among them.
         speakers: usize,
+        /// What was remarkable about them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        remarks: Vec<Remark>,
     },
     /// Adaptation.
     Adapted {
@@ -156,6 +165,9 @@ pub enum Origin {
         utterances: usize,
         /// The method and its options.
         adaptation: Adaptation,
+        /// What was remarkable about them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        remarks: Vec<Remark>,
     },
 }
 
@@ -170,7 +182,7 @@ impl Backend {
         let mut backend = Self {
             centre,
             transform: None,
-            description: Description { options, history: Vec::new() },
+            description: Description { options, history: Vec::new(), model: set.provenance().cloned() },
             plda: None,
         };
         let mut vectors = set.vectors().clone();
@@ -195,11 +207,12 @@ impl Backend {
         Ok(backend)
     }
 
-    /// Fits the back end to unlabelled embeddings of another domain: its mean becomes theirs, and the PLDA is adapted.
+    /// Fits the back end to unlabelled embeddings of another domain: its mean becomes theirs, and the PLDA is adapted. Returns
+    /// what is remarkable about the embeddings.
     ///
     /// # Errors
     /// There is no PLDA to adapt; the embeddings have another dimension, or are too few for the method.
-    pub fn adapt(&mut self, embeddings: &Embeddings, adaptation: Adaptation) -> Result<()> {
+    pub fn adapt(&mut self, embeddings: &Embeddings, adaptation: Adaptation) -> Result<Vec<Remark>> {
         let centre = DVector::from_vec(crate::mean_embedding(embeddings)?);
         self.check_dim("the embeddings to adapt to", centre.len())?;
         let mut adapted = Self { centre, ..self.clone() };
@@ -210,7 +223,9 @@ impl Backend {
         let vectors = DMatrix::from_vec(self.output_dim(), embeddings.len(), data);
         adapted.plda.as_mut().ok_or(Error::NoPlda)?.adapt(&vectors, adaptation)?;
         *self = adapted;
-        Ok(())
+        let raw = embeddings.data().iter().copied().map(f64::from).collect();
+        let raw = DMatrix::from_vec(embeddings.dim(), embeddings.len(), raw);
+        Ok(training_set::vector_remarks(&raw, embeddings.keys()))
     }
 
     /// Length of the embeddings that it takes.
@@ -231,6 +246,28 @@ impl Backend {
     /// The comparison, if it is not the cosine.
     pub fn plda(&self) -> Option<&Plda> {
         self.plda.as_ref()
+    }
+
+    /// Where the embeddings came from that it was trained on.
+    pub fn provenance(&self) -> Option<&Provenance> {
+        self.description.model.as_ref()
+    }
+
+    /// Checks that the embeddings of `store` are of the model that the back end, read from `file`, was trained on.
+    ///
+    /// # Errors
+    /// They are of another model, unless `allow_other_model` says that they may be.
+    pub fn check_origin(
+        &self,
+        file: impl AsRef<Path>,
+        store: &str,
+        embeddings: &Embeddings,
+        allow_other_model: bool,
+    ) -> Result<Vec<Remark>> {
+        let mut origins = Origins::default();
+        origins.add(&file.as_ref().display().to_string(), self.provenance());
+        origins.add(store, embeddings.provenance());
+        origins.check(allow_other_model).map(|(_, remarks)| remarks)
     }
 
     /// Adds a record of where it comes from.

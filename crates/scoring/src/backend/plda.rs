@@ -24,6 +24,7 @@ pub struct Plda {
 
 /// What is done to the length of an embedding in the space in which PLDA compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum PldaLengthNorm {
     /// Nothing: exact for data that follow the model.
@@ -37,11 +38,19 @@ pub enum PldaLengthNorm {
 }
 
 impl Plda {
-    /// The model with these covariances, `[dim, dim]` each.
+    /// The model with this mean, `[dim]`, and these covariances, `[dim, dim]` each.
     ///
     /// # Errors
     /// The within-speaker covariance is not positive definite.
-    pub fn from_covariances(
+    ///
+    /// # Panics
+    /// The lengths do not belong together.
+    pub fn from_covariances(mean: &[f64], within: &[f64], between: &[f64]) -> Result<Self> {
+        let matrix = |values: &[f64]| DMatrix::from_row_slice(mean.len(), mean.len(), values);
+        Self::from_matrices(DVector::from_column_slice(mean), &matrix(within), &matrix(between))
+    }
+
+    pub(super) fn from_matrices(
         mean: DVector<f64>,
         within: &DMatrix<f64>,
         between: &DMatrix<f64>,
@@ -63,15 +72,21 @@ impl Plda {
     }
 
     /// The mean of the speakers.
-    pub fn mean(&self) -> &DVector<f64> {
-        &self.mean
+    pub fn mean(&self) -> &[f64] {
+        self.mean.as_slice()
     }
 
-    /// Within- and between-speaker covariance, in that order.
+    /// Within- and between-speaker covariance, in that order, `[dim, dim]` each.
     ///
     /// # Errors
     /// The transform cannot be inverted, which only a damaged file brings about.
-    pub fn covariances(&self) -> Result<(DMatrix<f64>, DMatrix<f64>)> {
+    pub fn covariances(&self) -> Result<(Vec<f64>, Vec<f64>)> {
+        // Symmetric: rows are columns.
+        let (within, between) = self.matrices()?;
+        Ok((within.as_slice().to_vec(), between.as_slice().to_vec()))
+    }
+
+    pub(super) fn matrices(&self) -> Result<(DMatrix<f64>, DMatrix<f64>)> {
         let singular = Error::Singular { what: "the transform of the PLDA" };
         let back = self.transform.clone().try_inverse().ok_or(singular)?;
         let between = &back * DMatrix::from_diagonal(&self.psi) * back.transpose();

@@ -52,7 +52,7 @@ impl Plda {
         for _ in 0..iterations {
             (within, between) = iterate(&statistics, within, between)?;
         }
-        Self::from_covariances(statistics.mean, &within, &between)
+        Self::from_matrices(statistics.mean, &within, &between)
     }
 }
 

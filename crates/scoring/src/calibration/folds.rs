@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ffsvc_hashing::mix64;
-use ffsvc_kaldi_io::{Table, Trials};
-use sha2::{Digest, Sha256};
+use ffsvc_hashing::{Sha256, mix64};
+use ffsvc_kaldi_io::{NameList, Table, Trials};
 
-use crate::error::NameList;
 use crate::{Error, Result};
+
+/// Most folds: a calibration is trained for each pair of them.
+pub const MAX_FOLDS: u32 = 100;
 
 /// Which fold the two sides of each trial belong to. A trial is held out together with all trials that share a fold with it, so
 /// that no speaker (or trial) is on both sides of a split.
@@ -32,7 +33,7 @@ impl Folds {
     ///
     /// # Errors
     /// Fewer than three folds: a trial has speakers of up to two, and something must be left to train on; more folds than
-    /// speakers; a name without speaker.
+    /// speakers or than [`MAX_FOLDS`]; a name without speaker.
     pub fn by_speaker(trials: &Trials, utt2spk: &Table, folds: u32, seed: u64) -> Result<Self> {
         check(folds, 3)?;
         let found = trials.resolve(|name| utt2spk.get(name));
@@ -43,7 +44,7 @@ impl Folds {
         if missing.total() > 0 {
             return Err(Error::NoSpeaker { utt2spk: utt2spk.path().display().to_string(), names: missing });
         }
-        let by_hash: BTreeMap<Vec<u8>, &str> =
+        let by_hash: BTreeMap<String, &str> =
             found.values.iter().flatten().map(|&speaker| (hash(seed, speaker), speaker)).collect();
         if by_hash.len() < folds as usize {
             let (name, expected) = ("the number of folds", "at most the number of speakers");
@@ -62,9 +63,13 @@ impl Folds {
     /// Deals single trials out to folds. Speakers are then on both sides of a split, and what is measured is too good.
     ///
     /// # Errors
-    /// Fewer than two folds.
+    /// Fewer than two folds, or more than trials or than [`MAX_FOLDS`].
     pub fn by_trial(trials: usize, folds: u32, seed: u64) -> Result<Self> {
         check(folds, 2)?;
+        if trials < folds as usize {
+            let (name, expected) = ("the number of folds", "at most the number of trials");
+            return Err(Error::Option { name, value: f64::from(folds), expected });
+        }
         let fold = |place: usize| {
             let fold = (mix64(seed ^ mix64(place as u64)) % u64::from(folds)) as u32;
             (fold, fold)
@@ -93,9 +98,17 @@ fn check(folds: u32, least: u32) -> Result<()> {
         let expected = if least == 3 { "at least 3 for folds of speakers" } else { "at least 2" };
         return Err(Error::Option { name: "the number of folds", value: f64::from(folds), expected });
     }
+    if folds > MAX_FOLDS {
+        let expected = "at most 100: a calibration is trained for each pair of them";
+        return Err(Error::Option { name: "the number of folds", value: f64::from(folds), expected });
+    }
     Ok(())
 }
 
-fn hash(seed: u64, name: &str) -> Vec<u8> {
-    Sha256::new().chain_update(seed.to_le_bytes()).chain_update(name).finalize().to_vec()
+/// The order of the speakers' hashes is that in which they are dealt out.
+fn hash(seed: u64, name: &str) -> String {
+    let mut sha256 = Sha256::new();
+    sha256.update(seed.to_le_bytes());
+    sha256.update(name);
+    sha256.hex()
 }

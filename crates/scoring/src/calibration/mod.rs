@@ -32,7 +32,7 @@ mod quality;
 mod utterance_quality;
 
 pub use file::{CalibrationFile, QualityInput, TrainedOn};
-pub use folds::{Folds, Split};
+pub use folds::{Folds, MAX_FOLDS, Split};
 pub use logistic::{LogisticFit, LogisticOptions, fit_logistic};
 pub use quality::QualityMeasure;
 pub use utterance_quality::{cohort_means, embedding_lengths};

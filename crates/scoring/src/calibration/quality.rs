@@ -3,10 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ffsvc_kaldi_io::{Error as FileError, Table, Trials};
+use ffsvc_kaldi_io::{Error as FileError, NameList, Table, Trials};
 use serde::{Deserialize, Serialize};
 
-use crate::error::NameList;
 use crate::{Error, Result};
 
 /// How the values of the two sides of a trial become one.

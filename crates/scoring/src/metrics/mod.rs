@@ -22,7 +22,7 @@
 //! | separable | EER 0, threshold = lowest target | 0 | 0 | EER 0, threshold = highest non-target |
 //! | every target below every non-target | EER 1, ROCCH-EER 0.5, minDCF 1 | 1 | 1 | EER 1, minDCF 1 |
 //! | all scores identical | EER 0.5, minDCF 1 | 1 | 1, threshold `+inf` | EER 1, minDCF 1 |
-//! | no target, or no non-target trial | error | error | error | EER NaN, minDCF `C_fa (1-P)` over the normaliser |
+//! | no target, or no non-target trial | error | error | error | error; the baseline itself says EER NaN ([`CompatCurve`]) |
 //! | no trial | error | error | error | error |
 //!
 //! # Scores as log-likelihood ratios
@@ -160,7 +160,7 @@ impl Metrics {
 /// Computes EER, Cllr and whatever else is asked for. By the baseline's definition there are EER and minDCF only.
 ///
 /// # Errors
-/// A NaN score; no trial at all; with [`Definition::Tied`] also a missing class.
+/// A NaN score; a class without trials.
 pub fn evaluate<T: Copy + Into<f64> + Sync>(
     target: &[T],
     nontarget: &[T],
@@ -174,6 +174,9 @@ pub fn evaluate<T: Copy + Into<f64> + Sync>(
         }
         Definition::Compat => {
             let curve = CompatCurve::new(target, nontarget)?;
+            if target.is_empty() || nontarget.is_empty() {
+                return Err(Error::MissingClass { target: target.len(), nontarget: nontarget.len() });
+            }
             let eer = curve.eer();
             Ok(Metrics {
                 definition,

@@ -8,14 +8,13 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::str::FromStr;
 
-use ffsvc_kaldi_io::Table;
+use ffsvc_kaldi_io::{NameList, Table};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use self::product::{Panels, ROWS, Scratch};
 use self::top::Top;
 use crate::cosine::{Side, unit};
-use crate::error::NameList;
 use crate::{Error, Result};
 
 /// Cohort scores that AS-norm takes into account unless told otherwise.
@@ -31,15 +30,16 @@ pub const DEFAULT_TOP: usize = 300;
 /// | S-norm | the mean of both | Kenny, Odyssey 2010 |
 /// | AS-norm | S-norm with the nearest of the cohort, for each side its own | Matejka et al., Interspeech 2017 (AS-norm1); WeSpeaker's `score_norm.py` |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum ScoreNorm {
-    /// By the enrolment side's cohort scores.
+    /// By the enrolment side's cohort scores
     ZNorm,
-    /// By the test side's cohort scores.
+    /// By the test side's cohort scores
     TNorm,
-    /// By both, with the whole cohort.
+    /// By both, with the whole cohort
     SNorm,
-    /// By both, with the nearest of the cohort.
+    /// By both, with the nearest of the cohort
     AsNorm,
 }
 

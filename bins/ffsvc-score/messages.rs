@@ -1,0 +1,47 @@
+//! What the program says on standard error: remarks about lists and stores, and the options that help where something failed.
+
+use anyhow::anyhow;
+use ffsvc_cli::UsageError;
+use ffsvc_scoring::report::{Counts, Report};
+use ffsvc_scoring::{Error, Remark};
+use tracing::warn;
+
+/// Warns of what was remarkable about a list and the stores.
+pub(crate) fn warn_of(counts: &Counts, remarks: &[Remark]) {
+    if counts.matched_by_suffix > 0 {
+        warn!(
+            "{} utterance names matched only without, or only with, a .wav suffix",
+            counts.matched_by_suffix
+        );
+    }
+    if counts.skipped > 0 {
+        warn!("{} of {} trials have no score and are left out", counts.skipped, counts.trials);
+    }
+    if counts.surplus_scores > 0 {
+        warn!("{} scores belong to no trial of the list", counts.surplus_scores);
+    }
+    remarks.iter().for_each(|remark| warn!("{remark}"));
+}
+
+/// Warns of trials that are in no condition.
+pub(crate) fn warn_of_conditions(report: &Report) {
+    for by in report.conditions.iter().filter(|by| by.without_value > 0) {
+        warn!("{} trials have no value in {} and are in no condition", by.without_value, by.table.path);
+    }
+}
+
+/// Adds to an error of the library the option by which the user can change what it complains of.
+pub(crate) fn name_options(error: anyhow::Error) -> anyhow::Error {
+    let Some(cause) = error.chain().find_map(|cause| cause.downcast_ref::<Error>()) else { return error };
+    match cause {
+        Error::DirectionsWithPlda => UsageError::new(format!("--enrol-average directions: {cause}")).into(),
+        Error::CohortWithPlda => UsageError::new(format!("--score-norm: {cause}")).into(),
+        Error::MissingEmbeddings { .. }
+        | Error::MissingValues { .. }
+        | Error::MissingScores { .. }
+        | Error::IncompleteModels { .. } => anyhow!("{error:#} (--skip-missing)"),
+        Error::MixedModels(_) => anyhow!("{error:#} (--allow-other-model)"),
+        Error::Cohort { .. } => anyhow!("{error:#} (--top)"),
+        _ => error,
+    }
+}
