@@ -3,45 +3,49 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use burn::module::Module;
 use clap::Parser;
-use ffsvc_audio::{Channel, ReadOptions};
-use ffsvc_cli::{Failed, Interrupted, Logging, Progress, UsageError};
-use ffsvc_extraction::{Extractor, Job, Recording, Report};
+use ffsvc_audio::{Channel, Limits};
+use ffsvc_cli::{Failed, Interrupted, Logging, Progress, Range, RangeArg, RunFiles, UsageError};
+use ffsvc_extraction::{Extractor, ExtractorOptions, FailureKind, Job, Recording, Report};
 use ffsvc_kaldi_io::{DataDir, OpenOptions, WavSource};
 use ffsvc_models::DeviceChoice;
 
 #[path = "import_first.rs"]
 mod import_first;
-use import_first::import_first;
+use import_first::import_first_to_extract;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Extract speaker embeddings from whole recordings
 ///
-/// Reads wav.scp of the data directory DATA and writes one embedding for each recording to STORE, whose ending
-/// decides its form: .ark (with a .scp beside it), .scp (with its .ark), .npz or .safetensors. The front end
-/// comes with the model.
+/// Reads wav.scp of the data directory DATA and writes one embedding for each recording to STORE. The ending of STORE
+/// decides its form: .ark (with a .scp beside it), .scp (with its .ark), .npz or .safetensors. The front end comes with
+/// the model.
 ///
-/// With --out, single recordings can be given in place of DATA. Their embeddings have the names of the files, without
-/// folders; two files of one name are an error.
+/// With --output, single recordings can be given in place of DATA. Their embeddings have the names of the files, without
+/// folders. Two files of one name are an error. A pipe (/dev/stdin, <(command)) is read into memory once.
 ///
-/// Recordings that cannot be read, or are too short, are listed on stderr and in STORE.failed; the others are
-/// written all the same and the exit status is 1, unless --allow-failures is given. An interrupted extraction
-/// goes on where it was when the same command is given again.
+/// Recordings that cannot be embedded are listed on stderr and in STORE.failed. The others are written, and the exit
+/// status is 1, or 0 with --allow-failures. A recording is not embedded if it cannot be read, is too short, is longer than
+/// --max-seconds, or needs more memory than there is.
+///
+/// What is ready is saved every two seconds in STORE.partial. After Ctrl-C or a kill, the same command goes on from there.
+/// When STORE is complete, the same command does nothing. Another model, list or channel starts anew.
 #[derive(Debug, Parser)]
 #[command(
     name = "ffsvc-extract",
     version,
     override_usage = "ffsvc-extract [OPTIONS] --model FILE DATA STORE\n       \
-                      ffsvc-extract [OPTIONS] --model FILE --out STORE DATA|RECORDING...",
+                      ffsvc-extract [OPTIONS] --model FILE --output STORE DATA|RECORDING...",
     after_long_help = "\
 Examples:
   ffsvc-extract --model exp/resnet34/best.safetensors data/dev exp/resnet34/dev.ark
-  ffsvc-extract --model exp/resnet34/best.safetensors a.wav b.wav --out ab.npz
+  ffsvc-extract --model exp/resnet34/best.safetensors a.wav b.wav -o ab.npz
   for i in 1 2 3 4; do ffsvc-extract --model M.safetensors --shard $i/4 data/dev exp/dev.$i.ark & done; wait
 
 Exit status: 0 all extracted, 1 something failed, 2 wrong usage, 130 interrupted."
@@ -51,13 +55,13 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
 
-    /// Data directory with wav.scp, then the store to write; with --out a data directory, or recordings
+    /// Data directory with wav.scp, then the store to write; with --output a data directory, or recordings
     #[arg(required = true, value_name = "DATA|RECORDING")]
     inputs: Vec<PathBuf>,
 
     /// Embedding store to write
-    #[arg(long, value_name = "STORE")]
-    out: Option<PathBuf>,
+    #[arg(short, long, value_name = "STORE")]
+    output: Option<PathBuf>,
 
     /// Where to compute: cpu, auto (CUDA if there is any), cuda:0, wgpu:0, remote:HOST:PORT
     #[arg(long, value_name = "DEVICE", default_value_t)]
@@ -67,18 +71,30 @@ struct Args {
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
 
-    /// At most so many recordings of equal length in one batch; 1: each alone. The embeddings agree to rounding
-    #[arg(long, default_value_t = 16, value_name = "N")]
+    /// At most N recordings of equal length in one batch; 1: each alone. The embeddings agree to rounding
+    #[arg(long, default_value_t = 16, value_name = "N", range = Range::at_least(1usize))]
     batch_size: usize,
 
     /// Recordings whose lengths differ by less than N frames may share a batch, padded, if the network can leave padding out;
-    /// 1: equal lengths only. It saves time on accelerators; the embeddings agree to rounding
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    /// 1: equal lengths only. It saves time on accelerators. The embeddings agree to rounding
+    #[arg(long, default_value_t = 1, value_name = "N", range = Range::at_least(1usize))]
     length_bucket: usize,
 
+    /// At most N recordings in memory at once
+    #[arg(long, default_value_t = 64, value_name = "N", range = Range::at_least(1usize))]
+    jobs: usize,
+
     /// Channel of recordings with several: first, mix, or an index from 0
-    #[arg(long, default_value = "first")]
-    channel: String,
+    #[arg(long, default_value = "first", value_name = "CHANNEL")]
+    channel: Channel,
+
+    /// Do not embed recordings longer than this, s
+    #[arg(long, default_value_t = 14_400.0, value_name = "SECONDS", range = Range::above(0.0).at_most(1e9))]
+    max_seconds: f64,
+
+    /// Read at most so many bytes from a pipe or command
+    #[arg(long, default_value_t = 1 << 30, value_name = "BYTES", range = Range::at_least(1u64))]
+    max_bytes: u64,
 
     /// Run `command |` entries of wav.scp; whoever wrote the list decides what they do
     #[arg(long)]
@@ -101,6 +117,7 @@ fn main() -> ExitCode {
     ffsvc_cli::program(|args: Args| {
         args.logging.init();
         let (input, store) = input_and_store(&args)?;
+        check_files(&args, &input, store)?;
         let result = extract(&args, &input, store)?;
         report(&args, store, &result)
     })
@@ -112,11 +129,11 @@ enum Input<'a> {
     Files(&'a [PathBuf]),
 }
 
-/// A folder is a data directory, anything else is a recording, and only --out allows recordings: a store that is
+/// A folder is a data directory, anything else is a recording, and only --output allows recordings: a store that is
 /// named last could not be told from one.
 fn input_and_store(args: &Args) -> Result<(Input<'_>, &Path), UsageError> {
     let folder = args.inputs.iter().find(|input| input.is_dir());
-    match (&args.out, args.inputs.as_slice()) {
+    match (&args.output, args.inputs.as_slice()) {
         (Some(store), [data]) if data.is_dir() => Ok((Input::Data(data), store)),
         (Some(store), files) => match folder {
             None => Ok((Input::Files(files), store)),
@@ -126,17 +143,32 @@ fn input_and_store(args: &Args) -> Result<(Input<'_>, &Path), UsageError> {
             ))),
         },
         (None, [data, store]) if !data.is_file() => Ok((Input::Data(data), store)),
-        (None, [data]) if data.is_dir() => {
-            Err(UsageError::new(format!("no store: give it after {}, or with --out STORE", data.display())))
-        }
+        (None, [data]) if data.is_dir() => Err(UsageError::new(format!(
+            "no store: give it after {}, or with --output STORE",
+            data.display()
+        ))),
         (None, [first, ..]) if folder.is_none() || first.is_file() => {
-            Err(UsageError::new(format!("{} is no folder: recordings need --out STORE", first.display())))
+            Err(UsageError::new(format!("{} is no folder: recordings need --output STORE", first.display())))
         }
         (None, inputs) => Err(UsageError::new(format!(
-            "found {} arguments, expected DATA STORE, or --out STORE with a data directory or recordings",
+            "found {} arguments, expected DATA STORE, or --output STORE with a data directory or recordings",
             inputs.len()
         ))),
     }
+}
+
+/// Refuses what can be known to be wrong before anything is read.
+fn check_files(args: &Args, input: &Input<'_>, store: &Path) -> Result<(), UsageError> {
+    if args.allow_pipes && matches!(input, Input::Files(_)) {
+        return Err(UsageError::new("--allow-pipes is for the wav.scp of a data directory"));
+    }
+    ffsvc_extraction::check_store(store).map_err(|error| UsageError::new(error.to_string()))?;
+    let files = match input {
+        Input::Data(data) => RunFiles::new().input("DATA", [data.join("wav.scp")]),
+        Input::Files(files) => RunFiles::new().input("RECORDING", *files),
+    };
+    files.input("--model", [&args.model]).regular_output("--output", [store]).check(args.json)?;
+    Ok(())
 }
 
 fn recordings(args: &Args, input: &Input<'_>) -> anyhow::Result<Vec<Recording>> {
@@ -160,8 +192,6 @@ fn named_recordings(files: &[PathBuf]) -> anyhow::Result<Vec<Recording>> {
     let mut named: BTreeMap<&str, &Path> = BTreeMap::new();
     let mut recordings = Vec::with_capacity(files.len());
     for file in files {
-        // A misspelt name is found before anything is extracted.
-        std::fs::metadata(file).with_context(|| file.display().to_string())?;
         let name = file
             .file_name()
             .and_then(|name| name.to_str())
@@ -187,9 +217,6 @@ fn named_recordings(files: &[PathBuf]) -> anyhow::Result<Vec<Recording>> {
 }
 
 fn extract(args: &Args, input: &Input<'_>, store: &Path) -> anyhow::Result<Report> {
-    let channel: Channel = args.channel.parse().map_err(|_| {
-        UsageError::new(format!("--channel {}: expected first, mix or an index from 0", args.channel))
-    })?;
     let mut recordings = recordings(args, input)?;
     if let Some(shard) = &args.shard {
         let (index, parts) = parse_shard(shard)?;
@@ -197,22 +224,37 @@ fn extract(args: &Args, input: &Input<'_>, store: &Path) -> anyhow::Result<Repor
         recordings = recordings[from..to].to_vec();
     }
     let device = args.device.open_one().map_err(|error| UsageError::new(error.to_string()))?;
-    let (model, _, info) = ffsvc_models::load_model(&args.model, &device).map_err(import_first)?;
-    let checksum = ffsvc_extraction::checksum(&args.model)?;
-    let read = ReadOptions { sample_rate: None, channel, compat_lowpass: info.compat_lowpass };
-    let extractor = Extractor::new(model.valid(), &info.front_end, &read, args.batch_size, &device)?
-        .with_length_buckets(args.length_bucket)
-        .subtracting(info.embedding_mean);
-
+    let limits = Limits::default()
+        .with_max_bytes(args.max_bytes)
+        .with_max_duration(Duration::from_secs_f64(args.max_seconds));
+    let options = ExtractorOptions::default()
+        .with_channel(args.channel)
+        .with_batch_size(args.batch_size)
+        .with_length_bucket(args.length_bucket)
+        .with_jobs(args.jobs)
+        .with_limits(limits);
+    let extractor = Arc::new(
+        Extractor::open(&args.model, &device).map_err(import_first_to_extract)?.with_options(options),
+    );
+    if args.length_bucket > 1 && !extractor.supports_padding() {
+        return Err(UsageError::new(format!(
+            "--length-bucket {}: the network of {} cannot leave padding out; leave the option out",
+            args.length_bucket,
+            args.model.display()
+        ))
+        .into());
+    }
     let progress = Progress::begin(recordings.len() as u64, "recordings");
     let stop = ffsvc_cli::interrupt::flag();
-    // What is read decides the embeddings as much as the model does.
-    let identity = format!("{checksum} {read:?}");
-    let result = Job::new(recordings, store, &identity).run(&extractor, &stop, |done| {
+    let result = Job::new(recordings, store, &extractor).run(&extractor, &stop, |done| {
         progress.inc((done as u64).saturating_sub(progress.position()));
     });
     progress.finish();
-    Ok(result?)
+    let report = result?;
+    for line in report.notices.lines(extractor.read_options()) {
+        tracing::warn!("{line}");
+    }
+    Ok(report)
 }
 
 fn parse_shard(text: &str) -> Result<(usize, usize), UsageError> {
@@ -223,46 +265,17 @@ fn parse_shard(text: &str) -> Result<(usize, usize), UsageError> {
 }
 
 fn report(args: &Args, store: &Path, report: &Report) -> anyhow::Result<()> {
-    let mut failed_list = store.to_path_buf().into_os_string();
-    failed_list.push(".failed");
-    if report.failed.is_empty() {
-        // A list of an earlier attempt would mislead.
-        let _ = std::fs::remove_file(&failed_list);
-    } else {
-        let lines: String = report
-            .failed
-            .iter()
-            .map(|failure| format!("{} {}\n", failure.utterance, failure.reason))
-            .collect();
-        ffsvc_atomic_file::write(&failed_list, lines)
-            .with_context(|| format!("cannot write {}", PathBuf::from(&failed_list).display()))?;
-        for failure in report.failed.iter().take(10) {
-            eprintln!("failed: {}: {}", failure.utterance, failure.reason);
-        }
-        eprintln!(
-            "{} of {} recordings failed; all are in {}",
-            report.failed.len(),
-            report.recordings,
-            PathBuf::from(&failed_list).display()
-        );
+    write_failures(store, report)?;
+    if let Some(changed) = &report.changed {
+        tracing::warn!("{}: started anew, because of a change of {changed}", store.display());
     }
     if args.json {
         ffsvc_cli::print_json(report)?;
     } else if report.interrupted {
-        eprintln!("interrupted; the same command goes on");
+        let (ready, all) = (report.embeddings, report.recordings);
+        eprintln!("interrupted; {ready} of {all} embeddings are saved, and the same command goes on");
     } else {
-        println!(
-            "{} embeddings{} ({} taken over, {} failed); {:.1} h of speech in {:.1} s, {:.1} times real time, \
-             {:.1} utterances/s",
-            report.embeddings,
-            report.store.as_ref().map_or_else(String::new, |store| format!(" in {}", store.display())),
-            report.resumed,
-            report.failed.len(),
-            report.audio_s / 3600.0,
-            report.wall_s,
-            report.real_time_factor(),
-            report.recordings_per_second()
-        );
+        println!("{}", summary(store, report));
     }
     if report.interrupted {
         return Err(Interrupted.into());
@@ -271,4 +284,59 @@ fn report(args: &Args, store: &Path, report: &Report) -> anyhow::Result<()> {
         return Err(Failed.into());
     }
     Ok(())
+}
+
+/// Lists failures in STORE.failed and the first ones on stderr.
+fn write_failures(store: &Path, report: &Report) -> anyhow::Result<()> {
+    let mut list = store.to_path_buf().into_os_string();
+    list.push(".failed");
+    let list = PathBuf::from(list);
+    if report.failed.is_empty() {
+        // A list of an earlier attempt would mislead.
+        let _ = std::fs::remove_file(&list);
+        return Ok(());
+    }
+    let lines = report.failed.iter().map(|failure| format!("{} {}\n", failure.utterance, failure.reason));
+    ffsvc_atomic_file::write(&list, lines.collect::<String>())
+        .with_context(|| format!("cannot write {}", list.display()))?;
+    for failure in report.failed.iter().take(10) {
+        eprintln!("failed: {}: {}", failure.utterance, failure.reason);
+    }
+    let (failed, all) = (report.failed.len(), report.recordings);
+    eprintln!("{failed} of {all} recordings failed; all are in {}", list.display());
+    for (kind, option) in [
+        (FailureKind::TooLong, "--max-seconds allows longer recordings"),
+        (FailureKind::TooManyBytes, "--max-bytes allows longer pipes"),
+    ] {
+        let count = report.failed.iter().filter(|failure| failure.kind == kind).count();
+        if count > 0 {
+            eprintln!("{count} of them exceed a limit: {option}");
+        }
+    }
+    Ok(())
+}
+
+/// The last line of a run.
+fn summary(store: &Path, report: &Report) -> String {
+    if report.already_complete {
+        return format!("{} is already complete: {} embeddings", store.display(), report.embeddings);
+    }
+    let place = report.store.as_ref().map_or_else(
+        || format!(", no {} written", store.display()),
+        |store| format!(" in {}", store.display()),
+    );
+    let counts = format!(
+        "{} embeddings{place} ({} taken over, {} failed)",
+        report.embeddings,
+        report.resumed,
+        report.failed.len()
+    );
+    match (report.real_time_factor(), report.recordings_per_second()) {
+        (Some(factor), Some(rate)) => format!(
+            "{counts}; {:.1} h of speech in {:.1} s, {factor:.1} times real time, {rate:.1} utterances/s",
+            report.audio_s / 3600.0,
+            report.wall_s
+        ),
+        _ => counts,
+    }
 }

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use burn::module::Module;
 use clap::Parser;
-use ffsvc_audio::{Channel, ReadOptions};
+use ffsvc_audio::{AudioFile, Channel, Limits};
 use ffsvc_cli::{Logging, UsageError};
-use ffsvc_dataset::{Recording, recording_quality};
+use ffsvc_dataset::{file_quality, open_audio};
 use ffsvc_embeddings::Embeddings;
-use ffsvc_extraction::Extractor;
+use ffsvc_extraction::{Extractor, ExtractorOptions};
 use ffsvc_features::{Quality, QualityLimits, Vad};
 use ffsvc_kaldi_io::{TrialColumns, Trials, WavSource};
 use ffsvc_models::DeviceChoice;
@@ -22,7 +21,7 @@ use serde::Serialize;
 
 #[path = "import_first.rs"]
 mod import_first;
-use import_first::import_first;
+use import_first::import_first_to_extract;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -157,19 +156,20 @@ impl Args {
         let mean = self.mean_subtract.as_deref().map(read_mean).transpose()?;
 
         let device = self.device.open_one().map_err(|error| UsageError::new(error.to_string()))?;
-        let (model, _, info) = ffsvc_models::load_model(&self.model, &device).map_err(import_first)?;
-        let read =
-            ReadOptions { sample_rate: None, channel: self.channel, compat_lowpass: info.compat_lowpass };
-        let extractor = Extractor::new(model.valid(), &info.front_end, &read, 1, &device)?
-            .subtracting(info.embedding_mean);
+        let options = ExtractorOptions::default().with_channel(self.channel).with_batch_size(1);
+        let extractor =
+            Extractor::open(&self.model, &device).map_err(import_first_to_extract)?.with_options(options);
         let limits = QualityLimits {
             min_speech_s: self.min_speech,
-            min_sample_rate: info.front_end.sample_rate,
+            min_sample_rate: extractor.sample_rate(),
             ..QualityLimits::default()
         };
-        let enrolment = self.look_at(&self.enrolment, &limits)?;
-        let test = self.look_at(&self.test, &limits)?;
-        let score = self.score(&extractor, mean.as_deref())?;
+        // Each is opened once: a pipe gives its audio once.
+        let mut enrolment_file = self.open(&self.enrolment)?;
+        let mut test_file = self.open(&self.test)?;
+        let enrolment = self.look_at(&mut enrolment_file, &limits)?;
+        let test = self.look_at(&mut test_file, &limits)?;
+        let score = score(&extractor, [&mut enrolment_file, &mut test_file], mean.as_deref())?;
 
         let silent = [&enrolment, &test].into_iter().find(|compared| compared.quality.is_silent(&limits));
         let no_decision = match (silent, &threshold) {
@@ -246,31 +246,29 @@ impl Args {
         Ok(Some(threshold))
     }
 
-    fn look_at(&self, recording: &Path, limits: &QualityLimits) -> anyhow::Result<Compared> {
-        let source = WavSource::File(recording.to_path_buf());
-        let named = Recording { id: recording.display().to_string(), source };
-        let quality = recording_quality(&named, self.channel, &Vad::default())?;
-        Ok(Compared {
-            recording: recording.display().to_string(),
-            quality,
-            warnings: quality.warnings(limits).iter().map(ToString::to_string).collect(),
-        })
+    fn open(&self, recording: &Path) -> anyhow::Result<AudioFile> {
+        Ok(open_audio(&WavSource::File(recording.to_path_buf()), Limits::default())?)
     }
 
-    /// The score of the pair, by the way of a trial list, so that it is the one that such a list gives.
-    fn score(&self, extractor: &Extractor, mean: Option<&[f64]>) -> anyhow::Result<f64> {
-        // The first vector decides on the dimension.
-        let mut embeddings = Embeddings::new(0);
-        for (name, recording) in [("enrolment", &self.enrolment), ("test", &self.test)] {
-            let embedding = extractor
-                .embed(&WavSource::File(recording.clone()))
-                .map_err(|error| of_recording(error, recording))?;
-            embeddings.push(name, &embedding.values)?;
-        }
-        let trials = Trials::parse("the pair", b"enrolment test\n".to_vec(), TrialColumns::NoLabel)?;
-        let side = Side { embeddings: &embeddings, mean };
-        score_trials(&trials, side, side, false)?.scores.get(0).context("the pair has no score")
+    fn look_at(&self, file: &mut AudioFile, limits: &QualityLimits) -> anyhow::Result<Compared> {
+        let recording = file.name().display().to_string();
+        let quality = file_quality(file, &recording, self.channel, &Vad::default())?;
+        let warnings = quality.warnings(limits).iter().map(ToString::to_string).collect();
+        Ok(Compared { recording, quality, warnings })
     }
+}
+
+/// The score of the pair, by the way of a trial list, so that it is the one that such a list gives.
+fn score(extractor: &Extractor, pair: [&mut AudioFile; 2], mean: Option<&[f64]>) -> anyhow::Result<f64> {
+    // The first vector decides on the dimension.
+    let mut embeddings = Embeddings::new(0);
+    for (name, file) in ["enrolment", "test"].into_iter().zip(pair) {
+        let embedding = extractor.embed_file(file).map_err(|error| of_recording(error, file.name()))?;
+        embeddings.push(name, &embedding.values)?;
+    }
+    let trials = Trials::parse("the pair", b"enrolment test\n".to_vec(), TrialColumns::NoLabel)?;
+    let side = Side { embeddings: &embeddings, mean };
+    score_trials(&trials, side, side, false)?.scores.get(0).context("the pair has no score")
 }
 
 fn read_mean(store: &Path) -> anyhow::Result<Vec<f64>> {

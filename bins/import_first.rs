@@ -11,3 +11,12 @@ pub(crate) fn import_first(error: Error) -> anyhow::Error {
     }
     anyhow::anyhow!("{error}: ffsvc-model import {} -o {}", path.display(), model.display())
 }
+
+/// As [`import_first`], for a model that is opened with all that belongs to it.
+#[allow(dead_code, reason = "not every program that includes this file opens an extractor")]
+pub(crate) fn import_first_to_extract(error: ffsvc_extraction::Error) -> anyhow::Error {
+    match error {
+        ffsvc_extraction::Error::Model(error) => import_first(error),
+        error => error.into(),
+    }
+}

@@ -2,8 +2,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::bail;
+use burn::module::Module;
 use burn::tensor::Device;
 use clap::Args;
+use ffsvc_extraction::Extractor;
 use ffsvc_models::{NamedTensor, load_model, named_tensors};
 use serde::Serialize;
 
@@ -84,7 +86,8 @@ impl Compare {
                     sizes.1
                 );
             }
-            let (a, b) = (embedder::of(&a, info_a)?, embedder::of(&b, info_b)?);
+            let a = Extractor::of_model(a.valid(), &info_a, &device)?;
+            let b = Extractor::of_model(b.valid(), &info_b, &device)?;
             for audio in self.audio {
                 let cosine_distance = embedder::cosine_distance(
                     &embedder::embed(&a, audio.clone())?,

@@ -1,29 +1,10 @@
-//! A model file as something that turns recordings into embeddings, and the distance of two embeddings.
+//! The embedding of an audio file, and the distance of two embeddings.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
-use burn::module::Module;
-use burn::tensor::Device;
-use ffsvc_audio::ReadOptions;
 use ffsvc_extraction::Extractor;
 use ffsvc_kaldi_io::WavSource;
-use ffsvc_models::{ModelInfo, SpeakerModel, load_model};
-
-use crate::import_first::import_first;
-
-/// The network of a model file with its front end, each recording alone in its batch.
-pub(crate) fn open(model: &Path) -> anyhow::Result<Extractor> {
-    let (model, _, info) = load_model(model, &Device::flex()).map_err(import_first)?;
-    of(&model, info)
-}
-
-/// [`open`] of a model that is loaded, on the CPU.
-pub(crate) fn of(model: &SpeakerModel, info: ModelInfo) -> anyhow::Result<Extractor> {
-    let read = ReadOptions { compat_lowpass: info.compat_lowpass, ..ReadOptions::default() };
-    let extractor = Extractor::new(model.valid(), &info.front_end, &read, 1, &Device::flex())?;
-    Ok(extractor.subtracting(info.embedding_mean))
-}
 
 /// The embedding of an audio file.
 pub(crate) fn embed(extractor: &Extractor, file: PathBuf) -> anyhow::Result<Vec<f32>> {

@@ -2,13 +2,16 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
+use burn::tensor::Device;
 use clap::Args;
 use ffsvc_cli::{Failed, Progress};
 use ffsvc_embeddings::Embeddings;
+use ffsvc_extraction::{Extractor, ExtractorOptions};
 use ffsvc_kaldi_io::{DataDir, WavSource};
 use serde::Serialize;
 
 use crate::embedder;
+use crate::import_first::import_first_to_extract;
 
 /// Check a model against embeddings that another program made of the same recordings
 ///
@@ -64,7 +67,10 @@ impl Verify {
         if expected.is_empty() {
             bail!("{}: nothing was compared: the store is empty", self.against.display());
         }
-        let extractor = embedder::open(&self.model)?;
+        let alone = ExtractorOptions::default().with_batch_size(1);
+        let extractor = Extractor::open(&self.model, &Device::flex())
+            .map_err(import_first_to_extract)?
+            .with_options(alone);
         let dir = self.data.as_ref().map(DataDir::open).transpose()?;
         let recordings: HashMap<&str, WavSource> = dir
             .iter()

@@ -112,7 +112,7 @@ fn a_copy_can_be_listened_to_and_its_plans_are_those_that_are_printed() {
         // At another speed the recording is as much shorter or longer, and its speaker is another.
         let speed = plan["plan"]["speed"].as_f64().unwrap();
         let samples = |path: &Path| {
-            ffsvc_audio::read(folder.path().join(path), &Default::default()).unwrap().samples.len() as f64
+            ffsvc_audio::AudioFile::open(folder.path().join(path)).unwrap().frames().unwrap() as f64
         };
         let speaker = &utterance.id[..10];
         let original = format!("data/wav/{speaker}/{}.wav", utterance.id);

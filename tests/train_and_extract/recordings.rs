@@ -1,4 +1,4 @@
-//! Loose recordings: `ffsvc-extract --out`, `ffsvc-verify`, and `ffsvc-data audio-quality`.
+//! Loose recordings: `ffsvc-extract --output`, `ffsvc-verify`, and `ffsvc-data audio-quality`.
 
 use assert_cmd::assert::Assert;
 use ffsvc_audio::{SampleFormat, write_wav};
@@ -47,10 +47,10 @@ fn files_are_extracted_under_their_names() {
     let folder = trained();
     let wav = |utterance: &str| format!("data/wav/{}/{utterance}.wav", &utterance[..8]);
     let (a, b) = (wav("dev00001-00000"), wav("dev00000-00002"));
-    extract(&folder, &[&a, &b, "--out", "loose.npz"]).success().stdout(contains("2 embeddings in loose.npz"));
+    extract(&folder, &[&a, &b, "-o", "loose.npz"]).success().stdout(contains("2 embeddings in loose.npz"));
     let loose = Embeddings::read(folder.path().join("loose.npz")).unwrap();
     assert_eq!(loose.keys(), ["dev00001-00000.wav", "dev00000-00002.wav"]);
-    extract(&folder, &["data/dev", "--out", "dev.npz"]).success();
+    extract(&folder, &["data/dev", "--output", "dev.npz"]).success();
     let listed = Embeddings::read(folder.path().join("dev.npz")).unwrap();
     for (name, values) in loose.iter() {
         for (a, b) in values.iter().zip(listed.get(name.trim_end_matches(".wav")).unwrap()) {
@@ -63,20 +63,48 @@ fn files_are_extracted_under_their_names() {
     std::fs::copy(folder.path().join(&a), folder.path().join("other/dev00001-00000.wav")).unwrap();
     std::fs::copy(folder.path().join(&a), folder.path().join("with space.wav")).unwrap();
     let wrong: [(&[&str], &str); 8] = [
-        (&[&a, "other/dev00001-00000.wav", "--out", "x.npz"], "would both be dev00001-00000.wav"),
-        (&["with space.wav", "--out", "x.npz"], "without white space"),
-        (&[&a, "data/dev", "--out", "x.npz"], "data/dev is a folder, beside other arguments"),
-        (&["data/dev", "data/train", "--out", "x.npz"], "is a folder, beside other arguments"),
-        (&[&a, "x.npz"], "recordings need --out STORE"),
-        (&[&a, &b, &b], "recordings need --out STORE"),
+        (&[&a, "other/dev00001-00000.wav", "--output", "x.npz"], "would both be dev00001-00000.wav"),
+        (&["with space.wav", "--output", "x.npz"], "without white space"),
+        (&[&a, "data/dev", "--output", "x.npz"], "data/dev is a folder, beside other arguments"),
+        (&["data/dev", "data/train", "--output", "x.npz"], "is a folder, beside other arguments"),
+        (&[&a, "x.npz"], "recordings need --output STORE"),
+        (&[&a, &b, &b], "recordings need --output STORE"),
         (&["data/dev"], "no store"),
         (&["data/dev", "x.npz", "y.npz"], "found 3 arguments"),
     ];
     for (arguments, message) in wrong {
         extract(&folder, arguments).code(2).stderr(contains(message));
     }
-    extract(&folder, &[&a, "nowhere.wav", "--out", "x.npz"]).code(1).stderr(contains("nowhere.wav"));
-    assert!(!folder.path().join("x.npz").exists() && !folder.path().join("x.npz.partial").exists());
+    extract(&folder, &[&a, "--output", "x.npz", "--allow-pipes"]).code(2).stderr(contains("--allow-pipes"));
+    // A missing one does not keep the other from being written.
+    extract(&folder, &[&a, "nowhere.wav", "--output", "x.npz"])
+        .code(1)
+        .stderr(contains("failed: nowhere.wav").and(contains("1 of 2 recordings failed")));
+    assert_eq!(Embeddings::read(folder.path().join("x.npz")).unwrap().keys(), ["dev00001-00000.wav"]);
+    assert!(!folder.path().join("x.npz.partial").exists());
+}
+
+#[test]
+fn a_pipe_of_audio_is_read_once() {
+    let folder = trained();
+    let a = "data/wav/dev00001/dev00001-00000.wav";
+    let audio = std::fs::read(folder.path().join(a)).unwrap();
+    extract(&folder, &[a, "-o", "file.npz"]).success();
+    program("ffsvc-extract")
+        .current_dir(&folder)
+        .args(MODEL)
+        .args(["/dev/stdin", "-o", "pipe.npz"])
+        .write_stdin(audio.clone())
+        .assert()
+        .success();
+    let read = |name: &str| Embeddings::read(folder.path().join(name)).unwrap();
+    assert_eq!(read("file.npz").data(), read("pipe.npz").data());
+    let scores = |enrolment: &str| {
+        let mut command = program("ffsvc-verify");
+        command.current_dir(&folder).args(MODEL).args([enrolment, a, "--json"]).write_stdin(audio.clone());
+        json(&command.assert().success())["score"].as_f64().unwrap()
+    };
+    assert_eq!(scores("/dev/stdin"), scores(a));
 }
 
 #[test]

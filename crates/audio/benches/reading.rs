@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use ffsvc_audio::{ReadOptions, Resampler, SampleFormat, probe, read, read_crop_into, write_wav};
+use ffsvc_audio::{AudioFile, ReadOptions, Resampler, SampleFormat, write_wav};
 
 const CROP: usize = 32_000;
 
@@ -17,20 +17,20 @@ fn reading(criterion: &mut Criterion) {
     let wav = dir.path().join("a.wav");
     write_wav(&wav, &signal, 16_000, SampleFormat::Pcm16).expect("a WAV file");
     criterion.bench_function("wav crop 2 s of 8 s", |b| {
-        b.iter(|| read_crop_into(&wav, 48_000, black_box(&mut crop), &options));
+        b.iter(|| AudioFile::open(&wav)?.crop_into(48_000, black_box(&mut crop), &options));
     });
-    criterion.bench_function("wav whole 8 s", |b| b.iter(|| read(&wav, &options)));
+    criterion.bench_function("wav whole 8 s", |b| b.iter(|| AudioFile::open(&wav)?.read(&options)));
 
     // There is no FLAC encoder here: the first long file of the shared corpora.
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpora/music"));
     let flac = folder.join("loop_garzul.flac");
-    match probe(&flac) {
-        Ok(info) => {
-            let start = info.num_samples.unwrap_or(0) / 2;
+    match AudioFile::open(&flac) {
+        Ok(file) => {
+            let start = file.frames().unwrap_or(0) / 2;
             criterion.bench_function("flac crop 32,000 samples", |b| {
-                b.iter(|| read_crop_into(&flac, start, black_box(&mut crop), &options));
+                b.iter(|| AudioFile::open(&flac)?.crop_into(start, black_box(&mut crop), &options));
             });
-            criterion.bench_function("flac whole", |b| b.iter(|| read(&flac, &options)));
+            criterion.bench_function("flac whole", |b| b.iter(|| AudioFile::open(&flac)?.read(&options)));
         }
         Err(error) => println!("skipped FLAC: {error}"),
     }

@@ -1,6 +1,7 @@
 //! Everything but PCM WAV, decoded by Symphonia.
 
-use std::ops::ControlFlow;
+use std::io::{Seek, SeekFrom};
+use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use symphonia::core::codecs::CodecParameters;
@@ -9,23 +10,25 @@ use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions, CODEC_ID
 use symphonia::core::errors::{Error as SymphoniaError, SeekErrorKind};
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
-use symphonia::core::io::MediaSourceStream;
+use symphonia::core::io::{MediaSourceStream, ReadBytes};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 use symphonia::core::units::Timestamp;
-use symphonia::default::{formats::FlacReader, get_codecs, get_probe};
+use symphonia::default::formats::{FlacReader, IsoMp4Reader};
+use symphonia::default::{get_codecs, get_probe};
 
 use crate::error::{Cause, Fallible};
 use crate::identify::Content;
 use crate::stream::Stream;
-use crate::watch::{Stage, Watch};
-use crate::{AudioInfo, Channel, Format};
+use crate::{AudioInfo, Channel, Format, stages};
 
 /// Packets without a single sample in a row before the stream counts as damaged.
 const MAX_EMPTY_PACKETS: usize = 1 << 16;
 
 /// A file that is being decoded.
 pub(crate) struct Coded {
+    stream: Stream,
+    content: Content,
     reader: Box<dyn FormatReader>,
     decoder: Box<dyn AudioDecoder>,
     track: u32,
@@ -35,6 +38,8 @@ pub(crate) struct Coded {
     /// One buffer a channel, reused for every packet.
     planes: Vec<Vec<f32>>,
     is_flac: bool,
+    /// Whether packets have been taken since it was opened: the next run then begins with a rewind.
+    used: bool,
 }
 
 /// How a run over a file's samples ended.
@@ -51,17 +56,16 @@ impl Coded {
         guarded("audio", 0, || Self::open_unguarded(stream, content))
     }
 
-    fn open_unguarded(stream: Stream, content: Content) -> Fallible<Self> {
-        let source = MediaSourceStream::new(stream.into_source(), Default::default());
-        let options = FormatOptions::default();
-        let opened: Result<Box<dyn FormatReader>, SymphoniaError> = if content == Content::Flac {
-            // Not through the probe, which also looks for metadata at the end of the file.
-            FlacReader::try_new(source, options).map(|reader| Box::new(reader) as Box<dyn FormatReader>)
-        } else {
-            get_probe().probe(&Hint::new(), source, options, MetadataOptions::default())
-        };
-        let reader = opened
-            .map_err(|error| header_error(if content == Content::Flac { "FLAC" } else { "audio" }, error))?;
+    fn open_unguarded(mut stream: Stream, content: Content) -> Fallible<Self> {
+        stream.seek(SeekFrom::Start(0))?;
+        let reader = open_reader(stream.clone(), content).map_err(|error| {
+            let format = match content {
+                Content::Flac => "FLAC",
+                Content::Mp4 => "MP4",
+                Content::Wav | Content::Coded => "audio",
+            };
+            header_error(format, error)
+        })?;
         let format = format_of(reader.format_info().short_name);
         let Some(track) = reader.default_track(TrackType::Audio) else {
             return Err(Cause::Unsupported {
@@ -99,7 +103,8 @@ impl Coded {
             encoding: decoder.codec_info().short_name,
         };
         let track = track.id;
-        let mut coded = Self { reader, decoder, track, info, first: None, planes: Vec::new(), is_flac };
+        let (first, planes, used) = (None, Vec::new(), false);
+        let mut coded = Self { stream, content, reader, decoder, track, info, first, planes, is_flac, used };
         if coded.info.sample_rate == 0 || coded.info.channels == 0 {
             coded.learn_from_first_packet()?;
         }
@@ -130,47 +135,19 @@ impl Coded {
         &mut self,
         start: u64,
         channel: Channel,
-        watch: &mut dyn Watch,
         mut receive: impl FnMut(&[f32]) -> ControlFlow<()>,
     ) -> Fallible<Ended> {
-        guarded(self.info.format.name(), start, || self.run_unguarded(start, channel, watch, &mut receive))
-    }
-
-    fn run_unguarded(
-        &mut self,
-        start: u64,
-        channel: Channel,
-        watch: &mut dyn Watch,
-        receive: &mut dyn FnMut(&[f32]) -> ControlFlow<()>,
-    ) -> Fallible<Ended> {
-        let mut position = if start > 0 && self.is_flac { self.seek(start)? } else { 0 };
-        let mut empty_packets = 0;
-        loop {
-            watch.enter(Stage::Read);
-            let Some(packet) = self.next_packet(position)? else { break };
-            watch.enter(Stage::Decode);
-            let frames = self.decode(&packet, position, channel)?;
-            empty_packets = if frames == 0 { empty_packets + 1 } else { 0 };
-            if empty_packets > MAX_EMPTY_PACKETS {
-                return Err(self.damaged(position, "nothing but empty packets"));
-            }
-            if frames == 0 {
-                continue;
-            }
-            let first = start.saturating_sub(position).min(frames as u64) as usize;
-            // What the header does not count is the encoder's padding.
-            let end = match self.info.num_samples {
-                Some(total) if !self.is_flac => total.saturating_sub(position).min(frames as u64) as usize,
-                Some(total) if position + frames as u64 > total => {
-                    return Err(
-                        self.damaged(position, &format!("more samples than the {total} of the header"))
-                    );
-                }
-                _ => frames,
-            };
-            let block = &self.planes[channel.index().unwrap_or(0)][first.min(end)..end];
-            crate::require_finite(block, position + first as u64)?;
-            position += end as u64;
+        let format = self.info.format.name();
+        if self.used {
+            *self = Self::open(self.stream.clone(), self.content)?;
+        }
+        self.used = true;
+        // Only the decoder runs guarded: a panic of `receive` is no fault of the file.
+        let mut position =
+            if start > 0 && self.is_flac { guarded(format, start, || self.seek(start))? } else { 0 };
+        while let Some(range) = guarded(format, position, || self.next_block(start, &mut position, channel))?
+        {
+            let block = &self.planes[channel.index().unwrap_or(0)][range];
             if !block.is_empty() && receive(block).is_break() {
                 return Ok(Ended::Stopped);
             }
@@ -181,6 +158,45 @@ impl Coded {
             }
             _ => Ok(Ended::AtEnd(position)),
         }
+    }
+
+    /// Decodes the next packet that has samples. Returns which part of the channel's plane lies at or behind `start`, and
+    /// moves `position` behind the packet; `None` at the end of the stream.
+    fn next_block(
+        &mut self,
+        start: u64,
+        position: &mut u64,
+        channel: Channel,
+    ) -> Fallible<Option<Range<usize>>> {
+        for _ in 0..=MAX_EMPTY_PACKETS {
+            let packet = {
+                let _stage = stages::read();
+                self.next_packet(*position)?
+            };
+            let Some(packet) = packet else { return Ok(None) };
+            let _stage = stages::decode();
+            let frames = self.decode(&packet, *position, channel)?;
+            if frames == 0 {
+                continue;
+            }
+            let first = start.saturating_sub(*position).min(frames as u64) as usize;
+            // What the header does not count is the encoder's padding.
+            let end = match self.info.num_samples {
+                Some(total) if !self.is_flac => total.saturating_sub(*position).min(frames as u64) as usize,
+                Some(total) if *position + frames as u64 > total => {
+                    return Err(
+                        self.damaged(*position, &format!("more samples than the {total} of the header"))
+                    );
+                }
+                _ => frames,
+            };
+            let range = first.min(end)..end;
+            let block = &self.planes[channel.index().unwrap_or(0)][range.clone()];
+            crate::require_finite(block, *position + first as u64)?;
+            *position += end as u64;
+            return Ok(Some(range));
+        }
+        Err(self.damaged(*position, "nothing but empty packets"))
     }
 
     /// Moves to the FLAC frame that holds sample `start`, or to the first one; returns its first sample.
@@ -271,6 +287,24 @@ fn mix(planes: &mut [Vec<f32>]) {
             *value = (*value + rest.iter().map(|plane| plane[index]).sum::<f32>()) / channels;
         }
     }
+}
+
+fn open_reader(stream: Stream, content: Content) -> Result<Box<dyn FormatReader>, SymphoniaError> {
+    let mut source = MediaSourceStream::new(Box::new(stream), Default::default());
+    let options = FormatOptions::default();
+    Ok(match content {
+        // Not through the probe, which also looks for metadata at the end of the file.
+        Content::Flac => Box::new(FlacReader::try_new(source, options)?),
+        // Nor this one: the probe looks for `ftyp`, which comes after the four bytes of a length, and logs for every
+        // good file that it skipped four bytes of junk. The reader expects to be behind that length, too.
+        Content::Mp4 => {
+            source.ignore_bytes(4)?;
+            Box::new(IsoMp4Reader::try_new(source, options)?)
+        }
+        Content::Wav | Content::Coded => {
+            get_probe().probe(&Hint::new(), source, options, MetadataOptions::default())?
+        }
+    })
 }
 
 fn format_of(short_name: &str) -> Format {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 /// What went wrong, and with which file.
 #[derive(Debug)]
 pub struct Error {
-    /// The file, or the name given to [`read_bytes`](crate::read_bytes).
+    /// The file, or the name given to [`AudioFile::from_bytes`](crate::AudioFile::from_bytes).
     pub path: PathBuf,
     /// What was found and what was expected.
     pub cause: Cause,
@@ -140,9 +140,23 @@ pub enum Cause {
     },
     /// More samples than one call returns.
     #[error(
-        "more than {MAX_SAMPLES} samples in one call (2 GiB of f32; 9 hours at 16 kHz): read it in pieces with read_crop"
+        "more than {MAX_SAMPLES} samples in one call (2 GiB of f32; 9 hours at 16 kHz): read it in pieces with AudioFile::crop"
     )]
     TooLong,
+    /// The whole recording was asked for, and it is longer than [`Limits::max_duration`](crate::Limits::max_duration).
+    #[error("longer than the limit of {} s{}", .limit.as_secs_f64(), .found_s.map_or_else(String::new, |found| format!(": {found:.1} s")))]
+    LongerThanLimit {
+        /// Its duration in seconds, where the header tells.
+        found_s: Option<f64>,
+        /// The limit.
+        limit: std::time::Duration,
+    },
+    /// A pipe, device or command gives more bytes than [`Limits::max_bytes`](crate::Limits::max_bytes).
+    #[error("still not at its end after {limit} bytes, the limit for what is read from a pipe")]
+    TooManyBytes {
+        /// The limit.
+        limit: u64,
+    },
     /// More samples than a RIFF file of 4 GiB holds.
     #[error("{samples} samples do not fit into a WAV file (4 GiB): write it in pieces")]
     TooLongForWav {

@@ -10,6 +10,8 @@ pub(crate) enum Content {
     Wav,
     /// Native FLAC.
     Flac,
+    /// MP4 or M4A.
+    Mp4,
     /// Another format that Symphonia probes.
     Coded,
 }
@@ -28,14 +30,10 @@ pub(crate) fn identify(prefix: &[u8]) -> Result<Content, String> {
     }
     let aiff = at(0, b"FORM") && (at(8, b"AIFF") || at(8, b"AIFC"));
     let matroska = at(0, &[0x1a, 0x45, 0xdf, 0xa3]);
-    if at(0, b"OggS")
-        || at(0, b"ID3")
-        || at(4, b"ftyp")
-        || at(0, b"caff")
-        || aiff
-        || matroska
-        || is_mpeg(prefix)
-    {
+    if at(4, b"ftyp") {
+        return Ok(Content::Mp4);
+    }
+    if at(0, b"OggS") || at(0, b"ID3") || at(0, b"caff") || aiff || matroska || is_mpeg(prefix) {
         return Ok(Content::Coded);
     }
     Err(describe(prefix))
@@ -112,7 +110,7 @@ mod tests {
         assert_eq!(identify(b"fLaC\0\0\0\x22"), Ok(Content::Flac));
         assert_eq!(identify(b"\xff\xfb\x90\x64"), Ok(Content::Coded));
         assert_eq!(identify(b"\xff\xf1\x50\x80"), Ok(Content::Coded));
-        assert_eq!(identify(b"\0\0\0\x20ftypM4A "), Ok(Content::Coded));
+        assert_eq!(identify(b"\0\0\0\x20ftypM4A "), Ok(Content::Mp4));
     }
 
     #[test]

@@ -43,7 +43,15 @@ pub struct UnknownChannel {
 }
 
 /// What to make of a file while reading it.
+///
+/// ```
+/// use ffsvc_audio::{Channel, ReadOptions};
+///
+/// let options = ReadOptions::at_rate(16_000).with_channel(Channel::Mix);
+/// assert_eq!(options.sample_rate, Some(16_000));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub struct ReadOptions {
     /// The rate to convert to, in Hz; `None` (the default) leaves the file's own.
     pub sample_rate: Option<u32>,
@@ -54,6 +62,25 @@ pub struct ReadOptions {
     /// do not. Files of 16 kHz and less are not filtered: at 16 kHz the filter is the identity, below it the baseline
     /// stops with an error. Default: off.
     pub compat_lowpass: bool,
+}
+
+impl ReadOptions {
+    /// Convert to `sample_rate` Hz; all else by default.
+    pub fn at_rate(sample_rate: u32) -> Self {
+        Self { sample_rate: Some(sample_rate), ..Self::default() }
+    }
+
+    /// With another [`channel`](Self::channel).
+    #[must_use]
+    pub fn with_channel(self, channel: Channel) -> Self {
+        Self { channel, ..self }
+    }
+
+    /// With or without the baseline's [low-pass](Self::compat_lowpass).
+    #[must_use]
+    pub fn with_compat_lowpass(self, compat_lowpass: bool) -> Self {
+        Self { compat_lowpass, ..self }
+    }
 }
 
 /// The container of a file.

@@ -12,12 +12,15 @@ pub(crate) enum Encoding {
     I32,
     F32,
     F64,
+    /// ITU-T G.711, for telephones.
+    ALaw,
+    MuLaw,
 }
 
 impl Encoding {
     pub(crate) fn bytes(self) -> usize {
         match self {
-            Self::U8 => 1,
+            Self::U8 | Self::ALaw | Self::MuLaw => 1,
             Self::I16 => 2,
             Self::I24 => 3,
             Self::I32 | Self::F32 => 4,
@@ -37,12 +40,15 @@ impl Encoding {
             Self::I32 => "32-bit PCM",
             Self::F32 => "32-bit float",
             Self::F64 => "64-bit float",
+            Self::ALaw => "A-law",
+            Self::MuLaw => "mu-law",
         }
     }
 
     /// Decodes `out.len()` frames of `channels` samples from `bytes`, which holds exactly as many.
     ///
-    /// An integer sample `v` of `b` bits becomes `v / 2^(b-1)`: exact up to 24 bits, rounded to nearest above.
+    /// An integer sample `v` of `b` bits becomes `v / 2^(b-1)`: exact up to 24 bits, rounded to nearest above. A-law and
+    /// mu-law are expanded to 16 bits first.
     pub(crate) fn decode(self, bytes: &[u8], channels: usize, channel: Channel, out: &mut [f32]) {
         match self {
             Self::U8 => frames::<1>(bytes, channels, channel, out, |[b]| (f32::from(b) - 128.0) / 128.0),
@@ -58,6 +64,8 @@ impl Encoding {
             }
             Self::F32 => frames::<4>(bytes, channels, channel, out, f32::from_le_bytes),
             Self::F64 => frames::<8>(bytes, channels, channel, out, |b| f64::from_le_bytes(b) as f32),
+            Self::ALaw => frames::<1>(bytes, channels, channel, out, |[b]| f32::from(a_law(b)) / 32_768.0),
+            Self::MuLaw => frames::<1>(bytes, channels, channel, out, |[b]| f32::from(mu_law(b)) / 32_768.0),
         }
     }
 }
@@ -83,6 +91,25 @@ fn frames<const N: usize>(
             }
         }
     }
+}
+
+/// G.711 A-law to 16 bits. Even bits are sent inverted; the sign bit is set for positive samples.
+fn a_law(code: u8) -> i16 {
+    let code = code ^ 0x55;
+    let (segment, step) = ((code >> 4) & 7, i16::from(code & 15));
+    let magnitude = match segment {
+        0 => (step << 4) + 8,
+        _ => ((step << 4) + 0x108) << (segment - 1),
+    };
+    if code & 0x80 == 0 { -magnitude } else { magnitude }
+}
+
+/// G.711 mu-law to 16 bits. All bits are sent inverted; the sign bit is then set for negative samples.
+fn mu_law(code: u8) -> i16 {
+    const BIAS: i16 = 0x84;
+    let code = !code;
+    let magnitude = ((i16::from(code & 15) << 3) + BIAS) << ((code >> 4) & 7);
+    if code & 0x80 == 0 { magnitude - BIAS } else { BIAS - magnitude }
 }
 
 #[cfg(test)]
@@ -111,6 +138,16 @@ mod tests {
         assert_eq!(one(Encoding::I24, &[0xff, 0xff, 0x7f]), 8_388_607.0 / 8_388_608.0);
         assert_eq!(one(Encoding::I24, &[0xff, 0xff, 0xff]), -1.0 / 8_388_608.0);
         assert_eq!(one(Encoding::I32, &i32::MIN.to_le_bytes()), -1.0);
+        // The extremes and the smallest steps of G.711's tables.
+        let g711 = |encoding, code| one(encoding, &[code]) * 32_768.0;
+        assert_eq!(
+            [0xaa, 0x2a, 0xd5, 0x55].map(|code| g711(Encoding::ALaw, code)),
+            [32_256.0, -32_256.0, 8.0, -8.0]
+        );
+        assert_eq!(
+            [0x80, 0x00, 0xff, 0x7f].map(|code| g711(Encoding::MuLaw, code)),
+            [32_124.0, -32_124.0, 0.0, 0.0]
+        );
         assert_eq!(one(Encoding::F64, &1.5f64.to_le_bytes()), 1.5);
     }
 }

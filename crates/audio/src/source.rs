@@ -1,13 +1,12 @@
 //! An opened file of any format, as a source of samples of one channel at its own rate.
 
-use std::io::SeekFrom;
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 
 use crate::coded::{Coded, Ended};
-use crate::error::{Cause, Fallible, MAX_SAMPLES};
+use crate::error::{Cause, Fallible};
 use crate::identify::{Content, PREFIX_LEN, identify};
 use crate::stream::Stream;
-use crate::watch::Watch;
 use crate::wav::{self, Header, Layout};
 use crate::{AudioInfo, Channel, Format};
 
@@ -43,7 +42,6 @@ impl Source {
                 what: "truncated: the end-of-stream page is missing".to_owned(),
             });
         }
-        stream.seek(SeekFrom::Start(0))?;
         Ok(Self::Coded(Box::new(Coded::open(stream, content)?)))
     }
 
@@ -54,32 +52,35 @@ impl Source {
         }
     }
 
-    /// All samples of one channel.
-    pub(crate) fn read_all(&mut self, channel: Channel, watch: &mut dyn Watch) -> Fallible<Vec<f32>> {
+    /// All samples of one channel, if there are at most `most`.
+    pub(crate) fn read_all(&mut self, channel: Channel, most: u64) -> Fallible<Option<Vec<f32>>> {
         self.require_channel(channel)?;
         match self {
             Self::Pcm { stream, layout, .. } => {
-                if layout.num_samples > MAX_SAMPLES {
-                    return Err(Cause::TooLong);
+                if layout.num_samples > most {
+                    return Ok(None);
                 }
                 let mut samples = vec![0.0; layout.num_samples as usize];
-                layout.read(stream, 0, channel, &mut samples, watch)?;
-                Ok(samples)
+                layout.read(stream, 0, channel, &mut samples)?;
+                Ok(Some(samples))
             }
             Self::Coded(coded) => {
+                if coded.info().num_samples.is_some_and(|samples| samples > most) {
+                    return Ok(None);
+                }
                 // The header's count is a claim: memory grows with what is really there.
                 let mut samples = Vec::new();
-                let ended = coded.run(0, channel, watch, |block| {
-                    if (samples.len() + block.len()) as u64 > MAX_SAMPLES {
+                let ended = coded.run(0, channel, |block| {
+                    if (samples.len() + block.len()) as u64 > most {
                         return ControlFlow::Break(());
                     }
                     samples.extend_from_slice(block);
                     ControlFlow::Continue(())
                 })?;
                 match ended {
-                    Ended::Stopped => Err(Cause::TooLong),
+                    Ended::Stopped => Ok(None),
                     Ended::AtEnd(_) if samples.is_empty() => Err(Cause::NoSamples),
-                    Ended::AtEnd(_) => Ok(samples),
+                    Ended::AtEnd(_) => Ok(Some(samples)),
                 }
             }
         }
@@ -92,18 +93,17 @@ impl Source {
         start: u64,
         channel: Channel,
         out: &mut [f32],
-        watch: &mut dyn Watch,
     ) -> Fallible<Option<u64>> {
         self.require_channel(channel)?;
         match self {
             Self::Pcm { stream, layout, .. } => {
-                layout.read(stream, start, channel, out, watch)?;
+                layout.read(stream, start, channel, out)?;
                 Ok(None)
             }
             Self::Coded(_) if out.is_empty() => Ok(None),
             Self::Coded(coded) => {
                 let mut filled = 0;
-                let ended = coded.run(start, channel, watch, |block| {
+                let ended = coded.run(start, channel, |block| {
                     let count = block.len().min(out.len() - filled);
                     out[filled..filled + count].copy_from_slice(&block[..count]);
                     filled += count;
@@ -124,7 +124,7 @@ impl Source {
             (None, Self::Pcm { layout, .. }) => Ok(layout.num_samples),
             (None, Self::Coded(coded)) => {
                 let mut samples = 0;
-                coded.run(0, Channel::First, &mut (), |block| {
+                coded.run(0, Channel::First, |block| {
                     samples += block.len() as u64;
                     ControlFlow::Continue(())
                 })?;
@@ -161,7 +161,7 @@ fn ogg_is_complete(stream: &mut Stream) -> Fallible<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Cursor, Read, Seek};
+    use std::io::{self, Cursor};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -199,9 +199,10 @@ mod tests {
     /// Bytes read to get a crop.
     fn bytes_for_crop(file: Vec<u8>, start: u64, len: usize) -> u64 {
         let count = Arc::new(AtomicU64::new(0));
-        let stream = Stream::from_source(Box::new(Counted(Cursor::new(file), count.clone())));
+        let file_len = file.len() as u64;
+        let stream = Stream::new(Box::new(Counted(Cursor::new(file), count.clone())), file_len);
         let mut source = Source::open(stream).unwrap();
-        assert_eq!(source.read_range(start, Channel::First, &mut vec![0.0; len], &mut ()).unwrap(), None);
+        assert_eq!(source.read_range(start, Channel::First, &mut vec![0.0; len]).unwrap(), None);
         count.load(Ordering::Relaxed)
     }
 
@@ -217,7 +218,7 @@ mod tests {
     fn a_crop_of_a_flac_file_reads_a_part_of_it() {
         let path = ffsvc_test_data::shared("corpora/music/loop_garzul.flac");
         let file = std::fs::read(&path).unwrap();
-        let (len, samples) = (file.len() as u64, crate::probe(&path).unwrap().num_samples.unwrap());
+        let (len, samples) = (file.len() as u64, crate::AudioFile::open(&path).unwrap().frames().unwrap());
         let read = bytes_for_crop(file, samples / 2, 4000);
         println!("{read} of {len} bytes");
         assert!(read < len / 4, "{read} of {len} bytes");

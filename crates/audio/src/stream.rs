@@ -3,48 +3,51 @@
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use symphonia::core::io::MediaSource;
 
+use crate::Limits;
 use crate::error::{Cause, Fallible};
 
-/// The most that is read from something that has no length, such as a pipe.
-const MAX_PIPE_BYTES: u64 = 1 << 30;
-
-/// A seekable source of known length.
+/// A seekable source of known length. Clones share it, and its position.
+#[derive(Clone)]
 pub(crate) struct Stream {
-    source: Box<dyn MediaSource>,
+    source: Arc<Mutex<Box<dyn MediaSource>>>,
     len: u64,
 }
 
 impl Stream {
     /// Opens a file. What is not a regular file (a named pipe, `/dev/stdin`) is read into memory first.
-    pub(crate) fn open(path: &Path) -> Fallible<Self> {
-        let mut file = File::open(path)?;
+    pub(crate) fn open(path: &Path, limits: &Limits) -> Fallible<Self> {
+        let file = File::open(path)?;
         let metadata = file.metadata()?;
         if metadata.is_dir() {
             return Err(Cause::Folder);
         }
         if metadata.is_file() {
-            return Ok(Self { source: Box::new(file), len: metadata.len() });
+            return Ok(Self::new(Box::new(file), metadata.len()));
         }
+        Self::from_reader(file, limits)
+    }
+
+    /// Reads into memory what has no length.
+    pub(crate) fn from_reader(reader: impl Read, limits: &Limits) -> Fallible<Self> {
         let mut bytes = Vec::new();
-        (&mut file).take(MAX_PIPE_BYTES + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MAX_PIPE_BYTES {
-            let message = format!("not a regular file, and longer than {MAX_PIPE_BYTES} bytes");
-            return Err(Cause::Io(io::Error::new(io::ErrorKind::FileTooLarge, message)));
+        reader.take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limits.max_bytes {
+            return Err(Cause::TooManyBytes { limit: limits.max_bytes });
         }
         Ok(Self::from_bytes(bytes))
     }
 
     pub(crate) fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self { len: bytes.len() as u64, source: Box::new(Cursor::new(bytes)) }
+        let len = bytes.len() as u64;
+        Self::new(Box::new(Cursor::new(bytes)), len)
     }
 
-    #[cfg(test)]
-    pub(crate) fn from_source(source: Box<dyn MediaSource>) -> Self {
-        let len = source.byte_len().unwrap_or(0);
-        Self { source, len }
+    pub(crate) fn new(source: Box<dyn MediaSource>, len: u64) -> Self {
+        Self { source: Arc::new(Mutex::new(source)), len }
     }
 
     /// Length in bytes when it was opened.
@@ -52,15 +55,34 @@ impl Stream {
         self.len
     }
 
-    pub(crate) fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.source.seek(to)
+    fn source(&self) -> MutexGuard<'_, Box<dyn MediaSource>> {
+        // A decoder that panicked leaves nothing worse than a position behind.
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.source().read(bytes)
     }
 
-    pub(crate) fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<()> {
-        self.source.read_exact(bytes)
+    fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        self.source().read_exact(bytes)
+    }
+}
+
+impl Seek for Stream {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.source().seek(to)
+    }
+}
+
+impl MediaSource for Stream {
+    fn is_seekable(&self) -> bool {
+        true
     }
 
-    pub(crate) fn into_source(self) -> Box<dyn MediaSource> {
-        self.source
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.len)
     }
 }

@@ -1,16 +1,15 @@
-//! PCM and float WAV: the chunks of a RIFF, RF64 or BW64 file, and samples by direct seek and read.
+//! PCM, float and G.711 WAV: the chunks of a RIFF, RF64 or BW64 file, and samples by direct seek and read.
 //!
 //! Training reads a two-second crop of a WAV file some hundred times a second, so this one format is parsed here: one
 //! header read, one read of the crop's bytes, no packets and no 64 KiB ring in between. Its rules for damaged headers are
 //! also stricter than a player's.
 
-use std::io::SeekFrom;
+use std::io::{Read, Seek, SeekFrom};
 
 use crate::error::{Cause, Fallible};
 use crate::pcm::Encoding;
 use crate::stream::Stream;
-use crate::watch::{Stage, Watch};
-use crate::{AudioInfo, Channel, Format};
+use crate::{AudioInfo, Channel, Format, stages};
 
 const FORMAT: &str = "WAV";
 /// Bytes read at once while looking for chunks; the whole header of nearly every file.
@@ -19,6 +18,13 @@ const WINDOW: usize = 1024;
 const BLOCK: usize = 1 << 18;
 /// More chunks than any tool writes; a hostile file could hold a hundred million.
 const MAX_CHUNKS: usize = 4096;
+
+/// Format tags.
+const PCM: u16 = 1;
+const FLOAT: u16 = 3;
+const A_LAW: u16 = 6;
+const MU_LAW: u16 = 7;
+const EXTENSIBLE: u16 = 0xfffe;
 
 /// Where the samples of a WAV file are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +40,9 @@ pub(crate) struct Layout {
 /// What a WAV header says.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Header {
-    /// PCM or float.
+    /// PCM, float, A-law or mu-law.
     Pcm(Layout),
-    /// Another codec, by its format tag (A-law, ADPCM, ...).
+    /// Another codec, by its format tag (ADPCM, ...).
     Other,
 }
 
@@ -87,8 +93,8 @@ fn read_format(window: &mut Window<'_>, body: u64, size: u32) -> Fallible<Format
         return Err(malformed("the file ends inside the fmt chunk"));
     };
     let mut tag = le16(b);
-    // WAVE_FORMAT_EXTENSIBLE: the tag is the first field of a GUID.
-    if tag == 0xfffe {
+    // The tag is the first field of a GUID.
+    if tag == EXTENSIBLE {
         if len < 40 {
             return Err(malformed(format!("an extensible fmt chunk of {size} bytes, expected 40")));
         }
@@ -111,31 +117,42 @@ fn read_layout(
     size64: Option<u64>,
 ) -> Fallible<Header> {
     let FormatChunk { tag, channels, sample_rate, block_align, bits } = format;
-    if tag != 1 && tag != 3 {
+    if !matches!(tag, PCM | FLOAT | A_LAW | MU_LAW) {
         return Ok(Header::Other);
     }
     if channels == 0 {
         return Err(malformed("0 channels"));
     }
-    let width = block_align / channels;
-    // A container may be wider than its samples (20 bits in 24): they are stored in its upper bits.
-    let encoding = match (tag, width, bits) {
-        (1, 1, 1..=8) => Encoding::U8,
-        (1, 2, 1..=16) => Encoding::I16,
-        (1, 3, 1..=24) => Encoding::I24,
-        (1, 4, 1..=32) => Encoding::I32,
-        (3, 4, 32) => Encoding::F32,
-        (3, 8, 64) => Encoding::F64,
+    // A sample of 20 bits takes 3 bytes: it is stored in their upper bits.
+    let bytes = bits.div_ceil(8);
+    let encoding = match (tag, bytes, bits) {
+        (PCM, 1, _) => Encoding::U8,
+        (PCM, 2, _) => Encoding::I16,
+        (PCM, 3, _) => Encoding::I24,
+        (PCM, 4, _) => Encoding::I32,
+        (FLOAT, _, 32) => Encoding::F32,
+        (FLOAT, _, 64) => Encoding::F64,
+        (A_LAW, _, 8) => Encoding::ALaw,
+        (MU_LAW, _, 8) => Encoding::MuLaw,
         _ => {
-            let kind = if tag == 1 { "integer" } else { "float" };
+            let kind = match tag {
+                PCM => "integer",
+                FLOAT => "float",
+                A_LAW => "A-law",
+                _ => "mu-law",
+            };
             return Err(Cause::Unsupported {
                 format: FORMAT,
-                what: format!("{kind} samples of {bits} bits, {block_align} bytes for {channels} channels"),
+                what: format!("{kind} samples of {bits} bits"),
             });
         }
     };
-    if block_align % channels != 0 {
-        return Err(malformed(format!("{block_align} bytes for a frame of {channels} channels")));
+    let expected = usize::from(channels) * encoding.bytes();
+    if usize::from(block_align) != expected {
+        return Err(malformed(format!(
+            "a frame of {block_align} bytes, expected {expected} ({channels} channels of {})",
+            encoding.name()
+        )));
     }
     let block = u64::from(block_align);
     let available = window.stream.len().saturating_sub(data_offset);
@@ -198,7 +215,6 @@ impl Layout {
         start: u64,
         channel: Channel,
         out: &mut [f32],
-        watch: &mut dyn Watch,
     ) -> Fallible<()> {
         let channels = usize::from(self.channels);
         let frame = channels * self.encoding.bytes();
@@ -208,9 +224,11 @@ impl Layout {
         let mut done = start;
         for out in out.chunks_mut(frames_at_once) {
             let bytes = &mut bytes[..out.len() * frame];
-            watch.enter(Stage::Read);
-            stream.read_exact(bytes)?;
-            watch.enter(Stage::Decode);
+            {
+                let _stage = stages::read();
+                stream.read_exact(bytes)?;
+            }
+            let _stage = stages::decode();
             self.encoding.decode(bytes, channels, channel, out);
             if self.encoding.is_float() {
                 crate::require_finite(out, done)?;

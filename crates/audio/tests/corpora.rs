@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ffsvc_audio::{ReadOptions, count_samples, probe, read, read_crop, read_crop_into};
+use ffsvc_audio::{AudioFile, ReadOptions};
 
 fn corpus(name: &str) -> PathBuf {
     ffsvc_test_data::shared("corpora").join(name)
@@ -26,24 +26,26 @@ fn files(folder: &Path, extension: &str, step: usize) -> Vec<PathBuf> {
     found.into_iter().step_by(step).collect()
 }
 
+/// Of one open file, so that every read also starts after another one.
 fn crops_equal_the_whole(path: &Path) {
     let options = ReadOptions::default();
-    let whole = read(path, &options).unwrap().samples;
-    assert_eq!(count_samples(path).unwrap(), whole.len() as u64, "{}", path.display());
+    let mut file = AudioFile::open(path).unwrap();
+    let whole = file.read(&options).unwrap().samples;
+    assert_eq!(file.count_frames().unwrap(), whole.len() as u64, "{}", path.display());
     let len = whole.len();
     for (start, len) in
         [(0, len), (0, 1), (len - 1, 1), (len / 3, len / 3), (len / 2 + 1, 100), (4095.min(len - 2), 2)]
     {
         let mut crop = vec![0.0; len];
-        read_crop_into(path, start as u64, &mut crop, &options).unwrap();
+        file.crop_into(start as u64, &mut crop, &options).unwrap();
         assert!(crop == whole[start..start + len], "{} {start}+{len}", path.display());
     }
-    let options = ReadOptions { sample_rate: Some(22_050), ..options };
-    let whole = read(path, &options).unwrap().samples;
+    let options = ReadOptions::at_rate(22_050);
+    let whole = file.read(&options).unwrap().samples;
     let start = whole.len() / 2;
-    let crop = read_crop(path, start as u64, 500, &options).unwrap().samples;
+    let crop = file.crop(start as u64, 500, &options).unwrap().samples;
     assert!(crop.iter().zip(&whole[start..]).all(|(a, b)| (a - b).abs() < 1e-6), "{}", path.display());
-    assert!(read_crop(path, whole.len() as u64, 1, &options).is_err());
+    assert!(file.crop(whole.len() as u64, 1, &options).is_err());
 }
 
 fn flac_speech() {
@@ -51,7 +53,7 @@ fn flac_speech() {
     let files = files(&folder, "flac", 250);
     assert!(!files.is_empty());
     for path in files {
-        assert!(probe(&path).unwrap().num_samples.is_some());
+        assert!(AudioFile::open(&path).unwrap().frames().is_some());
         crops_equal_the_whole(&path);
     }
 }

@@ -2,11 +2,17 @@
 //! encoded (`tests/data/audio/tone_*`).
 
 use std::f64::consts::TAU;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use ffsvc_audio::{
-    AudioInfo, Channel, Format, ReadOptions, count_samples, probe, read, read_crop, read_crop_into,
-};
+use ffsvc_audio::{Audio, AudioFile, AudioInfo, Channel, Format, ReadOptions, Result};
+
+fn read(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Audio> {
+    AudioFile::open(path)?.read(options)
+}
+
+fn crop(path: impl AsRef<Path>, start: u64, len: usize, options: &ReadOptions) -> Result<Audio> {
+    AudioFile::open(path)?.crop(start, len, options)
+}
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/audio")).join(name)
@@ -43,13 +49,12 @@ fn check(
     residual_db: f64,
 ) -> AudioInfo {
     let path = fixture(name);
-    let info = probe(&path).unwrap();
+    let info = *AudioFile::open(&path).unwrap().info();
     assert_eq!((info.format, info.sample_rate, info.channels), (format, rate, channels), "{name}");
     assert_eq!(info.num_samples, header_len, "{name}");
-    assert_eq!(count_samples(&path).unwrap(), len, "{name}");
+    assert_eq!(AudioFile::open(&path).unwrap().count_frames().unwrap(), len, "{name}");
     for (channel, hz) in [440.0, 1000.0].into_iter().enumerate().take(channels) {
-        let audio =
-            read(&path, &ReadOptions { channel: Channel::Index(channel), ..Default::default() }).unwrap();
+        let audio = read(&path, &ReadOptions::default().with_channel(Channel::Index(channel))).unwrap();
         assert_eq!((audio.samples.len() as u64, audio.sample_rate), (len, rate), "{name}");
         let (amplitude, residual) = fit_sine(&audio.samples, rate, hz);
         println!("{name}: amplitude {amplitude:.4}, residual {residual:.1} dB");
@@ -59,19 +64,17 @@ fn check(
         );
     }
     let whole = read(&path, &ReadOptions::default()).unwrap().samples;
-    let crop = read_crop(&path, 1500, 2000, &ReadOptions::default()).unwrap().samples;
-    assert_eq!(crop, whole[1500..3500], "{name}");
-    let options = ReadOptions { sample_rate: Some(12_000), ..Default::default() };
+    let part = crop(&path, 1500, 2000, &ReadOptions::default()).unwrap().samples;
+    assert_eq!(part, whole[1500..3500], "{name}");
+    let options = ReadOptions::at_rate(12_000);
     let whole = read(&path, &options).unwrap().samples;
-    let mut crop = vec![0.0; 1000];
-    assert_eq!(read_crop_into(&path, 700, &mut crop, &options).unwrap(), 12_000);
-    let worst = crop.iter().zip(&whole[700..]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let mut part = vec![0.0; 1000];
+    assert_eq!(AudioFile::open(&path).unwrap().crop_into(700, &mut part, &options).unwrap(), 12_000);
+    let worst = part.iter().zip(&whole[700..]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst < 1e-6, "{name}: {worst}");
-    let error = read_crop(&path, len - 10, 11, &ReadOptions::default()).unwrap_err().to_string();
+    let error = crop(&path, len - 10, 11, &ReadOptions::default()).unwrap_err().to_string();
     assert!(error.contains(name) && error.contains(&format!("the file has {len} ")), "{error}");
-    let error = read(&path, &ReadOptions { channel: Channel::Index(2), ..Default::default() })
-        .unwrap_err()
-        .to_string();
+    let error = read(&path, &ReadOptions::default().with_channel(Channel::Index(2))).unwrap_err().to_string();
     assert!(error.contains(&format!("the file has {channels}")), "{error}");
     info
 }
@@ -118,14 +121,36 @@ fn adts() {
 
 #[test]
 fn a_law_wav() {
-    check("tone_16k_mono_alaw.wav", Format::Wav, 16_000, 1, None, 4800, -35.0);
+    check("tone_16k_mono_alaw.wav", Format::Wav, 16_000, 1, Some(4800), 4800, -35.0);
+}
+
+#[test]
+fn one_open_file_gives_the_same_samples_again_and_again() {
+    for name in [
+        "tone_16k_stereo.flac",
+        "tone_16k_mono.ogg",
+        "tone_44k_stereo.mp3",
+        "tone_16k_mono_untagged.mp3",
+        "tone_16k_mono.m4a",
+        "tone_16k_mono.aac",
+        "tone_16k_mono_alaw.wav",
+    ] {
+        let options = ReadOptions::default();
+        let whole = read(fixture(name), &options).unwrap().samples;
+        let mut file = AudioFile::open(fixture(name)).unwrap();
+        assert_eq!(file.crop(100, 300, &options).unwrap().samples, whole[100..400], "{name}");
+        assert_eq!(file.read(&options).unwrap().samples, whole, "{name}");
+        assert!(file.crop(whole.len() as u64, 1, &options).is_err(), "{name}");
+        assert_eq!(file.count_frames().unwrap(), whole.len() as u64, "{name}");
+        assert_eq!(file.crop(0, whole.len(), &options).unwrap().samples, whole, "{name}");
+    }
 }
 
 #[test]
 fn mixing_is_the_mean() {
     let path = fixture("tone_16k_stereo.flac");
-    let read = |channel| read(&path, &ReadOptions { channel, ..Default::default() }).unwrap().samples;
-    let (left, right, mix) = (read(Channel::First), read(Channel::Index(1)), read(Channel::Mix));
+    let of = |channel| read(&path, &ReadOptions::default().with_channel(channel)).unwrap().samples;
+    let (left, right, mix) = (of(Channel::First), of(Channel::Index(1)), of(Channel::Mix));
     assert!(mix.iter().zip(left.iter().zip(&right)).all(|(m, (l, r))| *m == (l + r) / 2.0));
 }
 
@@ -140,7 +165,7 @@ fn the_name_plays_no_part() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("really_flac.wav");
     std::fs::copy(fixture("tone_16k_stereo.flac"), &path).unwrap();
-    assert_eq!(probe(&path).unwrap().format, Format::Flac);
+    assert_eq!(AudioFile::open(&path).unwrap().info().format, Format::Flac);
     assert_eq!(read(&path, &ReadOptions::default()).unwrap().samples.len(), 4800);
 }
 
@@ -149,7 +174,8 @@ fn truncated_files_are_errors() {
     for name in ["tone_16k_stereo.flac", "tone_16k_mono.ogg", "tone_44k_stereo.mp3", "tone_16k_mono.m4a"] {
         let bytes = std::fs::read(fixture(name)).unwrap();
         for keep in [bytes.len() / 3, bytes.len() / 2, bytes.len() * 9 / 10, bytes.len() - 1] {
-            let result = ffsvc_audio::read_bytes(name, bytes[..keep].to_vec(), &ReadOptions::default());
+            let result = AudioFile::from_bytes(name, bytes[..keep].to_vec())
+                .and_then(|mut file| file.read(&ReadOptions::default()));
             let error =
                 result.err().unwrap_or_else(|| panic!("{name} cut to {keep} of {}", bytes.len())).to_string();
             println!("{keep} of {}: {error}", bytes.len());
@@ -167,13 +193,13 @@ fn flac_without_a_length_in_its_header() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("stream.flac");
     std::fs::write(&path, bytes).unwrap();
-    assert_eq!(probe(&path).unwrap().num_samples, None);
-    assert_eq!(count_samples(&path).unwrap(), 4800);
+    assert_eq!(AudioFile::open(&path).unwrap().frames(), None);
+    assert_eq!(AudioFile::open(&path).unwrap().count_frames().unwrap(), 4800);
     let options = ReadOptions::default();
     let whole = read(&path, &options).unwrap().samples;
-    assert_eq!(read_crop(&path, 4000, 800, &options).unwrap().samples, whole[4000..]);
+    assert_eq!(crop(&path, 4000, 800, &options).unwrap().samples, whole[4000..]);
     for start in [4001, 4800, 1_000_000] {
-        let error = read_crop(&path, start, 800, &options).unwrap_err().to_string();
+        let error = crop(&path, start, 800, &options).unwrap_err().to_string();
         assert!(error.contains("the file has 4800 at 16000 Hz"), "{error}");
     }
 }

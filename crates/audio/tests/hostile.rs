@@ -1,6 +1,6 @@
 //! Arbitrary bytes and damaged files: an error or samples, never a panic, never more memory than the input accounts for.
 
-use ffsvc_audio::{ReadOptions, read_bytes};
+use ffsvc_audio::{AudioFile, ReadOptions};
 use proptest::prelude::*;
 
 const FIXTURES: [&str; 7] = [
@@ -19,8 +19,10 @@ fn fixture(name: &str) -> Vec<u8> {
 
 fn read_all_ways(bytes: &[u8]) {
     for sample_rate in [None, Some(16_000)] {
-        let options = ReadOptions { sample_rate, compat_lowpass: true, ..Default::default() };
-        match read_bytes("hostile", bytes.to_vec(), &options) {
+        let plain = sample_rate.map_or_else(ReadOptions::default, ReadOptions::at_rate);
+        let options = plain.with_compat_lowpass(true);
+        let opened = AudioFile::from_bytes("hostile", bytes.to_vec());
+        match opened.and_then(|mut file| file.read(&options)) {
             Ok(audio) => {
                 assert!(!audio.samples.is_empty() && audio.samples.iter().all(|v| v.is_finite()));
             }
@@ -30,11 +32,12 @@ fn read_all_ways(bytes: &[u8]) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("hostile");
     std::fs::write(&path, bytes).unwrap();
+    let Ok(mut file) = AudioFile::open(&path) else { return };
     for start in [0, 1000, 1 << 40] {
         let mut crop = [0.0; 500];
-        let _ = ffsvc_audio::read_crop_into(&path, start, &mut crop, &ReadOptions::default());
+        let _ = file.crop_into(start, &mut crop, &ReadOptions::default());
     }
-    let _ = ffsvc_audio::count_samples(&path);
+    let _ = file.count_frames();
 }
 
 proptest! {

@@ -2,9 +2,18 @@
 //! `rate 16000`, `baseline_FS` is `remix 1, lowpass 8000, rate 16000` through torchaudio) and against sines.
 
 use std::f64::consts::TAU;
+use std::path::Path;
 
-use ffsvc_audio::{ReadOptions, Resampler, SampleFormat, read, read_crop, write_wav};
+use ffsvc_audio::{Audio, AudioFile, ReadOptions, Resampler, Result, SampleFormat, write_wav};
 use safetensors::{Dtype, SafeTensors};
+
+fn read(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Audio> {
+    AudioFile::open(path)?.read(options)
+}
+
+fn crop(path: impl AsRef<Path>, start: u64, len: usize, options: &ReadOptions) -> Result<Audio> {
+    AudioFile::open(path)?.crop(start, len, options)
+}
 
 fn tensor(golden: &SafeTensors<'_>, name: &str) -> Vec<f32> {
     let view = golden.tensor(name).unwrap();
@@ -65,7 +74,7 @@ fn as_sox_does() {
         write_wav(&path, &input, rate, SampleFormat::Pcm16).unwrap();
         assert_eq!(read(&path, &ReadOptions::default()).unwrap().samples, input);
 
-        let plain = ReadOptions { sample_rate: Some(16_000), ..Default::default() };
+        let plain = ReadOptions::at_rate(16_000);
         let ours = read(&path, &plain).unwrap().samples;
         // What is above 8 kHz is folded back to below it, so 7 kHz is inside of everyone's pass band.
         let pass_band = if rate == 8000 { 3400.0 } else { 7000.0 };
@@ -74,7 +83,7 @@ fn as_sox_does() {
         assert!(in_band < -75.0, "{rate}: {in_band} dB");
         assert!(whole < -60.0, "{rate}: {whole} dB");
 
-        let compat = ReadOptions { compat_lowpass: true, ..plain };
+        let compat = plain.with_compat_lowpass(true);
         let filtered = read(&path, &compat).unwrap().samples;
         if rate == 8000 {
             assert_eq!(filtered, ours, "8 kHz is at or above the Nyquist frequency");
@@ -94,7 +103,7 @@ fn sixteen_khz_is_left_alone() {
     let path = dir.path().join("a.wav");
     let input: Vec<f32> = (0..1000i16).map(|n| f32::from(n.wrapping_mul(7919)) / 32768.0).collect();
     write_wav(&path, &input, 16_000, SampleFormat::Pcm16).unwrap();
-    let options = ReadOptions { sample_rate: Some(16_000), compat_lowpass: true, ..Default::default() };
+    let options = ReadOptions::at_rate(16_000).with_compat_lowpass(true);
     assert_eq!(read(&path, &options).unwrap().samples, input);
 }
 
@@ -162,18 +171,18 @@ fn crops_are_pieces_of_the_whole() {
             .map(|n| ((n * n) as f32 * 1e-4).sin() * 0.4 + (n as f32 * 0.9).sin() * 0.3)
             .collect();
         write_wav(&path, &input, from, SampleFormat::Float32).unwrap();
-        let options = ReadOptions { sample_rate: Some(to), compat_lowpass, ..Default::default() };
+        let options = ReadOptions::at_rate(to).with_compat_lowpass(compat_lowpass);
         let whole = read(&path, &options).unwrap().samples;
         for (start, len) in
             [(0, 100), (1, 1), (777, 2000), (whole.len() / 2, 3001), (whole.len() - 50, 50), (0, whole.len())]
         {
-            let crop = read_crop(&path, start as u64, len, &options).unwrap();
-            assert_eq!((crop.samples.len(), crop.sample_rate), (len, to));
+            let part = crop(&path, start as u64, len, &options).unwrap();
+            assert_eq!((part.samples.len(), part.sample_rate), (len, to));
             let worst =
-                crop.samples.iter().zip(&whole[start..]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                part.samples.iter().zip(&whole[start..]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst < 1e-6, "{from} to {to}, {start}+{len}: {worst}");
         }
-        let error = read_crop(&path, whole.len() as u64 - 50, 51, &options).unwrap_err();
+        let error = crop(&path, whole.len() as u64 - 50, 51, &options).unwrap_err();
         assert!(error.to_string().contains(&format!("the file has {} at {to} Hz", whole.len())), "{error}");
     }
 }

@@ -2,10 +2,19 @@
 
 use std::path::Path;
 
-use ffsvc_audio::{
-    Cause, Channel, ReadOptions, Result, SampleFormat, count_samples, probe, read, read_bytes, read_crop,
-    read_crop_into, write_wav,
-};
+use ffsvc_audio::{Audio, AudioFile, Cause, Channel, ReadOptions, Result, SampleFormat, write_wav};
+
+fn read(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Audio> {
+    AudioFile::open(path)?.read(options)
+}
+
+fn crop(path: impl AsRef<Path>, start: u64, len: usize, options: &ReadOptions) -> Result<Audio> {
+    AudioFile::open(path)?.crop(start, len, options)
+}
+
+fn read_bytes(name: &str, bytes: Vec<u8>, options: &ReadOptions) -> Result<Audio> {
+    AudioFile::from_bytes(name, bytes)?.read(options)
+}
 
 /// A fmt chunk's content for `bits` of `tag`, at 16 kHz.
 fn fmt(tag: u16, channels: u16, bits: u16) -> Vec<u8> {
@@ -71,7 +80,7 @@ fn every_integer_width_and_float() {
             writer.write_sample((-(value + 1)) as i32).unwrap();
         }
         writer.finalize().unwrap();
-        let of = |channel| read(&path, &ReadOptions { channel, ..Default::default() }).unwrap().samples;
+        let of = |channel| read(&path, &ReadOptions::default().with_channel(channel)).unwrap().samples;
         let scaled = |value: i64| (value as f64 / full as f64) as f32;
         assert_eq!(of(Channel::First), values.map(scaled), "{bits} bits");
         assert_eq!(of(Channel::Index(1)), values.map(|v| scaled(-(v + 1))), "{bits} bits");
@@ -101,17 +110,42 @@ fn chunks_around_the_samples_are_skipped() {
     assert_eq!(samples(bytes).unwrap(), [1.0, -2.0, 3.0].map(|v| v / 32_768.0));
 }
 
+/// WAVE_FORMAT_EXTENSIBLE around `tag`.
+fn extensible(tag: u16, channels: u16, container_bits: u16, bits: u16) -> Vec<u8> {
+    let mut extensible = fmt(0xfffe, channels, container_bits);
+    extensible.extend(22u16.to_le_bytes());
+    extensible.extend(bits.to_le_bytes());
+    extensible.extend(4u32.to_le_bytes());
+    extensible.extend(tag.to_le_bytes());
+    extensible.extend(b"\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71");
+    extensible
+}
+
 #[test]
 fn extensible_20_bits_in_24() {
-    let mut extensible = fmt(0xfffe, 1, 24);
-    extensible[14..16].copy_from_slice(&20u16.to_le_bytes());
-    extensible.extend(22u16.to_le_bytes());
-    extensible.extend(20u16.to_le_bytes());
-    extensible.extend(4u32.to_le_bytes());
-    extensible.extend(1u16.to_le_bytes());
-    extensible.extend(b"\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71");
-    let bytes = riff(&[chunk(b"fmt ", &extensible), chunk(b"data", &[0, 0, 0x40, 0, 0, 0xc0])]);
-    assert_eq!(samples(bytes).unwrap(), [0.5, -0.5]);
+    for container_bits in [20, 24] {
+        let format = extensible(1, 1, container_bits, 20);
+        let bytes = riff(&[chunk(b"fmt ", &format), chunk(b"data", &[0, 0, 0x40, 0, 0, 0xc0])]);
+        assert_eq!(samples(bytes).unwrap(), [0.5, -0.5]);
+    }
+}
+
+#[test]
+fn g711_is_read_with_a_plain_and_an_extensible_header() {
+    // The second channel of frames of two; the extremes and the steps around zero of the tables of ITU-T G.711.
+    for (tag, codes, expected) in [
+        (6u16, [0xaa, 0x2a, 0xd5, 0x55], [32_256.0, -32_256.0, 8.0, -8.0]),
+        (7, [0x80, 0x00, 0xff, 0x7f], [32_124.0, -32_124.0, 0.0, 0.0]),
+    ] {
+        let frames: Vec<u8> = codes.into_iter().flat_map(|code: u8| [0x99, code]).collect();
+        for format in [fmt(tag, 2, 8), extensible(tag, 2, 8, 8)] {
+            let bytes = riff(&[chunk(b"fmt ", &format), chunk(b"data", &frames)]);
+            let mut file = AudioFile::from_bytes("a.wav", bytes).unwrap();
+            assert_eq!((file.frames(), file.channels()), (Some(4), 2));
+            let samples = file.read(&ReadOptions::default().with_channel(Channel::Index(1))).unwrap().samples;
+            assert_eq!(samples.iter().map(|v| v * 32_768.0).collect::<Vec<f32>>(), expected, "tag {tag}");
+        }
+    }
 }
 
 #[test]
@@ -140,7 +174,9 @@ fn a_short_data_chunk_is_an_error_that_counts() {
     let path = dir.path().join("short.wav");
     std::fs::write(&path, bytes).unwrap();
     // Also where the crop itself is there, and without reading samples at all.
-    for error in [read_crop(&path, 0, 10, &ReadOptions::default()).unwrap_err(), probe(&path).unwrap_err()] {
+    for error in
+        [crop(&path, 0, 10, &ReadOptions::default()).unwrap_err(), AudioFile::open(&path).unwrap_err()]
+    {
         assert!(matches!(error.cause, Cause::Truncated { found: 40, expected: Some(100) }), "{error}");
         assert!(error.to_string().contains("short.wav"));
     }
@@ -161,7 +197,19 @@ fn damaged_headers_are_errors() {
         (with(fmt(1, 0, 16)), "0 channels"),
         (with([&fmt(1, 1, 16)[..4], &[0; 4], &fmt(1, 1, 16)[8..]].concat()), "sample rate 0 Hz"),
         (with([&fmt(1, 1, 16)[..4], &[0xff; 4], &fmt(1, 1, 16)[8..]].concat()), "sample rate 4294967295 Hz"),
-        (with([&fmt(1, 1, 16)[..12], &[7, 0, 16, 0]].concat()), "integer samples of 16 bits, 7 bytes"),
+        (
+            with([&fmt(1, 1, 16)[..12], &[7, 0, 16, 0]].concat()),
+            "a frame of 7 bytes, expected 2 (1 channels of 16-bit PCM)",
+        ),
+        // A sample of 16 bits in 4 bytes, two channels in the bytes of three, and A-law in 16 bits.
+        (with([&fmt(1, 1, 16)[..12], &[4, 0, 16, 0]].concat()), "a frame of 4 bytes, expected 2"),
+        (with([&fmt(1, 2, 16)[..12], &[6, 0, 16, 0]].concat()), "a frame of 6 bytes, expected 4"),
+        (with([&fmt(3, 1, 32)[..12], &[8, 0, 32, 0]].concat()), "a frame of 8 bytes, expected 4"),
+        (
+            with([&fmt(6, 1, 8)[..12], &[2, 0, 8, 0]].concat()),
+            "a frame of 2 bytes, expected 1 (1 channels of A-law)",
+        ),
+        (with(fmt(7, 1, 16)), "mu-law samples of 16 bits"),
         (with(fmt(3, 1, 16)), "float samples of 16 bits"),
         (with(fmt(0xfffe, 1, 16)), "an extensible fmt chunk of 16 bytes"),
         (riff(&[chunk(b"fmt ", &fmt(1, 1, 16)), chunk(b"data", &[])]), "holds no samples"),
@@ -195,29 +243,28 @@ fn crops_and_their_bounds() {
     let path = dir.path().join("a.wav");
     let values: Vec<f32> = (0..1000i16).map(|n| f32::from(n * 31) / 32_768.0).collect();
     write_wav(&path, &values, 8000, SampleFormat::Pcm16).unwrap();
-    assert_eq!(count_samples(&path).unwrap(), 1000);
-    assert_eq!(probe(&path).unwrap().duration_s(), Some(0.125));
+    assert_eq!(AudioFile::open(&path).unwrap().count_frames().unwrap(), 1000);
+    assert_eq!(AudioFile::open(&path).unwrap().info().duration_s(), Some(0.125));
     let options = ReadOptions::default();
     for (start, len) in [(0, 1000), (999, 1), (250, 500), (1000, 0)] {
-        assert_eq!(
-            read_crop(&path, start as u64, len, &options).unwrap().samples,
-            values[start..start + len]
-        );
+        assert_eq!(crop(&path, start as u64, len, &options).unwrap().samples, values[start..start + len]);
         let mut buffer = vec![9.0; len];
-        assert_eq!(read_crop_into(&path, start as u64, &mut buffer, &options).unwrap(), 8000);
+        assert_eq!(
+            AudioFile::open(&path).unwrap().crop_into(start as u64, &mut buffer, &options).unwrap(),
+            8000
+        );
         assert_eq!(buffer, values[start..start + len]);
     }
     for (start, len) in [(0, 1001), (1000, 1), (u64::MAX, 2), (u64::MAX, usize::MAX), (0, usize::MAX)] {
         for sample_rate in [None, Some(16_000)] {
-            let error = read_crop(&path, start, len, &ReadOptions { sample_rate, ..options });
+            let error = crop(&path, start, len, &sample_rate.map_or(options, ReadOptions::at_rate));
             let past = matches!(error, Err(ffsvc_audio::Error { cause: Cause::CropPastEnd { .. }, .. }));
             // At 16 kHz the file has twice the samples.
             assert!(past || (sample_rate.is_some() && start + len as u64 <= 2000), "{start} {len}");
         }
     }
-    let error = read_crop(&path, 0, 10, &ReadOptions { channel: Channel::Index(1), ..options })
-        .unwrap_err()
-        .to_string();
+    let error =
+        crop(&path, 0, 10, &ReadOptions::default().with_channel(Channel::Index(1))).unwrap_err().to_string();
     assert!(error.contains("channel 1 was asked for (counted from 0), the file has 1"), "{error}");
 }
 
@@ -231,7 +278,7 @@ fn missing_files_and_folders_are_named() {
 
 #[test]
 fn too_short_for_one_output_sample() {
-    let options = ReadOptions { sample_rate: Some(16_000), ..Default::default() };
+    let options = ReadOptions::at_rate(16_000);
     let mut bytes = claiming(2, &[1]);
     bytes[24..28].copy_from_slice(&48_000u32.to_le_bytes());
     let error = read_bytes("a.wav", bytes, &options).unwrap_err().to_string();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ffsvc_audio::ReadOptions;
+use ffsvc_audio::AudioFile;
 
 use crate::cache::{Cache, CacheUse};
 use crate::channel;
@@ -226,9 +226,8 @@ impl Augmenter {
         compat: bool,
         convolver: &mut Convolver,
     ) -> Result<Filter> {
-        let options =
-            ReadOptions { channel: ffsvc_audio::Channel::Index(channel), ..self.sounds.options(compat) };
-        let taps = ffsvc_audio::read(path, &options)?.samples;
+        let options = self.sounds.options(compat).with_channel(ffsvc_audio::Channel::Index(channel));
+        let taps = AudioFile::open(path)?.read(&options)?.samples;
         if compat {
             return Ok(compat::room_filter(&taps, len, convolver));
         }

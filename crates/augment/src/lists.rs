@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use ffsvc_audio::probe;
+use ffsvc_audio::AudioFile;
 
 use crate::error::Error;
 
@@ -97,7 +97,7 @@ fn check_list(list: &'static str, paths: Vec<PathBuf>, sample_rate: u32) -> (Vec
     let mut report = ListReport { list, usable: 0, seconds: 0.0, other_rate: Vec::new(), bad: Vec::new() };
     let mut files = Vec::with_capacity(paths.len());
     for path in paths {
-        match probe(&path) {
+        match AudioFile::open(&path).map(|file| *file.info()) {
             Ok(info) if info.num_samples == Some(0) => report
                 .bad
                 .push(Error::Audio(ffsvc_audio::Error { path, cause: ffsvc_audio::Cause::NoSamples })),

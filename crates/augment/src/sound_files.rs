@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ffsvc_audio::ReadOptions;
+use ffsvc_audio::{AudioFile, ReadOptions};
 
 use crate::cache::{Cache, CacheUse};
 use crate::error::Result;
@@ -44,7 +44,7 @@ impl SoundStore {
 
     /// How files are read: in the baseline's way, through its low-pass, or not.
     pub(crate) fn options(&self, compat: bool) -> ReadOptions {
-        ReadOptions { sample_rate: Some(self.sample_rate), compat_lowpass: compat, ..Default::default() }
+        ReadOptions::at_rate(self.sample_rate).with_compat_lowpass(compat)
     }
 
     pub(crate) fn usage(&self) -> CacheUse {
@@ -76,10 +76,10 @@ impl SoundStore {
             Held::Whole(samples) => fill_from(samples, place, compat, out),
             Held::Long(total) if *total > out.len() as u64 => {
                 let start = start(*total, out.len() as u64, place, compat);
-                ffsvc_audio::read_crop_into(path, start, out, &self.options(compat))?;
+                AudioFile::open(path)?.crop_into(start, out, &self.options(compat))?;
             }
             Held::Long(_) => {
-                let whole = ffsvc_audio::read(path, &self.options(compat))?;
+                let whole = AudioFile::open(path)?.read(&self.options(compat))?;
                 fill_from(&whole.samples, place, compat, out);
             }
         }
@@ -89,10 +89,11 @@ impl SoundStore {
     fn open(&self, path: &Path, compat: bool) -> Result<Held> {
         let options = self.options(compat);
         let most = WHOLE_S * u64::from(self.sample_rate);
-        match ffsvc_audio::probe(path)?.num_samples_at(options.sample_rate) {
+        let mut file = AudioFile::open(path)?;
+        match file.info().num_samples_at(options.sample_rate) {
             Some(total) if total > most => Ok(Held::Long(total)),
             _ => {
-                let samples = ffsvc_audio::read(path, &options)?.samples;
+                let samples = file.read(&options)?.samples;
                 // A file whose header tells no length can turn out to be long.
                 let long = samples.len() as u64 > most;
                 Ok(if long { Held::Long(samples.len() as u64) } else { Held::Whole(samples) })

@@ -146,7 +146,11 @@ fn mu_law_of_another_decoder() {
     wav.extend(&codes);
     let size = (wav.len() - 8) as u32;
     wav[4..8].copy_from_slice(&size.to_le_bytes());
-    let decoded = ffsvc_audio::read_bytes("codes.wav", wav, &Default::default()).unwrap().samples;
+    let decoded = ffsvc_audio::AudioFile::from_bytes("codes.wav", wav)
+        .unwrap()
+        .read(&Default::default())
+        .unwrap()
+        .samples;
     assert_eq!(decoded.len(), 256);
     for (code, sample) in codes.iter().zip(decoded) {
         assert_eq!(f32::from(mu_law_decode(*code)) / 32_768.0, sample, "code {code:#04x}");

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ffsvc_audio::{ReadOptions, read};
+use ffsvc_audio::{AudioFile, ReadOptions};
 use ffsvc_augment::room::{Room, RoomRanges};
 use ffsvc_augment::{
     AugmentConfig, Augmenter, Channel, Noise, NoiseKind, Plan, Reverb, Scratch, SoundCrop, mean_power,
@@ -35,10 +35,10 @@ fn files(folder: &Path, extension: &str, count: usize) -> Vec<PathBuf> {
 
 /// Two seconds of each of several utterances.
 fn speech(corpora: &Path, count: usize) -> Vec<Vec<f32>> {
-    let options = ReadOptions { sample_rate: Some(16_000), ..Default::default() };
+    let options = ReadOptions::at_rate(16_000);
     let utterances = files(&corpora.join("speechocean762/flac"), "flac", count);
     let crop = |path: &PathBuf| {
-        let samples = read(path, &options).unwrap().samples;
+        let samples = AudioFile::open(path).unwrap().read(&options).unwrap().samples;
         let start = samples.len().saturating_sub(32_000) / 2;
         samples[start..samples.len().min(start + 32_000)].to_vec()
     };

@@ -28,7 +28,13 @@ impl Logging {
     /// (and not if `NO_COLOR` is set). Later calls in the same process change nothing.
     pub fn init(&self) {
         progress::set_quiet(self.quiet);
-        let filter = EnvFilter::builder().with_default_directive(self.level().into()).from_env_lossy();
+        let filter = EnvFilter::builder().with_default_directive(self.level().into());
+        let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
+            Ok(directives) => filter.parse_lossy(directives),
+            // The audio decoders warn about files without naming them; our own errors do.
+            Err(_) if self.verbose == 0 => filter.parse_lossy("symphonia=off"),
+            Err(_) => filter.parse_lossy(""),
+        };
         let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         // An error says that a subscriber is there already: the first one stays.
         let _ = tracing_subscriber::fmt()

@@ -84,7 +84,7 @@ impl DataConfig {
             found: format!("\"{}\"", self.channel),
             expected: "\"first\", \"mix\" or an index from \"0\"".into(),
         })?;
-        Ok(ReadOptions { sample_rate: Some(sample_rate), channel, compat_lowpass: self.compat_lowpass })
+        Ok(ReadOptions::at_rate(sample_rate).with_channel(channel).with_compat_lowpass(self.compat_lowpass))
     }
 
     /// How data directories are opened.

@@ -16,9 +16,9 @@ use crate::config::{CropConfig, DataConfig};
 use crate::domains::TrainingDomain;
 use crate::error::{Error, Result};
 use crate::random::{Purpose, stream};
-use crate::recording::read_audio_crop_watched;
+use crate::recording::read_audio_crop;
 use crate::sampler::Draw;
-use crate::stopwatch::{Stage, Stopwatch};
+use crate::stopwatch;
 use crate::unreadable::Unreadable;
 
 /// One recording and its speaker.
@@ -152,19 +152,6 @@ pub struct BatchMaker {
 pub struct Scratch {
     front_end: ffsvc_features::Scratch,
     augment: ffsvc_augment::Scratch,
-    stopwatch: Stopwatch,
-}
-
-impl Scratch {
-    /// Working memory whose stages are timed.
-    pub fn with_stopwatch(stopwatch: Stopwatch) -> Self {
-        Self { stopwatch, ..Self::default() }
-    }
-
-    /// The time spent so far.
-    pub fn stopwatch(&self) -> &Stopwatch {
-        &self.stopwatch
-    }
 }
 
 /// Utterances that are tried one after the other in place of one that cannot be read.
@@ -279,43 +266,42 @@ impl BatchMaker {
     fn item(&self, epoch: usize, index: u32, out: &mut [f32], scratch: &mut Scratch) -> Result<usize> {
         let (num_mels, num_frames) = (self.num_mels(), self.num_frames);
         let utterance = &self.set.utterances[index as usize];
-        scratch.stopwatch.enter(Stage::Augment);
         let plan = match &self.augmentation {
-            Some(augmentation) => augmentation.plan(utterance, epoch, num_mels, num_frames),
+            Some(augmentation) => {
+                let _stage = stopwatch::augment();
+                augmentation.plan(utterance, epoch, num_mels, num_frames)
+            }
             None => Plan::default(),
         };
         let num_samples = speed::source_len(plan.speed, self.crop_samples);
-        let mut samples = self.crop(utterance, epoch, num_samples, &mut scratch.stopwatch)?;
+        let mut samples = self.crop(utterance, epoch, num_samples)?;
         let mut class = utterance.label as usize;
         if let Some(augmentation) = &self.augmentation {
-            scratch.stopwatch.enter(Stage::Augment);
+            let _stage = stopwatch::augment();
             augmentation.apply(&plan, utterance, &mut samples, &mut scratch.augment)?;
             class = augmentation.class(utterance, &plan);
         }
         // Not every length can be met by a change of speed: there may be a sample too many.
         samples.truncate(self.crop_samples);
-        scratch.stopwatch.enter(Stage::Features);
-        self.front_end
-            .compute_into(&mut scratch.front_end, &samples, out)
-            .map_err(|source| Error::Features { utterance: utterance.id.clone(), source })?;
-        scratch.stopwatch.enter(Stage::Augment);
+        {
+            let _stage = stopwatch::features();
+            self.front_end
+                .compute_into(&mut scratch.front_end, &samples, out)
+                .map_err(|source| Error::Features { utterance: utterance.id.clone(), source })?;
+        }
+        let _stage = stopwatch::augment();
         apply_masks(out, num_frames, &plan.masks);
-        scratch.stopwatch.stop();
         Ok(class)
     }
 
     /// The baseline's crop (dataset.py `_get_sample`): a uniform random start in a longer recording; a
     /// shorter one is repeated until it is long enough.
-    fn crop(
-        &self,
-        utterance: &TrainingUtterance,
-        epoch: usize,
-        num_samples: usize,
-        stopwatch: &mut Stopwatch,
-    ) -> Result<Vec<f32>> {
+    fn crop(&self, utterance: &TrainingUtterance, epoch: usize, num_samples: usize) -> Result<Vec<f32>> {
         let place: f64 = stream(self.seed, Purpose::Crop, epoch, &utterance.id).random();
-        read_audio_crop_watched(&utterance.source, place, num_samples, &self.set.read, stopwatch)
-            .map_err(|source| Error::Audio { utterance: utterance.id.clone(), source })
+        match read_audio_crop(&utterance.source, place, num_samples, &self.set.read) {
+            Ok(crop) => Ok(crop.samples),
+            Err(source) => Err(Error::Audio { utterance: utterance.id.clone(), source }),
+        }
     }
 }
 

@@ -7,6 +7,25 @@ pub enum ReadError {
     /// The file cannot be read or decoded.
     #[error(transparent)]
     Audio(#[from] ffsvc_audio::Error),
+    /// A command of wav.scp gives more than [`Limits::max_bytes`](ffsvc_audio::Limits::max_bytes).
+    #[error("command `{command}`: still not at the end of its output after {limit} bytes, the limit")]
+    TooManyBytes {
+        /// The shell command.
+        command: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// An entry `ARK:OFFSET` of wav.scp: audio inside a Kaldi archive.
+    #[error(
+        "{archive}:{offset}: audio inside a Kaldi archive is not supported; write the recordings as files, for example with \
+         Kaldi's `wav-copy ark:{archive} ...`, and list those"
+    )]
+    ArchiveOffset {
+        /// The archive.
+        archive: String,
+        /// The place in it.
+        offset: String,
+    },
     /// A `command |` entry of wav.scp did not deliver audio.
     #[error("command `{command}`: {reason}")]
     Pipe {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::batch::{Extent, make_batches};
+use crate::batch::{Batch, Extent, make_batches};
 use crate::data_set::{BatchMaker, Scratch};
 use crate::error::{Error, Result};
 use crate::sampler::Sampler;
@@ -94,10 +94,11 @@ fn make_for(
     let per_epoch = sampler.num_batches();
     let extent = Extent { first, last: usize::MAX, per_epoch, first_epoch_only: false };
     let work = |worker: usize| {
-        let mut scratch = Scratch::with_stopwatch(Stopwatch::on());
+        let mut scratch = Scratch::default();
+        let stopwatch = Stopwatch::new();
         let (mut batches, mut utterances, mut failure) = (0, 0, None);
         let begun = Instant::now();
-        make_batches(maker, sampler, extent, worker, threads, &mut scratch, |batch| {
+        let receive = |batch: Result<Batch>| {
             match batch {
                 Ok(batch) => utterances += batch.labels.len(),
                 Err(error) => failure = Some(error),
@@ -105,6 +106,9 @@ fn make_for(
             batches += 1;
             let over = begun.elapsed() >= duration || failure.is_some();
             if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        tracing::subscriber::with_default(stopwatch.clone(), || {
+            make_batches(maker, sampler, extent, worker, threads, &mut scratch, receive);
         });
         match failure {
             Some(error) => Err(error),
@@ -112,7 +116,7 @@ fn make_for(
                 batches,
                 utterances,
                 elapsed: begun.elapsed().as_secs_f64(),
-                seconds: scratch.stopwatch().seconds(),
+                seconds: stopwatch.seconds(),
             }),
         }
     };

@@ -1,13 +1,18 @@
 //! The audio of a `wav.scp` entry: a whole recording, or a training crop.
 
+use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use ffsvc_audio::{Audio, ReadOptions, Stage, Watch};
+use ffsvc_audio::{Audio, AudioFile, AudioInfo, Cause, Limits, ReadOptions};
 use ffsvc_kaldi_io::WavSource;
 
 use crate::error::ReadError;
 
 type Result<T> = std::result::Result<T, ReadError>;
+
+/// The most that is kept of what a failing command says.
+const MAX_COMPLAINT: u64 = 1 << 16;
 
 /// A recording under its utterance's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,21 +23,48 @@ pub struct Recording {
     pub source: WavSource,
 }
 
+/// A training crop.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Crop {
+    /// The samples.
+    pub samples: Vec<f32>,
+    /// What the recording is.
+    pub info: AudioInfo,
+    /// Whether the recording is shorter than the crop and was repeated.
+    pub repeated: bool,
+}
+
+/// Opens the recording behind `source`. The output of a command is read into memory, up to `limits`.
+///
+/// # Errors
+/// The file is missing or no audio, or the command fails.
+pub fn open_audio(source: &WavSource, limits: Limits) -> Result<AudioFile> {
+    match source {
+        WavSource::File(path) => {
+            AudioFile::open_with(path, limits).map_err(|error| match archive_offset(path) {
+                Some((archive, offset)) if is_missing(&error) => {
+                    ReadError::ArchiveOffset { archive: archive.to_owned(), offset: offset.to_owned() }
+                }
+                _ => error.into(),
+            })
+        }
+        WavSource::Pipe(command) => run(command, limits),
+    }
+}
+
 /// The whole recording behind `source`.
 ///
 /// # Errors
-/// The file cannot be decoded, or the command fails.
+/// As [`open_audio`]; the audio cannot be decoded.
 pub fn read_audio(source: &WavSource, options: &ReadOptions) -> Result<Audio> {
-    match source {
-        WavSource::File(path) => Ok(ffsvc_audio::read(path, options)?),
-        WavSource::Pipe(command) => Ok(ffsvc_audio::read_bytes(command, run(command)?, options)?),
-    }
+    Ok(open_audio(source, Limits::default())?.read(options)?)
 }
 
 /// `num_samples` samples of the recording behind `source`, the baseline's way (dataset.py `_get_sample`).
 ///
 /// In a longer recording of `n` samples the crop starts at `floor(place * (n - num_samples))`, with `place` in
-/// `[0, 1)`; a shorter one is repeated from its start. Only the crop is read from a file that allows it.
+/// `[0, 1)`; a shorter one is repeated from its start. The file is opened once, and only the crop is read where the format
+/// allows it.
 ///
 /// # Errors
 /// As [`read_audio`].
@@ -41,39 +73,20 @@ pub fn read_audio_crop(
     place: f64,
     num_samples: usize,
     options: &ReadOptions,
-) -> Result<Vec<f32>> {
-    read_audio_crop_watched(source, place, num_samples, options, &mut ())
-}
-
-/// As [`read_audio_crop`]; `watch` is told what it is doing. A command counts as reading, its output's decoding included.
-///
-/// # Errors
-/// As [`read_audio`].
-pub(crate) fn read_audio_crop_watched(
-    source: &WavSource,
-    place: f64,
-    num_samples: usize,
-    options: &ReadOptions,
-    watch: &mut dyn Watch,
-) -> Result<Vec<f32>> {
-    watch.enter(Stage::Read);
-    let path = match source {
-        WavSource::File(path) => path,
-        WavSource::Pipe(_) => {
-            let samples = read_audio(source, options)?.samples;
-            return Ok(cut_or_repeat(&samples, place, num_samples));
-        }
-    };
-    match ffsvc_audio::probe(path)?.num_samples_at(options.sample_rate) {
+) -> Result<Crop> {
+    let mut file = open_audio(source, Limits::default())?;
+    let info = *file.info();
+    let (samples, repeated) = match info.num_samples_at(options.sample_rate) {
         Some(total) if total > num_samples as u64 => {
             let start = crop_start(total, place, num_samples);
-            Ok(ffsvc_audio::read_crop_watched(path, start, num_samples, options, watch)?.samples)
+            (file.crop(start, num_samples, options)?.samples, false)
         }
         _ => {
-            let samples = ffsvc_audio::read_watched(path, options, watch)?.samples;
-            Ok(cut_or_repeat(&samples, place, num_samples))
+            let whole = file.read(options)?.samples;
+            (cut_or_repeat(&whole, place, num_samples), whole.len() < num_samples)
         }
-    }
+    };
+    Ok(Crop { samples, info, repeated })
 }
 
 fn crop_start(total: u64, place: f64, num_samples: usize) -> u64 {
@@ -89,22 +102,63 @@ fn cut_or_repeat(samples: &[f32], place: f64, num_samples: usize) -> Vec<f32> {
     }
 }
 
-fn run(command: &str) -> Result<Vec<u8>> {
+/// `wav.ark:1234` as Kaldi writes it into a `wav.scp`: the archive and the place in it.
+fn archive_offset(path: &Path) -> Option<(&str, &str)> {
+    let (archive, offset) = path.to_str()?.rsplit_once(':')?;
+    let digits = offset.split('[').next().unwrap_or_default();
+    let is_offset = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    (is_offset && !archive.is_empty()).then_some((archive, offset))
+}
+
+fn is_missing(error: &ffsvc_audio::Error) -> bool {
+    matches!(&error.cause, Cause::Io(cause) if cause.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// The audio that a shell command writes. A command that gives more than the limit is stopped.
+fn run(command: &str, limits: Limits) -> Result<AudioFile> {
     let fail = |reason: String| ReadError::Pipe { command: command.to_string(), reason };
-    let output = Command::new("sh")
+    let mut child = Command::new("sh")
         .args(["-c", command])
         .stdin(Stdio::null())
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .map_err(|error| fail(format!("cannot start a shell: {error}")))?;
-    if !output.status.success() {
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        let last_line = complaint.lines().last().unwrap_or("").trim();
-        return Err(fail(format!("{}; it said: {last_line}", output.status)));
+    // Both outputs are read at the same time, so that the command never waits for the other one to be read.
+    let stderr = child.stderr.take();
+    let complaint = std::thread::spawn(move || stderr.map_or_else(Vec::new, beginning));
+    let mut output = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        stdout
+            .take(limits.max_bytes.saturating_add(1))
+            .read_to_end(&mut output)
+            .map_err(|error| fail(format!("its output cannot be read: {error}")))?;
     }
-    if output.stdout.is_empty() {
+    if output.len() as u64 > limits.max_bytes {
+        // Its output is closed by now, which ends what the shell has started; this ends the shell itself.
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(ReadError::TooManyBytes { command: command.to_owned(), limit: limits.max_bytes });
+    }
+    let status = child.wait().map_err(|error| fail(format!("cannot wait for it: {error}")))?;
+    if !status.success() {
+        let complaint = complaint.join().unwrap_or_default();
+        let complaint = String::from_utf8_lossy(&complaint);
+        let last_line = complaint.lines().last().unwrap_or("").trim();
+        return Err(fail(format!("{status}; it said: {last_line}")));
+    }
+    if output.is_empty() {
         return Err(fail("wrote no audio to its standard output".into()));
     }
-    Ok(output.stdout)
+    Ok(AudioFile::from_bytes(command, output)?)
+}
+
+/// The beginning of what a command says; the rest is read and dropped.
+fn beginning(mut stderr: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let _ = stderr.by_ref().take(MAX_COMPLAINT).read_to_end(&mut bytes);
+    let _ = std::io::copy(&mut stderr, &mut std::io::sink());
+    bytes
 }
 
 #[cfg(test)]
@@ -120,9 +174,52 @@ mod tests {
     }
 
     #[test]
+    fn a_crop_says_whether_the_recording_was_repeated() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.wav");
+        ffsvc_audio::write_wav(&path, &[0.1; 100], 16_000, Default::default()).unwrap();
+        for (len, repeated) in [(101, true), (100, false), (99, false)] {
+            let crop =
+                read_audio_crop(&WavSource::File(path.clone()), 0.5, len, &ReadOptions::default()).unwrap();
+            assert_eq!((crop.samples.len(), crop.repeated, crop.info.sample_rate), (len, repeated, 16_000));
+        }
+    }
+
+    #[test]
     fn a_failing_command_is_reported_with_its_words() {
-        let error = run("echo no such tape >&2; exit 3").unwrap_err().to_string();
+        let run = |command| run(command, Limits::default()).unwrap_err().to_string();
+        let error = run("echo no such tape >&2; exit 3");
         assert!(error.contains("no such tape") && error.contains('3'), "{error}");
-        assert!(run("true").unwrap_err().to_string().contains("no audio"));
+        assert!(run("true").contains("no audio"));
+        // More words than a pipe holds, before and after the audio.
+        let error = run("head -c 300000 /dev/zero >&2; echo RIFF; head -c 300000 /dev/zero >&2; exit 4");
+        assert!(error.contains('4'), "{error}");
+    }
+
+    #[test]
+    fn a_command_without_end_is_stopped_at_the_limit() {
+        let limits = Limits::default().with_max_bytes(100_000);
+        for command in ["cat /dev/zero", "yes & wait", "sleep 60 & cat /dev/zero; sleep 60"] {
+            let error = run(command, limits).unwrap_err().to_string();
+            assert!(error.contains(command) && error.contains("100000 bytes"), "{error}");
+        }
+    }
+
+    #[test]
+    fn audio_in_a_kaldi_archive_is_refused_in_words() {
+        for entry in ["data/wav.ark:1234", "data/wav.ark:1234[0:99]"] {
+            let error = open_audio(&WavSource::parse(entry), Limits::default()).unwrap_err().to_string();
+            assert!(
+                error.contains("data/wav.ark") && error.contains("1234") && error.contains("wav-copy"),
+                "{error}"
+            );
+        }
+        // A file may have such a name.
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("take:2");
+        ffsvc_audio::write_wav(&path, &[0.1; 10], 16_000, Default::default()).unwrap();
+        assert!(open_audio(&WavSource::File(path.clone()), Limits::default()).is_ok());
+        std::fs::remove_file(&path).unwrap();
+        assert!(open_audio(&WavSource::File(dir.path().join("missing.wav")), Limits::default()).is_err());
     }
 }

@@ -21,6 +21,28 @@ pub enum Error {
         "the embedding has a value that is not finite; the model's weights or the recording are unusable"
     )]
     NonFinite,
+    /// The recording takes more memory than there is.
+    #[error(
+        "{duration_s:.1} s of audio take about {} of memory with this network, {} are left; cut the recording",
+        Bytes(*.needed), Bytes(*.available)
+    )]
+    Memory {
+        /// Length of the recording.
+        duration_s: f64,
+        /// Bytes that it would take, estimated.
+        needed: u64,
+        /// Bytes that there are for it.
+        available: u64,
+    },
+    /// Another process writes the store.
+    #[error(transparent)]
+    Lock(#[from] ffsvc_atomic_file::LockError),
+    /// No store has this ending.
+    #[error("{path}: a store of embeddings is written as .ark, .scp, .npz or .safetensors")]
+    StoreForm {
+        /// The store.
+        path: PathBuf,
+    },
     /// A file cannot be read or written.
     #[error("{path}")]
     Io {
@@ -30,6 +52,16 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// A number of bytes as people read it.
+struct Bytes(u64);
+
+impl std::fmt::Display for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mib = self.0 as f64 / f64::from(1 << 20);
+        if mib < 1024.0 { write!(f, "{mib:.1} MiB") } else { write!(f, "{:.1} GiB", mib / 1024.0) }
+    }
 }
 
 /// Result of this crate.

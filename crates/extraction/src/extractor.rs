@@ -1,49 +1,85 @@
 //! Recordings in, embeddings out.
 
-use std::collections::BTreeMap;
+use std::path::Path;
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use ffsvc_audio::ReadOptions;
-use ffsvc_dataset::{Recording, read_audio};
+use ffsvc_audio::{AudioFile, ReadOptions};
+use ffsvc_dataset::{Notice, ReadError, open_audio};
 use ffsvc_features::{Features, FrontEnd, FrontEndConfig};
 use ffsvc_kaldi_io::WavSource;
-use ffsvc_models::SpeakerModel;
-use rayon::prelude::*;
+use ffsvc_models::{ModelConfig, ModelInfo, SpeakerModel, load_model};
 
 use crate::error::{Error, Result};
+use crate::memory::{self, Admission, Memory, Reservations};
+use crate::options::ExtractorOptions;
 
-/// An embedding and the length of the speech that it stands for.
+/// An embedding and the recording that it stands for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedding {
     /// `[embedding_size]`, as the network gives it: not length-normalised.
     pub values: Vec<f32>,
     /// Duration of the recording in seconds.
     pub duration_s: f64,
+    /// What a person should know about the recording.
+    pub notices: Vec<Notice>,
 }
 
-/// A network with its front end, ready for recordings of any length.
+/// A network with the front end that it was trained on, ready for recordings of any length.
 #[derive(Debug)]
 pub struct Extractor {
     model: SpeakerModel,
     front_end: FrontEnd,
     read: ReadOptions,
     device: Device,
-    batch_size: usize,
-    bucket_frames: usize,
     mean: Option<Vec<f32>>,
+    options: ExtractorOptions,
+    memory: Memory,
+    /// To estimate the memory of the network by.
+    config: Option<ModelConfig>,
+    /// SHA-256 of the model file.
+    checksum: Option<String>,
 }
 
-struct Prepared {
-    index: usize,
-    features: Features,
+/// A recording on its way into the network.
+pub(crate) struct Prepared {
+    pub(crate) index: usize,
+    pub(crate) features: Features,
     duration_s: f64,
+    notices: Vec<Notice>,
+}
+
+impl Prepared {
+    fn embedding(&self, values: Vec<f32>) -> Embedding {
+        Embedding { values, duration_s: self.duration_s, notices: self.notices.clone() }
+    }
 }
 
 impl Extractor {
-    /// An extractor for `model` in evaluation mode on `device` (one without gradients).
+    /// The network of a model file with all that belongs to it: the front end, the baseline's low-pass where the model was
+    /// trained with it, and the mean to subtract where the file has one.
     ///
-    /// `read.sample_rate` is set to the front end's. Recordings of the same number of frames go through the
-    /// network together, at most `batch_size` of them; 1 sends each alone. The embeddings agree to rounding.
+    /// # Errors
+    /// The file is missing or is no model file.
+    pub fn open(model: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let path = model.as_ref();
+        let (model, _, info) = load_model(path, device)?;
+        let extractor = Self::of_model(model.valid(), &info, device)?;
+        Ok(Self { checksum: Some(crate::checksum(path)?), ..extractor })
+    }
+
+    /// As [`open`](Self::open), of a model that is loaded: `model` in evaluation mode on `device` (one without gradients).
+    ///
+    /// # Errors
+    /// The front end's options are wrong.
+    pub fn of_model(model: SpeakerModel, info: &ModelInfo, device: &Device) -> Result<Self> {
+        let read = ReadOptions::default().with_compat_lowpass(info.compat_lowpass);
+        let extractor = Self::new(model, &info.front_end, &read, device)?;
+        Ok(Self { mean: info.embedding_mean.clone(), config: Some(info.model.clone()), ..extractor })
+    }
+
+    /// A network without a model file, such as one in training. Nothing is subtracted from its embeddings. Recordings are
+    /// read as `read` says, but at the front end's sample rate.
     ///
     /// # Errors
     /// The front end's options are wrong.
@@ -51,35 +87,56 @@ impl Extractor {
         model: SpeakerModel,
         front_end: &FrontEndConfig,
         read: &ReadOptions,
-        batch_size: usize,
         device: &Device,
     ) -> Result<Self> {
-        let read = ReadOptions { sample_rate: Some(front_end.sample_rate), ..*read };
+        let options = ExtractorOptions::default().with_channel(read.channel);
+        let at_rate = ReadOptions::at_rate(front_end.sample_rate);
         Ok(Self {
             model,
             front_end: FrontEnd::new(front_end)?,
-            read,
+            read: at_rate.with_channel(read.channel).with_compat_lowpass(read.compat_lowpass),
             device: device.clone(),
-            batch_size: batch_size.max(1),
-            bucket_frames: 1,
             mean: None,
+            memory: Memory::from_now(options.memory),
+            options,
+            config: None,
+            checksum: None,
         })
     }
 
-    /// Lets recordings whose frames differ by less than `frames` go through the network together, padded; has no effect where the
-    /// network cannot leave padding out ([`SpeakerModel::supports_padding`]). Recordings of equal length alone fill few batches, which an
-    /// accelerator feels. 1, the default, pads nothing.
+    /// With other options.
     #[must_use]
-    pub fn with_length_buckets(mut self, frames: usize) -> Self {
-        self.bucket_frames = if self.model.supports_padding() { frames.max(1) } else { 1 };
+    pub fn with_options(mut self, options: ExtractorOptions) -> Self {
+        self.read = self.read.with_channel(options.channel);
+        self.memory = Memory::from_now(options.memory);
+        self.options = options;
         self
     }
 
-    /// Subtracts `mean`, `[embedding]`, from every embedding: [`ModelInfo::embedding_mean`](ffsvc_models::ModelInfo).
-    #[must_use]
-    pub fn subtracting(mut self, mean: Option<Vec<f32>>) -> Self {
-        self.mean = mean;
-        self
+    /// The options.
+    pub fn options(&self) -> &ExtractorOptions {
+        &self.options
+    }
+
+    /// How recordings are read: the front end's sample rate, the channel, the baseline's low-pass.
+    pub fn read_options(&self) -> &ReadOptions {
+        &self.read
+    }
+
+    /// Sample rate of the front end, Hz.
+    pub fn sample_rate(&self) -> u32 {
+        self.front_end.config().sample_rate
+    }
+
+    /// SHA-256 of the model file, hexadecimal, where there is one ([`open`](Self::open)).
+    pub fn checksum(&self) -> Option<&str> {
+        self.checksum.as_deref()
+    }
+
+    /// Whether recordings of different lengths can share a batch
+    /// ([`ExtractorOptions::length_bucket`]).
+    pub fn supports_padding(&self) -> bool {
+        self.model.supports_padding()
     }
 
     /// Embeds samples at the front end's sample rate (full scale 1.0).
@@ -95,66 +152,61 @@ impl Extractor {
     /// Embeds one recording.
     ///
     /// # Errors
-    /// The recording cannot be read, or is too short.
+    /// The recording cannot be read, is too short, or needs more memory than there is.
     pub fn embed(&self, source: &WavSource) -> Result<Embedding> {
-        let prepared = self.prepare(0, source)?;
+        let mut file = open_audio(source, self.options.limits)?;
+        self.embed_file(&mut file)
+    }
+
+    /// Embeds an open file.
+    ///
+    /// # Errors
+    /// As [`embed`](Self::embed).
+    pub fn embed_file(&self, file: &mut AudioFile) -> Result<Embedding> {
+        let reservations = Reservations::new(self.memory.available());
+        // Nothing else is in work: there is no later.
+        self.admit(file, &reservations)?;
+        let prepared = self.prepare(0, file)?;
         let mut values = self.forward(&[&prepared.features])?;
-        let values = values.pop().ok_or(Error::NonFinite)?;
-        Ok(Embedding { values, duration_s: prepared.duration_s })
+        Ok(prepared.embedding(values.pop().ok_or(Error::NonFinite)?))
     }
 
-    /// Embeds a block of recordings on all threads; the results are in the order of the recordings, and do
-    /// not depend on the number of threads.
-    pub fn embed_block(&self, recordings: &[Recording]) -> Vec<Result<Embedding>> {
-        let prepared: Vec<Result<Prepared>> = recordings
-            .par_iter()
-            .enumerate()
-            .map(|(index, recording)| self.prepare(index, &recording.source))
-            .collect();
-        let mut results: Vec<Option<Result<Embedding>>> = Vec::new();
-        results.resize_with(recordings.len(), || None);
-        let mut by_bucket: BTreeMap<usize, Vec<Prepared>> = BTreeMap::new();
-        for (index, item) in prepared.into_iter().enumerate() {
-            match item {
-                Ok(item) => {
-                    by_bucket.entry(item.features.num_frames / self.bucket_frames).or_default().push(item)
-                }
-                Err(error) => results[index] = Some(Err(error)),
-            }
-        }
-        let batches: Vec<&[Prepared]> =
-            by_bucket.values().flat_map(|group| group.chunks(self.batch_size)).collect();
-        let embedded: Vec<Result<Vec<Vec<f32>>>> = batches
-            .par_iter()
-            .map(|batch| self.forward(&batch.iter().map(|item| &item.features).collect::<Vec<_>>()))
-            .collect();
-        for (batch, embeddings) in batches.into_iter().zip(embedded) {
-            match embeddings {
-                Ok(embeddings) => {
-                    for (item, values) in batch.iter().zip(embeddings) {
-                        results[item.index] = Some(Ok(Embedding { values, duration_s: item.duration_s }));
-                    }
-                }
-                // One recording of the batch is at fault: find it by sending each alone.
-                Err(_) => {
-                    for item in batch {
-                        let alone = self.forward(&[&item.features]).and_then(|mut values| {
-                            let values = values.pop().ok_or(Error::NonFinite)?;
-                            Ok(Embedding { values, duration_s: item.duration_s })
-                        });
-                        results[item.index] = Some(alone);
-                    }
-                }
-            }
-        }
-        results.into_iter().map(|result| result.unwrap_or(Err(Error::NonFinite))).collect()
+    pub(crate) fn available_memory(&self) -> u64 {
+        self.memory.available()
     }
 
-    fn prepare(&self, index: usize, source: &WavSource) -> Result<Prepared> {
-        let audio = read_audio(source, &self.read)?;
+    /// Whether the recording can be read now, beside those that were admitted before.
+    pub(crate) fn admit(&self, file: &mut AudioFile, reservations: &Reservations) -> Result<bool> {
+        let (rate, to) = (u64::from(file.sample_rate()), u64::from(self.front_end.config().sample_rate));
+        let samples = file.count_frames().map_err(ReadError::from)?;
+        let converted = samples.saturating_mul(to) / rate.max(1) + 1;
+        let frames = self.front_end.num_frames(usize::try_from(converted).unwrap_or(usize::MAX)) as u64;
+        let recording = memory::recording_bytes(samples, converted, self.front_end.num_mels(), frames);
+        let network = self.network_bytes(frames);
+        match reservations.admit(recording, network) {
+            Admission::Granted => Ok(true),
+            Admission::Later => Ok(false),
+            Admission::Never => Err(Error::Memory {
+                duration_s: samples as f64 / rate.max(1) as f64,
+                needed: recording.saturating_add(network),
+                available: reservations.available(),
+            }),
+        }
+    }
+
+    /// Bytes for one recording while the network runs.
+    pub(crate) fn network_bytes(&self, frames: u64) -> u64 {
+        self.config
+            .as_ref()
+            .map_or(0, |config| memory::network_bytes(config, self.front_end.num_mels(), frames))
+    }
+
+    pub(crate) fn prepare(&self, index: usize, file: &mut AudioFile) -> Result<Prepared> {
+        let audio = file.read(&self.read).map_err(ReadError::from)?;
+        let notices = Notice::of(file.info(), &self.read, &audio.samples);
         let features = self.features(&audio.samples)?;
         let duration_s = audio.samples.len() as f64 / f64::from(audio.sample_rate);
-        Ok(Prepared { index, features, duration_s })
+        Ok(Prepared { index, features, duration_s, notices })
     }
 
     fn features(&self, samples: &[f32]) -> Result<Features> {
@@ -163,6 +215,26 @@ impl Extractor {
         Ok(features)
     }
 
+    /// The embeddings of a batch, each with the recording's index.
+    pub(crate) fn embed_batch(&self, batch: &[Prepared]) -> Vec<(usize, Result<Embedding>)> {
+        let features: Vec<&Features> = batch.iter().map(|item| &item.features).collect();
+        match self.forward(&features) {
+            Ok(embeddings) => {
+                let pairs = batch.iter().zip(embeddings);
+                pairs.map(|(item, values)| (item.index, Ok(item.embedding(values)))).collect()
+            }
+            // One recording of the batch is at fault: find it by sending each alone.
+            Err(_) => batch
+                .iter()
+                .map(|item| {
+                    let alone = self
+                        .forward(&[&item.features])
+                        .and_then(|mut values| Ok(item.embedding(values.pop().ok_or(Error::NonFinite)?)));
+                    (item.index, alone)
+                })
+                .collect(),
+        }
+    }
     fn forward(&self, batch: &[&Features]) -> Result<Vec<Vec<f32>>> {
         let Some(first) = batch.first() else { return Ok(Vec::new()) };
         let frames: Vec<usize> = batch.iter().map(|features| features.num_frames).collect();

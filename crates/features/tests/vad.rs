@@ -180,8 +180,8 @@ fn files(folder: &Path, count: usize) -> Vec<PathBuf> {
 }
 
 fn read(path: &Path) -> Vec<f32> {
-    let options = ffsvc_audio::ReadOptions { sample_rate: Some(RATE as u32), ..Default::default() };
-    ffsvc_audio::read(path, &options).unwrap().samples
+    let options = ffsvc_audio::ReadOptions::at_rate(RATE as u32);
+    ffsvc_audio::AudioFile::open(path).unwrap().read(&options).unwrap().samples
 }
 
 /// Real speech in real noise, against a plain level threshold (30 dB below the 95th percentile) on the clean recording.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ffsvc_audio::ReadOptions;
+use ffsvc_audio::{AudioFile, ReadOptions};
 use ffsvc_kaldi_io::{DataDir, TrialColumns, Trials, ValidateOptions};
 use ffsvc_synth::{Error, SAMPLE_RATE, SynthConfig, generate};
 
@@ -84,7 +84,7 @@ fn the_data_directories_are_valid_and_as_large_as_asked() {
         assert_eq!((set.utterances, set.speakers), (speakers * each, speakers));
         let mut seconds = 0.0;
         for utterance in data.utterances() {
-            let audio = ffsvc_audio::read(Path::new(utterance.wav), &ReadOptions::default()).unwrap();
+            let audio = AudioFile::open(utterance.wav).unwrap().read(&ReadOptions::default()).unwrap();
             assert_eq!(audio.sample_rate, SAMPLE_RATE);
             let duration = audio.samples.len() as f64 / f64::from(SAMPLE_RATE);
             assert!((0.5..=0.8).contains(&duration));

@@ -108,7 +108,7 @@ impl Validation {
     ) -> Result<ValidationResult> {
         let device = device.clone().without_autodiff();
         let extractor =
-            Extractor::new(network.model.valid(), front_end, read, 16, &device).map_err(Error::Validation)?;
+            Extractor::new(network.model.valid(), front_end, read, &device).map_err(Error::Validation)?;
         let mut embeddings = Embeddings::new(0);
         for block in self.recordings.chunks(64) {
             for (recording, embedding) in block.iter().zip(extractor.embed_block(block)) {

@@ -1,0 +1,105 @@
+//! The estimate of a recording's memory against what is really taken, counted by the allocator.
+
+#![recursion_limit = "256"]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use burn::module::Module;
+use burn::tensor::Device;
+use ffsvc_audio::SampleFormat;
+use ffsvc_extraction::{Error, Extractor};
+use ffsvc_features::FrontEndConfig;
+use ffsvc_kaldi_io::WavSource;
+use ffsvc_models::{
+    CamPlusPlusConfig, EcapaTdnnConfig, ModelConfig, ModelInfo, ResNetConfig, SpeechBrainEcapaConfig,
+    TdnnConfig, WespeakerEcapaConfig,
+};
+
+/// The system's allocator, counting the bytes that are held.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(held, Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn extractor(model: ModelConfig) -> Extractor {
+    let device = Device::flex();
+    device.seed(5);
+    let network = model.init(80, &device).unwrap();
+    let info = ModelInfo::new(model, FrontEndConfig::default());
+    Extractor::of_model(network.valid(), &info, &device).unwrap()
+}
+
+fn recording(folder: &Path, seconds: usize) -> PathBuf {
+    let path = folder.join(format!("{seconds}.wav"));
+    let samples: Vec<f32> = (0..16_000 * seconds).map(|n| (n as f32 * 0.07).sin() * 0.3).collect();
+    ffsvc_audio::write_wav(&path, &samples, 16_000, SampleFormat::Pcm16).unwrap();
+    path
+}
+
+/// What the error of a recording that does not fit says that it would take.
+fn estimate(extractor: Extractor, path: &Path) -> (u64, Extractor) {
+    let options = *extractor.options();
+    let extractor = extractor.with_options(options.with_memory(1));
+    let Err(Error::Memory { needed, available: 1, .. }) = extractor.embed(&WavSource::File(path.into()))
+    else {
+        panic!("a recording in a byte of memory")
+    };
+    (needed, extractor.with_options(options))
+}
+
+#[test]
+fn recordings_take_what_is_estimated() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = recording(folder.path(), 6);
+    let resnet = |depth| ModelConfig::Resnet(ResNetConfig { depth, ..Default::default() });
+    let networks = [
+        ("ResNet34", resnet(34)),
+        ("ResNet50", resnet(50)),
+        ("CAM++", ModelConfig::CamPlusPlus(CamPlusPlusConfig::default())),
+        ("ECAPA-TDNN", ModelConfig::EcapaTdnn(EcapaTdnnConfig::default())),
+        ("ECAPA-TDNN of WeSpeaker", ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig::default())),
+        ("ECAPA-TDNN of SpeechBrain", ModelConfig::SpeechBrainEcapaTdnn(SpeechBrainEcapaConfig::default())),
+        ("x-vector", ModelConfig::Tdnn(TdnnConfig::default())),
+    ];
+    let mut wrong = Vec::new();
+    for (name, config) in networks {
+        let (estimate, extractor) = estimate(extractor(config), &path);
+        // Working memory that threads keep is not of this recording.
+        extractor.embed(&WavSource::File(path.clone())).unwrap();
+        let before = HELD.load(Ordering::Relaxed);
+        PEAK.store(before, Ordering::Relaxed);
+        extractor.embed(&WavSource::File(path.clone())).unwrap();
+        let taken = (PEAK.load(Ordering::Relaxed) - before) as u64;
+        let ratio = estimate as f64 / taken as f64;
+        println!(
+            "{name}: {:.1} MiB taken for 6 s, {:.1} MiB estimated ({ratio:.2})",
+            taken as f64 / f64::from(1 << 20),
+            estimate as f64 / f64::from(1 << 20)
+        );
+        if !(1.2..2.0).contains(&ratio) {
+            wrong.push(name);
+        }
+    }
+    assert!(wrong.is_empty(), "the estimates for {wrong:?} are off");
+}
