@@ -226,6 +226,17 @@ fn import_finds_the_toolkit_and_takes_a_front_end_in_three_forms() {
     // One output, by one of its two names.
     model(&folder, &["import", CAM_PLUS_PLUS, "a", "-o", "b"]).code(2);
     model(&folder, &["import", CAM_PLUS_PLUS]).code(2).stderr(contains("--output"));
+    // What the run reads is not replaced, and nothing is read for an output that cannot be written.
+    for arguments in [
+        &["export", "--to", "3dspeaker", "cam.safetensors", "-o", "cam.safetensors"][..],
+        &["average", "cam.safetensors", "-o", "./cam.safetensors"],
+        &["mean", "cam.safetensors", "nosuch.npz", "cam.safetensors"],
+        &["import", "nosuch.pt", "-o", "nosuch/cam.safetensors"],
+        &["import", CAM_PLUS_PLUS, "-o", "-"],
+    ] {
+        model(&folder, arguments).code(2);
+    }
+    assert!(std::fs::read(folder.path().join("cam.safetensors")).unwrap() == reference);
 }
 
 #[test]

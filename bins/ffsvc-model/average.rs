@@ -4,7 +4,7 @@ use anyhow::Context;
 use burn::tensor::Device;
 use clap::Args;
 use ffsvc_augment::AugmentConfig;
-use ffsvc_cli::UsageError;
+use ffsvc_cli::{OutputPath, Range, RangeArg as _, RunFiles, UsageError};
 use ffsvc_models::{Averaged, average_models, save_model};
 use ffsvc_trainer::{ExperimentConfig, ExperimentDir, reestimate_batch_norm};
 use serde::Serialize;
@@ -27,10 +27,10 @@ pub(crate) struct Average {
 
     /// Model file to write
     #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    output: OutputPath,
 
     /// Average the newest N checkpoints of an experiment (train.keep says how many there are)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", range = Range::<u32>::at_least(1))]
     last: Option<u32>,
 
     /// Replace the running statistics of BatchNorm by those of the averaged network over this data directory, cropped
@@ -39,8 +39,7 @@ pub(crate) struct Average {
     reestimate_batch_norm: Option<PathBuf>,
 
     /// With --reestimate-batch-norm: how many batches at most
-    #[arg(long, value_name = "N", default_value_t = 200, requires = "reestimate_batch_norm",
-        value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 200, requires = "reestimate_batch_norm", range = Range::<u32>::at_least(1))]
     batches: u32,
 
     /// With --reestimate-batch-norm: crops as they are in the recordings
@@ -62,6 +61,11 @@ struct Outcome {
 
 impl Average {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        RunFiles::new()
+            .input("MODELS", &self.models)
+            .input("--reestimate-batch-norm", &self.reestimate_batch_norm)
+            .regular_output("--output", [&self.output])
+            .check(json)?;
         let averaged = self.sources()?;
         let device = Device::flex();
         let Averaged { mut model, head, info, heads_left_out, embedding_means_left_out, .. } =
@@ -81,7 +85,7 @@ impl Average {
         }
         save_model(&self.output, &model, head.as_ref(), &info)?;
         let outcome = Outcome {
-            model: self.output,
+            model: self.output.to_path_buf(),
             averaged,
             head: head.is_some(),
             heads_left_out,

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
+use ffsvc_cli::RunFiles;
 use ffsvc_models::ModelFile;
 use ffsvc_models::toolkits::{ExportFormat, Toolkit, export_model};
 use serde::Serialize;
@@ -67,6 +68,7 @@ struct Outcome {
 
 impl Export {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        self.output.of(RunFiles::new().input("MODEL", [&self.model])).check(json)?;
         let file = ModelFile::open(&self.model).map_err(import_first)?;
         let (model, head) = file.load(&Device::flex())?;
         let info = file.info();

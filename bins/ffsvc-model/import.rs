@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use burn::tensor::Device;
 use clap::Args;
+use ffsvc_cli::RunFiles;
 use ffsvc_features::FrontEndConfig;
 use ffsvc_models::toolkits::{ImportOptions, Imported, Toolkit, import_model};
 use ffsvc_models::{Error, HeadConfig, TensorMismatch, save_model};
@@ -62,6 +63,11 @@ struct Outcome {
 
 impl Import {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        let files = RunFiles::new()
+            .input("CHECKPOINT", [&self.file])
+            .input("--front-end", &self.front_end)
+            .input("--speakers", &self.speakers);
+        self.output.of(files).check(json)?;
         let front_end = self.front_end.as_deref().map(read_front_end).transpose()?;
         let head = match &self.speakers {
             Some(list) => Some((HeadConfig::default(), read_names(list)?)),

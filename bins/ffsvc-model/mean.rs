@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use burn::tensor::Device;
 use clap::Args;
+use ffsvc_cli::RunFiles;
 use ffsvc_embeddings::Embeddings;
 use ffsvc_models::{load_model, save_model};
 use serde::Serialize;
@@ -42,6 +43,8 @@ struct Outcome {
 
 impl Mean {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        let files = RunFiles::new().input("MODEL", [&self.model]).input("EMBEDDINGS", [&self.embeddings]);
+        self.output.of(files).check(json)?;
         let (model, head, mut info) = load_model(&self.model, &Device::flex()).map_err(import_first)?;
         let store = Embeddings::read(&self.embeddings)?;
         if store.is_empty() || store.dim() != info.model.embedding_size() {

@@ -1,22 +1,28 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
+use ffsvc_cli::{OutputPath, RunFiles};
 
 /// The main result's file, by option or as the last argument.
 #[derive(Debug, Args)]
 pub(crate) struct Output {
     /// File to write
     #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    output: Option<OutputPath>,
 
     /// File to write, instead of --output
     #[arg(value_name = "OUT", required_unless_present = "output", conflicts_with = "output")]
-    out: Option<PathBuf>,
+    out: Option<OutputPath>,
 }
 
 impl Output {
     /// The file; clap has seen to it that there is one.
     pub(crate) fn path(&self) -> &Path {
         self.output.as_deref().or(self.out.as_deref()).unwrap_or(Path::new(""))
+    }
+
+    /// Adds it to the files of the run.
+    pub(crate) fn of(&self, files: RunFiles) -> RunFiles {
+        files.regular_output("--output", &self.output).regular_output("OUT", &self.out)
     }
 }

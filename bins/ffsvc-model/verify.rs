@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use burn::tensor::Device;
 use clap::Args;
-use ffsvc_cli::{Failed, Progress};
+use ffsvc_cli::{Failed, Progress, Range, RangeArg as _};
 use ffsvc_embeddings::Embeddings;
 use ffsvc_extraction::{Extractor, ExtractorOptions};
 use ffsvc_kaldi_io::{DataDir, WavSource};
@@ -12,6 +12,9 @@ use serde::Serialize;
 
 use crate::embedder;
 use crate::import_first::import_first_to_extract;
+
+/// Range of a cosine distance.
+const TOLERANCE: Range<f64> = Range::of(0.0, 2.0);
 
 /// Check a model against embeddings that another program made of the same recordings
 ///
@@ -37,8 +40,8 @@ pub(crate) struct Verify {
     #[arg(long, requires = "data")]
     skip_missing: bool,
 
-    /// Largest cosine distance that passes, 0 to 2
-    #[arg(long, default_value_t = 1e-4, value_parser = distance)]
+    /// Largest cosine distance that passes
+    #[arg(long, default_value_t = 1e-4, range = TOLERANCE)]
     tolerance: f64,
 }
 
@@ -54,11 +57,6 @@ struct Findings {
     max_relative_difference: f64,
     tolerance: f64,
     passed: bool,
-}
-
-fn distance(text: &str) -> Result<f64, String> {
-    let distance: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
-    if (0.0..=2.0).contains(&distance) { Ok(distance) } else { Err("expected a number from 0 to 2".into()) }
 }
 
 impl Verify {
