@@ -31,6 +31,7 @@ pub struct Threshold {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "a process has one or two of them")]
 pub enum Origin {
     /// The user named the number.
     CommandLine,

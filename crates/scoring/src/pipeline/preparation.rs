@@ -1,6 +1,6 @@
 //! What embeddings go through before they are compared: means, a back end, averages of enrolled speakers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ffsvc_embeddings::Embeddings;
 use ffsvc_kaldi_io::Table;
@@ -82,7 +82,7 @@ impl Prepared {
             let enrolment_centre = own_centre.or(test_centre);
             let files = Preparation {
                 backend: options.backend.as_ref().map(SourceFile::identify).transpose()?,
-                enrol_mean_subtracted: options.enrol_mean_subtract.as_ref().map(shown),
+                enrol_mean_subtracted: options.enrol_mean_subtract.as_deref().map(shown),
                 utt2domain: domains.as_ref().map(SourceFile::of_table),
                 ..Preparation::default()
             };
@@ -172,15 +172,15 @@ impl Prepared {
     pub(super) fn source(&self, options: &PipelineOptions) -> ScoreSource {
         let source = EmbeddingSource {
             embeddings: shown(&options.embeddings),
-            enrol_embeddings: options.enrol_embeddings.as_ref().map(shown),
-            mean_subtracted: options.mean_subtract.as_ref().map(shown),
+            enrol_embeddings: options.enrol_embeddings.as_deref().map(shown),
+            mean_subtracted: options.mean_subtract.as_deref().map(shown),
             preparation: self.files.clone(),
         };
         if self.has_plda() { ScoreSource::Plda(source) } else { ScoreSource::Cosine(source) }
     }
 }
 
-fn shown(path: &PathBuf) -> String {
+fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
