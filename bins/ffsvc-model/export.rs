@@ -68,7 +68,7 @@ struct Outcome {
 
 impl Export {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
-        self.output.of(RunFiles::new().input("MODEL", [&self.model])).check(json)?;
+        self.output.of(RunFiles::new().input("MODEL", [&self.model]))?.check(json)?;
         let file = ModelFile::open(&self.model).map_err(import_first)?;
         let (model, head) = file.load(&Device::flex())?;
         let info = file.info();

@@ -67,7 +67,7 @@ impl Import {
             .input("CHECKPOINT", [&self.file])
             .input("--front-end", &self.front_end)
             .input("--speakers", &self.speakers);
-        self.output.of(files).check(json)?;
+        self.output.of(files)?.check(json)?;
         let front_end = self.front_end.as_deref().map(read_front_end).transpose()?;
         let head = match &self.speakers {
             Some(list) => Some((HeadConfig::default(), read_names(list)?)),

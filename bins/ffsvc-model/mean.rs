@@ -44,7 +44,7 @@ struct Outcome {
 impl Mean {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let files = RunFiles::new().input("MODEL", [&self.model]).input("EMBEDDINGS", [&self.embeddings]);
-        self.output.of(files).check(json)?;
+        self.output.of(files)?.check(json)?;
         let (model, head, mut info) = load_model(&self.model, &Device::flex()).map_err(import_first)?;
         let store = Embeddings::read(&self.embeddings)?;
         if store.is_empty() || store.dim() != info.model.embedding_size() {
