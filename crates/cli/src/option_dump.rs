@@ -68,18 +68,26 @@ enum Kind {
 
 /// All options of a command that was built.
 pub(crate) fn describe(command: &Command) -> ProgramDump {
-    let subcommands = command.get_subcommands().filter(|sub| sub.get_name() != "help");
+    let describe_command = |(name, command): (String, &Command)| CommandDump {
+        name,
+        about: command.get_about().map(ToString::to_string),
+        options: command.get_arguments().map(describe_option).collect(),
+    };
     ProgramDump {
         program: command.get_name().to_owned(),
-        commands: std::iter::once((String::new(), command))
-            .chain(subcommands.map(|sub| (sub.get_name().to_owned(), sub)))
-            .map(|(name, command)| CommandDump {
-                name,
-                about: command.get_about().map(ToString::to_string),
-                options: command.get_arguments().map(describe_option).collect(),
-            })
-            .collect(),
+        commands: with_subcommands(command).into_iter().map(describe_command).collect(),
     }
+}
+
+/// A command under an empty name, then its subcommands and theirs, named by all words after the program.
+pub(crate) fn with_subcommands(command: &Command) -> Vec<(String, &Command)> {
+    let mut commands = vec![(String::new(), command)];
+    for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
+        for (name, command) in with_subcommands(subcommand) {
+            commands.push((format!("{} {name}", subcommand.get_name()).trim_end().to_owned(), command));
+        }
+    }
+    commands
 }
 
 fn describe_option(arg: &Arg) -> OptionDump {

@@ -122,9 +122,7 @@ fn print_completions(command: &Command, shell: &str) -> anyhow::Result<()> {
 fn write_manual(command: &Command, folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    for command in std::iter::once(command)
-        .chain(command.get_subcommands().filter(|command| command.get_name() != "help"))
-    {
+    for (_, command) in option_dump::with_subcommands(command) {
         let page = Man::new(command.clone());
         let path = folder.join(page.get_filename());
         let mut text = Vec::new();

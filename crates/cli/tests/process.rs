@@ -44,7 +44,15 @@ enum Sub {
         /// Form
         #[arg(long, value_parser = ["png", "svg"])]
         form: Option<String>,
+        #[command(subcommand)]
+        picture: Option<Picture>,
     },
+}
+
+#[derive(clap::Subcommand)]
+enum Picture {
+    /// Draw error rates
+    Det,
 }
 
 fn main() -> ExitCode {
@@ -153,6 +161,7 @@ fn what_a_program_says_about_itself() {
     let page = |name: &str| std::fs::read_to_string(pages.join(name)).unwrap();
     assert!(page("prog.1").contains("An example program") && page("prog.1").contains("scores\\-out"));
     assert!(page("prog-plot.1").contains("Draw a picture"));
+    assert!(page("prog-plot-det.1").contains("Draw error rates"));
 
     let (_, dump, _) = says(&["--dump-options"]);
     let dump: serde_json::Value = serde_json::from_str(&dump).unwrap();
@@ -165,6 +174,7 @@ fn what_a_program_says_about_itself() {
             .clone()
     };
     assert_eq!(dump["commands"][1]["name"], "plot");
+    assert_eq!(dump["commands"][2]["name"], "plot det");
     for (command, long, field, value) in [
         (0, "level", "kind", "number"),
         (0, "level", "range", "> 0 and < 1"),
