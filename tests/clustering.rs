@@ -298,6 +298,17 @@ fn nothing_of_a_former_run_is_left() {
 }
 
 #[test]
+fn commands_of_a_list_are_kept_when_they_are_allowed() {
+    let dir = workplace();
+    run(dir.path(), &["kmeans", "e.scp", "out", "--k", "6"]).success();
+    let wav: String = (0..60).map(|n| format!("utt{n:02} sox {n}.wav -t wav - |\n")).collect();
+    std::fs::write(dir.path().join("data/wav.scp"), &wav).unwrap();
+    run(dir.path(), &["labels", "out", "data", "new"]).code(1).stderr(contains("wav.scp"));
+    run(dir.path(), &["labels", "out", "data", "new", "--allow-pipes"]).success();
+    assert_eq!(std::fs::read_to_string(dir.path().join("new/wav.scp")).unwrap(), wav);
+}
+
+#[test]
 fn an_output_is_no_input() {
     let dir = workplace();
     run(dir.path(), &["kmeans", "e.scp", "out", "--k", "5"]).success();

@@ -46,7 +46,7 @@ pub(crate) struct Ahc {
     kmeans_first: Option<usize>,
 
     /// Seed of the K-means
-    #[arg(long, default_value_t = 0, requires = "kmeans_first")]
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "kmeans_first")]
     seed: u64,
 
     /// Nearest other clusters to write down for each utterance

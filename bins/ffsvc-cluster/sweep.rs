@@ -79,7 +79,7 @@ pub(crate) struct Sweep {
 
     /// Numbers of clusters: a range FROM..TO:STEP, TO included: 20..200:10; one number; or auto: about 20 numbers up to a
     /// quarter of the embeddings, and to 2,000 at most
-    #[arg(long, value_name = "RANGE|N|auto")]
+    #[arg(long, value_name = "N|RANGE|auto")]
     k: Number,
 
     #[command(flatten)]

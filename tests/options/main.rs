@@ -1,0 +1,9 @@
+//! Every option of every program, by the programs' own descriptions (`PROGRAM --dump-options`): what it is called, what
+//! it accepts, whether it is read or refused, and where outputs go. A new option has to pass too.
+
+mod dump;
+mod modes;
+mod numbers;
+mod outputs;
+mod vocabulary;
+mod workplace;

@@ -1,0 +1,243 @@
+//! Every option is read or refused: in each mode of a program, an option that has no use is wrong usage, and of every
+//! other one an unusable value fails.
+
+use std::fs;
+use std::path::Path;
+
+use crate::dump::{CHECKED, Opt, options};
+use crate::workplace::{Place, said};
+
+/// A way to use a command, by a command line that succeeds.
+struct Mode {
+    program: &'static str,
+    command: &'static str,
+    /// The options of the mode itself.
+    words: &'static str,
+    /// Options that this mode cannot use, with values that are fine elsewhere.
+    refused: &'static str,
+}
+
+const fn mode(
+    program: &'static str,
+    command: &'static str,
+    words: &'static str,
+    refused: &'static str,
+) -> Mode {
+    Mode { program, command, words, refused }
+}
+
+const MODES: &[Mode] = &[
+    mode(
+        "ffsvc-score",
+        "",
+        "--trials trials --embeddings e.npz",
+        "--scores=scores --c-miss=2?--dcf=0.1,1,1 --c-fa=2?--dcf=0.1,1,1 --utt2spk=utt2spk --min-trials=3 --seed=1 --level=0.5 \
+         --enrol-mean-subtract=e.npz --utt2domain=utt2device --enrol-average=directions --score-norm=z-norm --cohort=e.npz \
+         --cohort-utt2spk=utt2spk --top=5 --bootstrap=10 --fa-rate=0.1?--compat",
+    ),
+    mode(
+        "ffsvc-score",
+        "",
+        "--trials trials --scores scores",
+        "--embeddings=e.npz --enrol-embeddings=e.npz --allow-other-model --mean-subtract=e.npz \
+         --enrol-mean-subtract=e.npz --utt2domain=utt2device --backend=plda.safetensors --enrolment=utt2spk \
+         --enrol-average=directions --score-norm=z-norm --cohort=e.npz --cohort-utt2spk=utt2spk --top=5 --c-miss=2?--dcf=0.1,1,1 \
+         --c-fa=2?--dcf=0.1,1,1 --utt2spk=utt2spk --min-trials=3 --seed=1 --level=0.5 --bootstrap=10",
+    ),
+    mode(
+        "ffsvc-score",
+        "train-backend",
+        "--embeddings e.npz --utt2spk utt2spk --output out.safetensors",
+        "--lda-dim=3 --total-covariance-factor=0.1 --em-iterations=3 --smoothing=0.1 --plda-length-norm=expected",
+    ),
+    mode(
+        "ffsvc-score",
+        "train-backend",
+        "--embeddings e.npz --utt2spk utt2spk --output out.safetensors --transform lda --lda-dim 3 --plda",
+        "",
+    ),
+    mode(
+        "ffsvc-score",
+        "adapt-backend",
+        "--backend plda.safetensors --embeddings e.npz --output out.safetensors",
+        "",
+    ),
+    mode(
+        "ffsvc-score",
+        "adapt-backend",
+        "--backend plda.safetensors --embeddings e.npz --output out.safetensors --method coral",
+        "--within-scale=0.5 --between-scale=0.5 --mean-shift-scale=0.5",
+    ),
+    mode(
+        "ffsvc-score",
+        "calibrate",
+        "--trials trials --scores scores --output out.json",
+        "--seed=1 --utt2spk=utt2spk",
+    ),
+    mode(
+        "ffsvc-score",
+        "calibrate",
+        "--trials trials --scores scores --output out.json --method pav",
+        "--ridge=0.1 --seed=1 --utt2spk=utt2spk",
+    ),
+    mode(
+        "ffsvc-score",
+        "apply",
+        "--trials trials --scores scores --calibration calibration.json --output out",
+        "",
+    ),
+    mode(
+        "ffsvc-score",
+        "embedding-quality",
+        "--embeddings e.npz --measure length --output out",
+        "--top=5 --cohort-utt2spk=utt2spk",
+    ),
+    mode("ffsvc-score", "plot det", "--trials trials --scores scores --output out.svg", ""),
+    mode("ffsvc-score", "plot histogram", "--trials trials --scores scores --output out.svg", ""),
+    mode("ffsvc-score", "plot calibration", "--trials trials --scores scores --output out.svg", ""),
+    mode("ffsvc-score", "plot conditions", "--report report.json --output out.svg", ""),
+    mode(
+        "ffsvc-cluster",
+        "kmeans",
+        "e.npz --output out --overwrite --k 6",
+        "--criterion=silhouette --k-factor=2 --no-warm-start --silhouette-sample=9 --tolerance=0.1?--mini-batch=8 \
+         --restarts=2?--start-from=clusters/centres.scp --metric=cosine?--compat",
+    ),
+    mode(
+        "ffsvc-cluster",
+        "kmeans",
+        "e.npz --output out --overwrite --k 2..6:2",
+        "--start-from=clusters/centres.scp",
+    ),
+    mode("ffsvc-cluster", "ahc", "e.npz --output out --overwrite --k 6", "--distance=0.5 --seed=1"),
+    mode("ffsvc-cluster", "sweep", "e.npz --output out --overwrite --k 6", "--no-warm-start"),
+    mode("ffsvc-cluster", "sweep", "e.npz --output out --overwrite --k 2..6:2", ""),
+    mode("ffsvc-cluster", "labels", "clusters data --output out --overwrite", ""),
+    mode("ffsvc-cluster", "compare", "utt2spk utt2device", ""),
+];
+
+#[test]
+fn every_command_has_a_mode() {
+    let has_mode = |option: &&Opt| {
+        MODES.iter().any(|mode| (mode.program, mode.command) == (option.program, option.command.as_str()))
+    };
+    let faults: Vec<String> = options()
+        .iter()
+        .filter(|option| option.long.is_some() && !has_mode(option))
+        .map(ToString::to_string)
+        .collect();
+    assert!(faults.is_empty(), "give the commands of these options a mode in MODES:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn what_a_mode_cannot_use_is_refused_by_name() {
+    let place = Place::new();
+    let mut faults = Vec::new();
+    for mode in MODES.iter().filter(|mode| CHECKED.contains(&mode.program)) {
+        let base = format!("{} {}", mode.command, mode.words);
+        let output = place.run(mode.program, &base);
+        assert!(output.status.success(), "{} {base}: {}", mode.program, said(&output));
+        for refused in mode.refused.split_whitespace() {
+            // `--option=value?--other` needs the other option for its mode.
+            let (option, with) = refused.split_once('?').unwrap_or((refused, ""));
+            let output = place.run(mode.program, &format!("{base} {with} {option}"));
+            let name = option.split('=').next().unwrap_or(option);
+            let is_named = String::from_utf8_lossy(&output.stderr).contains(name);
+            if output.status.code() != Some(2) || !is_named {
+                faults.push(format!(
+                    "{} {base} {with} {option} is not refused by name: {}",
+                    mode.program,
+                    said(&output)
+                ));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// A value that cannot be used, for the kinds of options that have one. Outputs have tests of their own.
+fn unusable(option: &Opt) -> Option<String> {
+    let name = option.long.as_deref().unwrap_or(&option.value_name).to_lowercase();
+    match option.kind.as_str() {
+        "number" => Some("nan".to_owned()),
+        "path" => Some(format!("no-such-folder/{name}")),
+        "choice" | "other" => Some("no=such,value:".to_owned()),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_a_mode_uses_fails_with_an_unusable_value() {
+    let place = Place::new();
+    let mut faults = Vec::new();
+    for mode in MODES.iter().filter(|mode| CHECKED.contains(&mode.program)) {
+        let of_command =
+            options().iter().filter(|o| (o.program, o.command.as_str()) == (mode.program, mode.command));
+        for option in of_command {
+            let Some(long) = &option.long else { continue };
+            let names = |words: &str| words.split(['=', ' ', '?']).any(|word| word == format!("--{long}"));
+            let (Some(value), false) = (unusable(option), names(mode.refused)) else { continue };
+            let base = without(mode.words, long);
+            let output = place.run(mode.program, &format!("{} {base} --{long}={value}", mode.command));
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            if output.status.success() || !(stderr.contains(&value) || stderr.contains(&format!("--{long}")))
+            {
+                faults.push(format!("{option}={value} after {}: {}", mode.words, said(&output)));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The words of a command line, without an option and its value.
+pub(crate) fn without(words: &str, long: &str) -> String {
+    let mut kept = Vec::new();
+    let mut words = words.split_whitespace();
+    while let Some(word) = words.next() {
+        if word == format!("--{long}") {
+            words.next();
+        } else {
+            kept.push(word);
+        }
+    }
+    kept.join(" ")
+}
+
+/// Options whose every value is fine, and flags, are used by some test of what they do.
+#[test]
+fn every_flag_and_text_is_used_by_a_test() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let texts =
+        [sources(&tests.join("tests")), sources(&tests.join("recipes")), sources(&tests.join("docs"))]
+            .concat();
+    let faults: Vec<String> = options()
+        .iter()
+        .filter(|option| matches!(option.kind.as_str(), "flag" | "count" | "text"))
+        .filter(|option| {
+            let name = option.name();
+            let is_used = |text: &str| {
+                text.match_indices(&name).any(|(place, _)| {
+                    !text[place + name.len()..]
+                        .starts_with(|next: char| next == '-' || next.is_alphanumeric())
+                })
+            };
+            option.long.is_some() && !texts.iter().any(|text| text.contains(option.program) && is_used(text))
+        })
+        .map(|option| format!("{option}: no test shows what it does"))
+        .collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The text of every test, recipe and page below a folder, but of these tests.
+fn sources(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "options" && name != "data") {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|end| end == "rs" || end == "sh" || end == "md") {
+            found.push(fs::read_to_string(path).unwrap());
+        }
+    }
+    found
+}
