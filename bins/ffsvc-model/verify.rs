@@ -16,9 +16,6 @@ use crate::import_first::import_first_to_extract;
 /// Range of a cosine distance.
 const TOLERANCE: Range<f64> = Range::of(0.0, 2.0);
 
-/// Range of a cosine distance.
-const TOLERANCE: Range<f64> = Range::of(0.0, 2.0);
-
 /// Check a model against embeddings that another program made of the same recordings
 ///
 /// Embeds each recording and compares. The keys of the store are utterances of --data, or else audio files. The exit
