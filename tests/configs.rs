@@ -2,12 +2,13 @@
 //! network can be built.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use assert_cmd::Command;
 use burn::tensor::Device;
 use ffsvc_features::FrontEnd;
-use ffsvc_models::ModelConfig;
-use ffsvc_trainer::{Beginning, ExperimentConfig, Plan, Schedule};
+use ffsvc_models::{HeadConfig, ModelConfig, load_model, named_tensors};
+use ffsvc_trainer::{DryRun, Event, ExperimentConfig, InitFrom, Run, Schedule};
 
 fn shipped() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -72,12 +73,14 @@ fn corpus(folder: &Path) {
         "-q",
     ]);
     synth.args(["--dev-speakers", "3", "--dev-utterances", "2", "--seconds", "0.8,1.2"]).assert().success();
-    let list = folder.join("data/train/wav.scp");
-    let relative = std::fs::read_to_string(&list).unwrap();
-    let absolute = relative.replace(" data/", &format!(" {}/data/", folder.display()));
-    let sounds: Vec<&str> = absolute.lines().take(3).filter_map(|line| line.split(' ').nth(1)).collect();
-    std::fs::write(folder.join("sounds"), sounds.join("\n")).unwrap();
-    std::fs::write(list, absolute).unwrap();
+    for name in ["dev", "train"] {
+        let list = folder.join("data").join(name).join("wav.scp");
+        let relative = std::fs::read_to_string(&list).unwrap();
+        let absolute = relative.replace(" data/", &format!(" {}/data/", folder.display()));
+        let sounds: Vec<&str> = absolute.lines().take(3).filter_map(|line| line.split(' ').nth(1)).collect();
+        std::fs::write(folder.join("sounds"), sounds.join("\n")).unwrap();
+        std::fs::write(list, absolute).unwrap();
+    }
 }
 
 /// `config` for the corpus in `folder`, with a small network and small batches.
@@ -110,7 +113,7 @@ fn shrunk(mut config: ExperimentConfig, folder: &Path) -> ExperimentConfig {
 
 /// What `ffsvc-train --dry-run` does: plan, data, one step.
 #[test]
-fn every_shipped_configuration_can_be_rehearsed() {
+fn every_shipped_configuration_passes_a_dry_run() {
     let folder = tempfile::tempdir().unwrap();
     corpus(folder.path());
     for path in shipped() {
@@ -118,10 +121,73 @@ fn every_shipped_configuration_can_be_rehearsed() {
         let speeds = config.augment.speed.variants();
         let epochs = config.train.epochs;
         let config = shrunk(config, folder.path());
-        let plan = Plan::rehearse(&config, &Beginning::Fresh, &[Device::flex()])
+        let plan = DryRun::new(&config, &InitFrom::Random, &[Device::flex()])
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!((plan.speakers, plan.classes), (9, 9 * speeds), "{}", path.display());
         assert_eq!((plan.epochs, plan.steps_per_epoch), (epochs, 6), "{}", path.display());
-        assert!(plan.rehearsal.loss > 0.0, "{}", path.display());
+        check_first_loss(plan.first_step.loss, &config, plan.classes, &path);
+    }
+}
+
+/// The loss of a network that knows nothing: about the logarithm of the number of classes, up to what the head does to cosines.
+fn check_first_loss(loss: f32, config: &ExperimentConfig, classes: usize, path: &Path) {
+    let guess = (classes as f64).ln();
+    // A margin head multiplies cosines, which go from -1 to 1, by its scale; in a network this small they are far from 0.
+    let most = match &config.head.config {
+        HeadConfig::Softmax(..) => 3.0 * guess,
+        HeadConfig::SphereFace(..) => 30.0,
+        _ => guess + 2.0 * 32.0,
+    };
+    let loss = f64::from(loss);
+    assert!(loss.is_finite() && loss > 0.2 * guess && loss < most, "{}: loss {loss}", path.display());
+}
+
+/// A step changes the weights, and a few steps on the same batch make its loss smaller.
+#[test]
+fn every_shipped_configuration_learns_a_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    corpus(folder.path());
+    for (number, path) in shipped().into_iter().enumerate() {
+        let config: ExperimentConfig = toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let mut config = shrunk(config, folder.path());
+        config.validation = None;
+        // One batch, over and over, from the first step at the full learning rate; layers that thaw later train now.
+        (config.train.overfit_steps, config.train.epochs) = (1, 8);
+        config.schedule.warmup_epochs = 0.0;
+        config.schedule.margin = None;
+        config.train.freeze.clear();
+        let mut losses = Vec::new();
+        let exp = folder.path().join(format!("exp-{number}"));
+        let run = Run::prepare(&config, &exp, &InitFrom::Random, &[Device::flex()])
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut observer = |event: &Event| {
+            if let Event::Step { loss, .. } = event {
+                losses.push(*loss);
+            }
+        };
+        run.train(&AtomicBool::new(false), &mut observer).unwrap();
+        let best = losses[1..].iter().copied().fold(f32::INFINITY, f32::min);
+        assert_eq!(losses.len(), 8);
+        assert!(losses.iter().all(|loss| loss.is_finite()), "{}: {losses:?}", path.display());
+        assert!(best < losses[0], "{}: {losses:?}", path.display());
+
+        let tensors = |file: &str| {
+            let (model, head, _) = load_model(exp.join(file), &Device::flex()).unwrap();
+            [named_tensors(&model), named_tensors(&head.unwrap())].concat()
+        };
+        let still: Vec<String> = tensors("initial.safetensors")
+            .into_iter()
+            .zip(tensors("final.safetensors"))
+            .filter(|(before, after)| before.data == after.data)
+            .map(|(before, _)| before.name)
+            .collect();
+        let has_no_gradient = |name: &String| {
+            // The baseline's ECAPA-TDNN has a convolution in each block that it does not use.
+            let unused = matches!(&config.model, ModelConfig::EcapaTdnn(ecapa) if ecapa.compat)
+                && (name.contains(".convs.0.") || name.contains(".bns.0."));
+            // A bias before a BatchNorm is taken off again.
+            unused || name.ends_with("bias")
+        };
+        assert!(still.iter().all(has_no_gradient), "{}: {still:?} did not move", path.display());
     }
 }

@@ -52,7 +52,7 @@ pub(crate) struct Augment {
 
     /// Epoch of the run, from 0
     #[arg(long, value_name = "N", default_value_t = 0)]
-    epoch: usize,
+    epoch: u32,
 
     /// Sample rate of what is written, Hz
     #[arg(long, value_name = "HZ", default_value_t = 16000, range = SAMPLE_RATE)]

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 /// Range of `--seconds`.
 const SECONDS: Range<f64> = Range::of(0.1, 3600.0);
 
-/// Measure how many utterances a second the data path of an experiment makes, and which stage binds
+/// Measure how many utterances a second the data path of an experiment makes, and which stage is the bottleneck
 ///
 /// Makes batches as ffsvc-train would, with the same crops and augmentation, on 1, 2, ... threads, and drops them.
 /// A stage's column is the number of utterances a second that the threads would make if there were nothing but that
-/// stage; the lowest is the one that binds.
+/// stage; the lowest is the bottleneck.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 STAGES
@@ -131,7 +131,7 @@ fn up_to_processors() -> Vec<u16> {
 fn print_head(run: &LoaderSpeed) {
     print!("threads  utterances/s");
     run.stages.iter().for_each(|stage| print!("  {:>10}", stage.stage));
-    println!("  binds");
+    println!("  bottleneck");
 }
 
 fn print_run(run: &LoaderSpeed) {
@@ -142,5 +142,5 @@ fn print_run(run: &LoaderSpeed) {
             None => print!("  {:>10}", "-"),
         }
     }
-    println!("  {}", run.binds);
+    println!("  {}", run.bottleneck);
 }

@@ -52,7 +52,8 @@ impl Observer for Display {
             Event::End { step, interrupted: true } => {
                 self.say(&format!("stopped after step {step} of {}; --resume goes on", self.total_steps));
             }
-            Event::End { .. } => {}
+            // It is warned of where it happens.
+            Event::ValidationFailed { .. } | Event::End { .. } => {}
         }
     }
 }

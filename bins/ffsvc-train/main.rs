@@ -1,5 +1,6 @@
 //! `ffsvc-train`: a configuration and a folder in, a trained model out.
 
+mod advice;
 #[cfg(feature = "tui")]
 mod dashboard;
 mod display;
@@ -14,10 +15,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser};
 use ffsvc_cli::{ConfigArgs, Interrupted, Logging, UsageError};
 use ffsvc_models::DeviceChoice;
-use ffsvc_trainer::{Beginning, Event, ExperimentConfig, HeadStart, Observer, Outcome, Plan, Run};
+use ffsvc_trainer::{
+    DryRun, Event, ExperimentConfig, ExperimentDir, HeadInit, InitFrom, Observer, Outcome, Run,
+};
+
+use ffsvc_ranges::{Range, RangeArg as _};
+
+use crate::advice::with_advice;
+
+/// Range of `--overfit`.
+const OVERFIT_STEPS: Range<usize> = Range::of(1, 1_000_000_000);
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,9 +38,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// the defaults), train.jsonl (one JSON object a line), checkpoints/step-*/ (model and optimiser, complete or
 /// absent), best.safetensors (lowest validation EER), final.safetensors, and with train.ema ema.safetensors.
 ///
-/// Ctrl-C finishes the step under way, writes a checkpoint and ends with status 130; --resume goes on from
-/// there, or from the last checkpoint of a killed run, and ends with the same weights as a run that was never
-/// interrupted. Neither the number of workers nor that of devices changes any number, but by rounding.
+/// Ctrl-C, SIGTERM and SIGUSR1 finish the current step, write a checkpoint and end the program with status 130.
+/// --resume goes on from the last checkpoint, also of a killed run, and gives the same weights as a run that was
+/// never interrupted. The number of workers changes no number; the number of devices changes them by rounding only.
+///
+/// The checkpoint of an epoch is written before its validation. A validation that fails is reported on stderr and in
+/// train.jsonl, and training goes on; --resume repeats it where it was the last.
 #[derive(Debug, Parser)]
 #[command(
     name = "ffsvc-train",
@@ -67,9 +80,9 @@ struct Args {
     #[arg(long, value_name = "MODEL")]
     init_from: Option<PathBuf>,
 
-    /// With --init-from: what becomes of the model's classification head
+    /// With --init-from: where the classification head comes from
     #[arg(long, value_enum, value_name = "WHAT", default_value = "new", requires = "init_from")]
-    head: Head,
+    head: HeadInit,
 
     /// Where to compute: cpu, auto (CUDA if there is any), cuda:0,1, wgpu:0, remote:HOST:PORT,HOST:PORT
     #[arg(long, value_name = "DEVICE", default_value_t)]
@@ -79,13 +92,13 @@ struct Args {
     #[arg(long)]
     validate_first: bool,
 
-    /// Check the configuration and the data, print the plan of the run, learn from one batch, and write nothing
+    /// Check the configuration and the data, train on one batch, print what the run would do, and write nothing
     #[arg(long, conflicts_with_all = ["resume", "validate_first"])]
     dry_run: bool,
 
     /// Train on the first N steps' batches alone, again and again: a network that can learn gets them all right
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    overfit: Option<u32>,
+    #[arg(long, value_name = "N", range = OVERFIT_STEPS)]
+    overfit: Option<usize>,
 
     /// Show the run on Burn's dashboard: curves of loss, accuracy and validations (feature `tui`)
     #[arg(long, conflicts_with = "dry_run")]
@@ -97,26 +110,6 @@ struct Args {
 
     #[command(flatten)]
     logging: Logging,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Head {
-    /// Random rows for all speakers
-    New,
-    /// All its rows; its speakers must be the training data's
-    Match,
-    /// The rows of speakers that both know, by name; reserved or random rows for the others
-    Keep,
-}
-
-impl From<Head> for HeadStart {
-    fn from(head: Head) -> Self {
-        match head {
-            Head::New => Self::New,
-            Head::Match => Self::Match,
-            Head::Keep => Self::Keep,
-        }
-    }
 }
 
 fn main() -> ExitCode {
@@ -164,16 +157,19 @@ impl Args {
         self.logging.init();
         let mut config: ExperimentConfig = self.config.load()?;
         if let Some(steps) = self.overfit {
-            config.train.overfit_steps = steps as usize;
+            config.train.overfit_steps = steps;
         }
         self.check_dashboard()?;
+        if self.validate_first && config.validation.is_none() {
+            return Err(UsageError::new("--validate-first: the configuration has no [validation]").into());
+        }
         let devices = self.device.open().map_err(|error| UsageError::new(error.to_string()))?;
         match &self.exp {
             Some(exp) if !self.dry_run => {
                 let outcome = train(self, &config, exp, &devices)?;
                 report(self, &outcome)
             }
-            _ => rehearse(self, &config, &devices),
+            _ => dry_run(self, &config, &devices),
         }
     }
 
@@ -204,24 +200,19 @@ impl Args {
     }
 }
 
-fn beginning(args: &Args) -> Beginning {
+fn init_from(args: &Args) -> InitFrom {
     match (&args.init_from, args.resume) {
-        (Some(model), _) => Beginning::From { model: model.clone(), head: args.head.into() },
-        (None, true) => Beginning::Resume,
-        (None, false) => Beginning::Fresh,
+        (Some(model), _) => InitFrom::Model { path: model.clone(), head: args.head },
+        (None, true) => InitFrom::Checkpoint,
+        (None, false) => InitFrom::Random,
     }
 }
 
-/// The error, with the way out where a model of another toolkit was named.
-fn explained(error: ffsvc_trainer::Error) -> anyhow::Error {
-    match error {
-        ffsvc_trainer::Error::Model(error) => import_first::import_first(error),
-        error => error.into(),
+fn dry_run(args: &Args, config: &ExperimentConfig, devices: &[Device]) -> anyhow::Result<()> {
+    if let Some(exp) = &args.exp {
+        ExperimentDir::check_new(exp).map_err(with_advice)?;
     }
-}
-
-fn rehearse(args: &Args, config: &ExperimentConfig, devices: &[Device]) -> anyhow::Result<()> {
-    let plan = Plan::rehearse(config, &beginning(args), devices).map_err(explained)?;
+    let plan = DryRun::new(config, &init_from(args), devices).map_err(with_advice)?;
     if args.json {
         ffsvc_cli::print_json(&plan)?;
     } else {
@@ -231,15 +222,15 @@ fn rehearse(args: &Args, config: &ExperimentConfig, devices: &[Device]) -> anyho
 }
 
 fn train(args: &Args, config: &ExperimentConfig, exp: &Path, devices: &[Device]) -> anyhow::Result<Outcome> {
-    let run = Run::prepare(config, exp, &beginning(args), devices).map_err(explained)?;
+    let run = Run::prepare(config, exp, &init_from(args), devices).map_err(with_advice)?;
     let stop = ffsvc_cli::interrupt::flag();
     let mut observer = args.observer(&stop);
     if args.validate_first
-        && let Some(result) = run.validate()?
+        && let Some(result) = run.validate(&stop).map_err(with_advice)?
     {
         observer.event(&Event::Validation(result));
     }
-    Ok(run.train(&stop, &mut *observer)?)
+    run.train(&stop, &mut *observer).map_err(with_advice)
 }
 
 fn report(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {

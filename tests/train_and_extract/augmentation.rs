@@ -76,7 +76,7 @@ fn unusable_sounds_are_named_and_a_list_without_any_usable_is_refused() {
     train(&folder, "none", &[]).code(1).stderr(contains("the noise list has no usable file"));
     train(&folder, "bad", &["--set", "augment.speed.probability=1.5"])
         .code(1)
-        .stderr(contains("augment.speed.probability is 1.5"));
+        .stderr(contains("augment.speed.probability = 1.5"));
 }
 
 #[test]

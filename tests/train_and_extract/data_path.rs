@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ffsvc_audio::{SampleFormat, write_wav};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
@@ -42,7 +43,35 @@ fn another_utterance_takes_the_place_of_one_that_cannot_be_read() {
         .stderr(contains("1 of 16 training recordings cannot be used").and(contains(path.as_str())));
     train("wrong", &["--set", "data.max_failed_share=2"])
         .code(1)
-        .stderr(contains("data.max_failed_share is 2"));
+        .stderr(contains("data.max_failed_share = 2"));
+}
+
+#[test]
+fn short_and_silent_recordings_are_counted_and_named() {
+    let folder = workplace();
+    let table = std::fs::read_to_string(folder.path().join("data/train/wav.scp")).unwrap();
+    let paths: Vec<&str> = table.lines().map(|line| line.split_once(' ').unwrap().1).collect();
+    let write = |path: &str, samples: &[f32]| {
+        write_wav(folder.path().join(path), samples, 16_000, SampleFormat::Pcm16).unwrap();
+    };
+    let tone: Vec<f32> = (0..800).map(|n| (n as f32 * 0.1).sin() * 0.2).collect();
+    paths[2..6].iter().for_each(|path| write(path, &tone));
+    write(paths[9], &[0.0; 16_000]);
+    let name = |index: usize| table.lines().nth(index).unwrap().split(' ').next().unwrap();
+    let short = format!(
+        "4 recordings are shorter than the crop; repeated: {}, {}, {}, ...",
+        name(2),
+        name(3),
+        name(4)
+    );
+    let silent = format!("1 recording is silent: {}", name(9));
+    let train = |arguments: &[&str]| {
+        program("ffsvc-train").current_dir(&folder).arg("tiny.toml").args(arguments).assert().success()
+    };
+    let run = train(&["exp"]).stderr(contains(&*short).and(contains(&*silent)));
+    let said = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+    assert_eq!(said.matches(&*short).count(), 1, "once, not in every epoch:\n{said}");
+    train(&["--dry-run"]).stdout(contains(&*short).and(contains(&*silent)));
 }
 
 #[test]
@@ -68,7 +97,7 @@ fn the_loader_is_measured_stage_by_stage() {
         let shares: Vec<f64> = stages.iter().map(|stage| stage["share"].as_f64().unwrap()).collect();
         assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{shares:?}");
         let most = shares.iter().copied().fold(0.0, f64::max);
-        assert_eq!(run["binds"], names[shares.iter().position(|share| *share == most).unwrap()]);
+        assert_eq!(run["bottleneck"], names[shares.iter().position(|share| *share == most).unwrap()]);
         // The corpus has the network's rate.
         assert!(stages[2]["utterances_per_s"].is_null() && rate > 0.0);
         for stage in [0, 1, 3, 4].map(|index| &stages[index]) {

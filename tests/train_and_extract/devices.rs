@@ -15,7 +15,7 @@ fn devices_that_are_not_there_are_wrong_usage_in_one_line() {
         train("cuda:0").code(2).stderr(contains("feature `cuda`").and(contains("panicked").not()));
     }
     if !cfg!(feature = "remote") {
-        train("remote:localhost:3000").code(2).stderr(contains("--features remote"));
+        train("remote:localhost:3000").code(2).stderr(contains("Cargo feature `remote`"));
         program("ffsvc-train").arg("serve-device").assert().code(2).stderr(contains("--features remote"));
     }
     assert!(!folder.path().join("exp").exists());

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
-use ffsvc_trainer::{Beginning, Event, ExperimentConfig, HeadStart, Outcome, Run};
+use ffsvc_trainer::{Event, ExperimentConfig, HeadInit, InitFrom, Outcome, Run};
 
-use crate::programs::{TINY, weights, workplace};
+use crate::programs::{TINY, weights, with_absolute_paths, workplace};
 
 /// What a run has beside `tiny.toml`, and whether it is a fine-tune.
 const CASES: &[(&str, &str)] = &[
@@ -67,8 +67,8 @@ fn config(folder: &Path, more: &str) -> ExperimentConfig {
 }
 
 /// Trains until `stop_after` steps are done, or to the end.
-fn train(config: &ExperimentConfig, exp: &Path, beginning: &Beginning, stop_after: Option<usize>) -> Outcome {
-    let run = Run::prepare(config, exp, beginning, &[Device::flex()]).unwrap();
+fn train(config: &ExperimentConfig, exp: &Path, init: &InitFrom, stop_after: Option<usize>) -> Outcome {
+    let run = Run::prepare(config, exp, init, &[Device::flex()]).unwrap();
     let stop = AtomicBool::new(false);
     let mut observer = |event: &Event| {
         if let Event::Step { step, .. } = event {
@@ -81,29 +81,24 @@ fn train(config: &ExperimentConfig, exp: &Path, beginning: &Beginning, stop_afte
 #[test]
 fn every_optimiser_and_schedule_resumes_to_the_bit() {
     let folder = workplace();
-    // Runs of the programs have paths from the folder; this process has its own.
-    let list = folder.path().join("data/train/wav.scp");
-    let absolute = std::fs::read_to_string(&list)
-        .unwrap()
-        .replace(" data/", &format!(" {}/data/", folder.path().display()));
-    std::fs::write(&list, absolute).unwrap();
+    with_absolute_paths(folder.path());
     let path = |name: String| folder.path().join(name);
     let first = path("first".into());
-    train(&config(folder.path(), "train = { epochs = 1 }"), &first, &Beginning::Fresh, None);
+    train(&config(folder.path(), "train = { epochs = 1 }"), &first, &InitFrom::Random, None);
     let mut finals = Vec::new();
     for (number, (name, more)) in CASES.iter().enumerate() {
         let config = config(folder.path(), more);
-        let beginning = if config.train.anchor > 0.0 {
-            Beginning::From { model: first.join("final.safetensors"), head: HeadStart::Keep }
+        let init = if config.train.anchor > 0.0 {
+            InitFrom::Model { path: first.join("final.safetensors"), head: HeadInit::Keep }
         } else {
-            Beginning::Fresh
+            InitFrom::Random
         };
         let (whole, parts) = (path(format!("whole-{number}")), path(format!("parts-{number}")));
-        assert_eq!(train(&config, &whole, &beginning, None).step, 8, "{name}");
+        assert_eq!(train(&config, &whole, &init, None).step, 8, "{name}");
         // In the middle of the first epoch, and of the second.
-        assert!(train(&config, &parts, &beginning, Some(3)).interrupted, "{name}");
-        assert!(train(&config, &parts, &Beginning::Resume, Some(6)).interrupted, "{name}");
-        let end = train(&config, &parts, &Beginning::Resume, None);
+        assert!(train(&config, &parts, &init, Some(3)).interrupted, "{name}");
+        assert!(train(&config, &parts, &InitFrom::Checkpoint, Some(6)).interrupted, "{name}");
+        let end = train(&config, &parts, &InitFrom::Checkpoint, None);
         assert_eq!((end.step, end.interrupted), (8, false), "{name}");
         let of = |exp: &Path, file: &str| weights(&exp.join(file));
         assert!(of(&whole, "final.safetensors") == of(&parts, "final.safetensors"), "{name}");

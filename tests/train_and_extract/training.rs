@@ -1,5 +1,7 @@
 //! `ffsvc-train`: repeatable to the bit, whatever the number of workers and however often it is killed.
 
+#[cfg(unix)]
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -32,29 +34,37 @@ fn start(folder: &TempDir, arguments: &[&str], steps: usize) -> Child {
     child
 }
 
+#[cfg(unix)]
 #[test]
 fn a_run_that_is_killed_again_and_again_ends_like_one_that_is_not() {
     let folder = workplace();
-    train(&folder, &["tiny.toml", "whole"]).success().stdout(contains("final model"));
+    let six_epochs = ["--set", "train.epochs=6"];
+    train(&folder, &[&["tiny.toml", "whole"][..], &six_epochs].concat())
+        .success()
+        .stdout(contains("final model"));
     let expected = std::fs::read(final_model(&folder, "whole")).unwrap();
-    assert_eq!(count_lines(&folder.path().join("whole/train.jsonl"), "\"event\":\"step\""), 8);
+    assert_eq!(count_lines(&folder.path().join("whole/train.jsonl"), "\"event\":\"step\""), 24);
 
     // A checkpoint is written after every step, so most kills hit the writing of one. The pauses put them at
     // different moments.
-    let mut arguments = vec!["tiny.toml", "killed"];
+    let mut arguments = [&["tiny.toml", "killed"][..], &six_epochs].concat();
     for pause_ms in [0, 3, 9, 27] {
         let mut child = start(&folder, &arguments, 1);
         std::thread::sleep(Duration::from_millis(pause_ms));
         child.kill().unwrap();
-        child.wait().unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!((status.code(), status.signal()), (None, Some(9)), "it ended before it was killed");
+        assert!(!folder.path().join("killed/final.safetensors").exists());
         let checkpoints = folder.path().join("killed/checkpoints");
         let complete = |path: &Path| path.join("state/progress.json").is_file();
         let any = std::fs::read_dir(checkpoints).unwrap().any(|entry| complete(&entry.unwrap().path()));
-        arguments = if any { vec!["tiny.toml", "killed", "--resume"] } else { vec!["tiny.toml", "killed"] };
-        if folder.path().join("killed/final.safetensors").is_file() {
-            break;
+        arguments = [&["tiny.toml", "killed"][..], &six_epochs].concat();
+        if any {
+            arguments.push("--resume");
         }
     }
+    let done = count_lines(&folder.path().join("killed/train.jsonl"), "\"event\":\"step\"");
+    assert!((4..24).contains(&done), "{done} steps in four runs");
     // What a kill in the middle of writing and of removing a checkpoint leaves.
     let checkpoints = folder.path().join("killed/checkpoints");
     std::fs::create_dir_all(checkpoints.join(".unfinished-step-00000099/state")).unwrap();
@@ -63,7 +73,7 @@ fn a_run_that_is_killed_again_and_again_ends_like_one_that_is_not() {
 
     train(&folder, &arguments).success();
     assert!(std::fs::read(final_model(&folder, "killed")).unwrap() == expected);
-    assert_eq!(count_lines(&folder.path().join("killed/train.jsonl"), "\"event\":\"step\""), 8);
+    assert_eq!(count_lines(&folder.path().join("killed/train.jsonl"), "\"event\":\"step\""), 24);
     assert!(!checkpoints.join("step-00000098").exists(), "a half checkpoint is cleared away");
     let best = |exp: &str| std::fs::read(folder.path().join(exp).join("best.safetensors")).unwrap();
     assert!(best("killed") == best("whole"));
@@ -90,19 +100,97 @@ fn the_number_of_workers_and_threads_changes_nothing() {
 #[test]
 fn an_interrupt_finishes_the_step_and_leaves_a_checkpoint() {
     let folder = workplace();
-    let arguments = ["tiny.toml", "exp", "--set", "train.checkpoint_steps=0", "--set", "train.epochs=50"];
-    let mut child = start(&folder, &arguments, 2);
-    let pid = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let path = |name: &str| folder.path().join(name);
+    // Batch systems send SIGTERM or SIGUSR1.
+    for signal in ["INT", "TERM", "USR1"] {
+        let arguments =
+            ["tiny.toml", signal, "--set", "train.checkpoint_steps=0", "--set", "train.epochs=50"];
+        let mut child = start(&folder, &arguments, 2);
+        let pid = child.id().to_string();
+        let sent = std::process::Command::new("kill").args([&format!("-{signal}"), &pid]).status();
+        assert!(sent.unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
 
-    let log = std::fs::read_to_string(folder.path().join("exp/train.jsonl")).unwrap();
-    let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
-    assert_eq!((&last["event"], &last["interrupted"]), (&"end".into(), &true.into()));
-    let steps = count_lines(&folder.path().join("exp/train.jsonl"), "\"event\":\"step\"");
-    assert_eq!(last["step"], steps);
-    let checkpoint = folder.path().join(format!("exp/checkpoints/step-{steps:08}/state/progress.json"));
-    assert!(checkpoint.is_file(), "the interrupt's checkpoint is {}", checkpoint.display());
+        let log = std::fs::read_to_string(path(signal).join("train.jsonl")).unwrap();
+        let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["event"], &last["interrupted"]), (&"end".into(), &true.into()), "{signal}");
+        let steps = count_lines(&path(signal).join("train.jsonl"), "\"event\":\"step\"");
+        assert_eq!(last["step"], steps, "{signal}");
+        let checkpoint = path(signal).join(format!("checkpoints/step-{steps:08}/state/progress.json"));
+        assert!(checkpoint.is_file(), "{signal}: the checkpoint is {}", checkpoint.display());
+    }
+}
+
+/// Two runs in one folder: the second is refused, and the first ends as if alone.
+#[test]
+fn a_folder_has_one_run_at_a_time() {
+    let folder = workplace();
+    let arguments = ["tiny.toml", "exp", "--set", "train.epochs=15"];
+    let mut first = start(&folder, &arguments, 1);
+    for second in [&[][..], &["--resume"], &["--set", "train.seed=5"]] {
+        train(&folder, &[&arguments[..], second].concat()).code(1).stderr(
+            contains("exp is being written by ffsvc-train").and(contains(format!("process {}", first.id()))),
+        );
+    }
+    assert!(first.try_wait().unwrap().is_none(), "the first run ended too early for this test");
+    assert!(first.wait().unwrap().success());
+    train(&folder, &["tiny.toml", "alone", "--set", "train.epochs=15"]).success();
+    assert!(weights(&final_model(&folder, "exp")) == weights(&final_model(&folder, "alone")));
+    let log = folder.path().join("exp/train.jsonl");
+    assert_eq!(count_lines(&log, "\"event\":\"start\""), 1);
+    // The lock ends with the run.
+    train(&folder, &[&arguments[..], &["--resume"]].concat()).success();
+}
+
+/// The same utterances, sounds and trials at another path are the same run; others are not.
+#[test]
+fn a_run_goes_on_where_its_data_have_moved_to() {
+    let folder = workplace();
+    let path = |name: &str| folder.path().join(name);
+    let noises: String = (0..3).map(|n| format!("data/wav/dev0000{n}/dev0000{n}-00000.wav\n")).collect();
+    std::fs::write(path("noise.list"), &noises).unwrap();
+    let augmented = "[augment.additive]\nprobability = 0.5\nnoise.list = 'noise.list'\n";
+    std::fs::write(path("noisy.toml"), std::fs::read_to_string(path("tiny.toml")).unwrap() + augmented)
+        .unwrap();
+    train(&folder, &["noisy.toml", "exp", "--set", "train.epochs=1"]).success();
+    train(&folder, &["noisy.toml", "whole"]).success();
+
+    std::fs::rename(path("data"), path("elsewhere")).unwrap();
+    for list in ["train/wav.scp", "dev/wav.scp"] {
+        let table = std::fs::read_to_string(path("elsewhere").join(list)).unwrap();
+        std::fs::write(path("elsewhere").join(list), table.replace(" data/", " elsewhere/")).unwrap();
+    }
+    std::fs::write(path("moved.list"), noises.replace("data/", "elsewhere/")).unwrap();
+    let moved = [
+        "noisy.toml",
+        "exp",
+        "--resume",
+        "--set",
+        "data.train=elsewhere/train",
+        "--set",
+        "augment.additive.noise.list=moved.list",
+        "--set",
+        "validation.data=elsewhere/dev",
+        "--set",
+        "validation.trials=elsewhere/dev/trials",
+    ];
+    // Other sounds, trials or speakers under the same names are another run.
+    let list = |text: &str| std::fs::write(path("moved.list"), text).unwrap();
+    let right = std::fs::read_to_string(path("moved.list")).unwrap();
+    let mut other: Vec<&str> = right.lines().collect();
+    other.swap(0, 1);
+    list(&(other.join("\n") + "\n"));
+    train(&folder, &moved).code(1).stderr(contains("the sounds (augment: noise.list -> moved.list)"));
+    list(&right);
+    let trials = path("elsewhere/dev/trials");
+    let before = std::fs::read_to_string(&trials).unwrap();
+    std::fs::write(&trials, before.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>())
+        .unwrap();
+    train(&folder, &moved).code(1).stderr(contains("the validation trials (validation: data/dev, "));
+    std::fs::write(&trials, before).unwrap();
+
+    train(&folder, &moved).success();
+    assert!(weights(&final_model(&folder, "exp")) == weights(&final_model(&folder, "whole")));
 }
 
 #[test]
@@ -110,7 +198,9 @@ fn a_run_is_not_overwritten_and_not_mixed_with_another() {
     let folder = workplace();
     train(&folder, &["tiny.toml", "exp", "--resume"]).code(1).stderr(contains("no complete checkpoint"));
     train(&folder, &["tiny.toml", "exp", "--set", "train.epochs=1"]).success();
-    train(&folder, &["tiny.toml", "exp"]).code(1).stderr(contains("already holds checkpoints"));
+    train(&folder, &["tiny.toml", "exp"])
+        .code(1)
+        .stderr(contains("already holds the checkpoints of a run; give --resume"));
     train(&folder, &["tiny.toml", "exp", "--resume", "--set", "train.batch_size=8"])
         .code(1)
         .stderr(contains("train.batch_size: 4 -> 8"));
@@ -170,7 +260,7 @@ fn what_cannot_be_trained_is_an_error_that_says_why() {
     train(&folder, &["tiny.toml", "exp", "--set", "train.epoch=3"]).code(1).stderr(contains("epochs"));
     train(&folder, &["tiny.toml", "exp", "--set", "train.batch_size=0"])
         .code(1)
-        .stderr(contains("train.batch_size is 0; expected 1 or more"));
+        .stderr(contains("train.batch_size = 0 is out of range, expected 1 to 65536"));
     train(&folder, &["tiny.toml", "exp", "--set", "head.margin=7"]).code(1).stderr(contains("head.margin"));
     train(&folder, &["tiny.toml", "exp", "--set", "model.depth=42"]).code(1).stderr(contains("18, 34, 50"));
     train(&folder, &["tiny.toml"]).code(2);

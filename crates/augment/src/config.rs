@@ -2,12 +2,22 @@
 
 use std::path::PathBuf;
 
+use ffsvc_ranges::{Checklist, Range, Section};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::room::RoomRanges;
 use crate::spec_augment::SpecAugment;
 use crate::speed;
+
+/// Range of every probability and share.
+pub(crate) const SHARE: Range<f64> = Range::of(0.0, 1.0);
+/// Range of how often a kind of noise is drawn.
+const WEIGHT: Range<f64> = Range::of(0.0, 1e6);
+/// Range of signal-to-noise ratios.
+const SNR_DB: Range<f64> = Range::of(-60.0, 100.0);
+/// Range of the number of noises, and of talkers.
+const COUNT: Range<usize> = Range::of(1, 100);
 
 /// Section `[augment]`. The default does nothing.
 ///
@@ -81,6 +91,9 @@ impl Default for SpeedConfig {
 }
 
 impl SpeedConfig {
+    /// Range of each of [`factors`](Self::factors).
+    pub const FACTORS: Range<f64> = Range::of(*speed::FACTORS.start(), *speed::FACTORS.end());
+
     /// How many classes each speaker has: 1 unless speeds are speakers of their own.
     pub fn variants(&self) -> usize {
         if self.new_speakers && self.probability > 0.0 { 1 + self.factors.len() } else { 1 }
@@ -103,7 +116,7 @@ impl SpeedConfig {
 pub struct ReverbConfig {
     /// Share of the crops that get a room. Default 0.
     pub probability: f64,
-    /// List of impulse response files, one path a line. One of a file's channels is drawn for each use.
+    /// List of impulse response files, one path a line, or a folder of them. One of a file's channels is drawn for each use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub list: Option<PathBuf>,
     /// `[augment.reverb.simulated]`: simulated rooms. With a list as well, each reverberated crop takes one or the other.
@@ -121,6 +134,11 @@ pub struct SimulatedConfig {
     pub rooms: usize,
     /// What they are drawn from. Default: the distances of the FFSVC recordings ([`RoomRanges::ffsvc`]).
     pub ranges: RoomRanges,
+}
+
+impl SimulatedConfig {
+    /// Range of [`rooms`](Self::rooms).
+    pub const ROOMS: Range<usize> = Range::of(1, 1_000_000);
 }
 
 impl Default for SimulatedConfig {
@@ -165,7 +183,7 @@ impl Default for AdditiveConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NoiseConfig {
-    /// List of sound files, one path a line. Absent (default): this kind is not used.
+    /// List of sound files, one path a line, or a folder of them. Absent (default): this kind is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub list: Option<PathBuf>,
     /// How often this kind is drawn, in proportion to the others. Default 1.
@@ -184,7 +202,7 @@ impl Default for NoiseConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MusicConfig {
-    /// List of sound files, one path a line. Absent (default): this kind is not used.
+    /// List of sound files, one path a line, or a folder of them. Absent (default): this kind is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub list: Option<PathBuf>,
     /// How often this kind is drawn, in proportion to the others. Default 1.
@@ -228,6 +246,11 @@ pub struct GainConfig {
     pub gain_db: [f64; 2],
 }
 
+impl GainConfig {
+    /// Range of [`gain_db`](Self::gain_db).
+    pub const GAIN_DB: Range<f64> = Range::of(-100.0, 100.0);
+}
+
 impl Default for GainConfig {
     fn default() -> Self {
         Self { probability: 0.0, gain_db: [-20.0, 0.0] }
@@ -242,6 +265,11 @@ pub struct ClippingConfig {
     pub probability: f64,
     /// Lowest and highest level at which samples are cut off, as a share of the crop's peak. Default 0.2 and 0.8.
     pub level: [f64; 2],
+}
+
+impl ClippingConfig {
+    /// Range of [`level`](Self::level).
+    pub const LEVEL: Range<f64> = Range::of(0.001, 1.0);
 }
 
 impl Default for ClippingConfig {
@@ -261,6 +289,9 @@ pub struct ChannelConfig {
 }
 
 impl AugmentConfig {
+    /// Range of [`sound_cache_mib`](Self::sound_cache_mib) and [`rir_cache_mib`](Self::rir_cache_mib).
+    pub const CACHE_MIB: Range<usize> = Range::of(0, 1 << 20);
+
     /// Whether any samples are changed (masks on features do not count).
     pub fn changes_samples(&self) -> bool {
         let Self { compat, speed, reverb, additive, gain, clipping, channel, .. } = self;
@@ -271,13 +302,82 @@ impl AugmentConfig {
                 .any(|probability| probability > 0.0)
     }
 
-    /// Checks what types cannot: shares, ranges, and that every step has what it needs.
+    /// Checks every number and [`check_consistency`](Self::check_consistency).
     ///
     /// # Errors
     /// The first key that is wrong.
     pub fn check(&self) -> Result<()> {
-        self.check_shares()?;
-        self.check_ranges()?;
+        let mut checklist = Checklist::default();
+        self.add_numbers(&mut checklist.section("augment"));
+        if let Some(fault) = checklist.faults().next() {
+            return Err(fault.clone().into());
+        }
+        self.check_consistency()
+    }
+
+    /// Adds every number, with its range, to the section `augment`.
+    pub fn add_numbers(&self, section: &mut Section<'_>) {
+        section.number("sound_cache_mib", self.sound_cache_mib, Self::CACHE_MIB);
+        section.number("rir_cache_mib", self.rir_cache_mib, Self::CACHE_MIB);
+        section.number("max_failed_share", self.max_failed_share, SHARE);
+
+        let mut speed = section.section("speed");
+        speed.number("probability", self.speed.probability, SHARE);
+        speed.numbers("factors", &self.speed.factors, SpeedConfig::FACTORS);
+
+        let mut reverb = section.section("reverb");
+        reverb.number("probability", self.reverb.probability, SHARE);
+        if let Some(SimulatedConfig { share, rooms, ranges }) = &self.reverb.simulated {
+            let mut simulated = reverb.section("simulated");
+            simulated.number("share", *share, SHARE);
+            simulated.number("rooms", *rooms, SimulatedConfig::ROOMS);
+            ranges.add_numbers(&mut simulated.section("ranges"));
+        }
+
+        let AdditiveConfig { probability, count, reverberated, noise, music, babble } = &self.additive;
+        let mut additive = section.section("additive");
+        additive.number("probability", *probability, SHARE);
+        additive.span("count", *count, COUNT);
+        additive.number("reverberated", *reverberated, SHARE);
+        let kinds = [
+            ("noise", noise.weight, noise.snr_db),
+            ("music", music.weight, music.snr_db),
+            ("babble", babble.weight, babble.snr_db),
+        ];
+        for (kind, weight, snr_db) in kinds {
+            let mut kind = additive.section(kind);
+            kind.number("weight", weight, WEIGHT);
+            kind.span("snr_db", snr_db, SNR_DB);
+        }
+        additive.section("babble").span("talkers", babble.talkers, COUNT);
+
+        let mut gain = section.section("gain");
+        gain.number("probability", self.gain.probability, SHARE);
+        gain.span("gain_db", self.gain.gain_db, GainConfig::GAIN_DB);
+        let mut clipping = section.section("clipping");
+        clipping.number("probability", self.clipping.probability, SHARE);
+        clipping.span("level", self.clipping.level, ClippingConfig::LEVEL);
+        let mut channel = section.section("channel");
+        channel.number("telephone_band", self.channel.telephone_band, SHARE);
+        channel.number("mu_law", self.channel.mu_law, SHARE);
+        if let Some(masks) = &self.spec_augment {
+            masks.add_numbers(&mut section.section("spec_augment"));
+        }
+    }
+
+    /// Checks that every step has what it needs and that settings agree with each other.
+    ///
+    /// # Errors
+    /// The first key that is wrong.
+    pub fn check_consistency(&self) -> Result<()> {
+        let factors = &self.speed.factors;
+        // Thousandths make the rate conversions; what they cannot tell apart would be the same voice under two labels.
+        let exact = |factor: &f64| (factor * 1000.0).round() / 1000.0 == *factor;
+        let distinct = factors.iter().enumerate().all(|(i, f)| *f != 1.0 && !factors[..i].contains(f));
+        if factors.is_empty() || !factors.iter().all(exact) || !distinct {
+            let expected = "different factors, without 1, of three decimals at most";
+            return Err(invalid("speed.factors", format!("{factors:?}"), expected));
+        }
         if self.compat {
             return self.check_compat();
         }
@@ -299,75 +399,6 @@ impl AugmentConfig {
             simulated.ranges.validate()?;
         }
         Ok(())
-    }
-
-    fn check_shares(&self) -> Result<()> {
-        let shares = [
-            ("speed.probability", self.speed.probability),
-            ("reverb.probability", self.reverb.probability),
-            ("reverb.simulated.share", self.reverb.simulated.as_ref().map_or(0.0, |s| s.share)),
-            ("additive.probability", self.additive.probability),
-            ("additive.reverberated", self.additive.reverberated),
-            ("gain.probability", self.gain.probability),
-            ("clipping.probability", self.clipping.probability),
-            ("channel.telephone_band", self.channel.telephone_band),
-            ("channel.mu_law", self.channel.mu_law),
-            ("spec_augment.probability", self.spec_augment.map_or(0.0, |masks| masks.probability)),
-            ("max_failed_share", self.max_failed_share),
-        ];
-        for (key, share) in shares {
-            if !(0.0..=1.0).contains(&share) {
-                return Err(invalid(key, share, "a share from 0 to 1"));
-            }
-        }
-        let AdditiveConfig { noise, music, babble, .. } = &self.additive;
-        let weights = [("noise", noise.weight), ("music", music.weight), ("babble", babble.weight)];
-        for (kind, weight) in weights {
-            if !(weight >= 0.0 && weight.is_finite()) {
-                return Err(invalid(&format!("additive.{kind}.weight"), weight, "0 or more"));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_ranges(&self) -> Result<()> {
-        let AdditiveConfig { count, noise, music, babble, .. } = &self.additive;
-        let ranges = [
-            ("additive.noise.snr_db", noise.snr_db, -60.0, 100.0),
-            ("additive.music.snr_db", music.snr_db, -60.0, 100.0),
-            ("additive.babble.snr_db", babble.snr_db, -60.0, 100.0),
-            ("gain.gain_db", self.gain.gain_db, -100.0, 100.0),
-            ("clipping.level", self.clipping.level, 0.001, 1.0),
-        ];
-        for (key, [low, high], least, most) in ranges {
-            if !(least <= low && low <= high && high <= most) {
-                let expected = format!("two numbers in ascending order from {least} to {most}");
-                return Err(invalid(key, format!("[{low}, {high}]"), expected));
-            }
-        }
-        for (key, [low, high]) in [("additive.count", *count), ("additive.babble.talkers", babble.talkers)] {
-            if !(1 <= low && low <= high && high <= 100) {
-                let expected = "two whole numbers in ascending order from 1 to 100";
-                return Err(invalid(key, format!("[{low}, {high}]"), expected));
-            }
-        }
-        let factors = &self.speed.factors;
-        // Thousandths make the rate conversions; what they cannot tell apart would be the same voice under two labels.
-        let exact =
-            |factor: &f64| speed::FACTORS.contains(factor) && (factor * 1000.0).round() / 1000.0 == *factor;
-        let distinct = factors.iter().enumerate().all(|(i, f)| *f != 1.0 && !factors[..i].contains(f));
-        if factors.is_empty() || !factors.iter().all(exact) || !distinct {
-            let expected = "different factors from 0.5 to 2, without 1, of three decimals at most";
-            return Err(invalid("speed.factors", format!("{factors:?}"), expected));
-        }
-        match &self.reverb.simulated {
-            Some(simulated) if simulated.rooms == 0 => Err(invalid(
-                "reverb.simulated.rooms",
-                0,
-                "1 or more; leave the section out for no simulated rooms",
-            )),
-            _ => Ok(()),
-        }
     }
 
     fn check_compat(&self) -> Result<()> {

@@ -8,7 +8,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// A value of the configuration that cannot be used.
-    #[error("augment.{key} is {found}, expected {expected}")]
+    #[error("augment.{key} = {found}, expected {expected}")]
     Config {
         /// The key below `[augment]`.
         key: String,
@@ -17,6 +17,9 @@ pub enum Error {
         /// What is accepted.
         expected: String,
     },
+    /// A number of the configuration that is out of its range.
+    #[error(transparent)]
+    Range(#[from] ffsvc_ranges::OutOfRange),
     /// A list without which a configured step cannot be done.
     #[error("the {list} list has {found}, expected {expected}")]
     List {

@@ -25,7 +25,7 @@ pub use config::{
 };
 pub use convolution::{Convolver, Filter};
 pub use error::{Error, Result};
-pub use lists::{BabbleUtterance, CheckedFiles, ListReport, RirFile, SoundFiles};
+pub use lists::{BabbleUtterance, CheckedFiles, ListReport, SoundFile, SoundFiles};
 pub use noise::mean_power;
 pub use plan::{Channel, Noise, NoiseKind, Plan, Reverb, SoundCrop};
 pub use planner::{Item, Planner};

@@ -33,24 +33,28 @@ pub struct BabbleUtterance {
     pub speaker: u32,
 }
 
-/// A file of room impulse responses.
+/// A sound file whose header could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RirFile {
+pub struct SoundFile {
     /// The file.
     pub path: PathBuf,
-    /// Its channels: one of them is drawn for each use.
+    /// Its channels. Of a room impulse response one is drawn for each use.
     pub channels: usize,
+    /// Its sample rate in Hz.
+    pub sample_rate: u32,
+    /// Samples of each channel, where the header says it.
+    pub num_samples: Option<u64>,
 }
 
 /// The usable files of [`SoundFiles`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CheckedFiles {
     /// As [`SoundFiles::noise`].
-    pub noise: Vec<PathBuf>,
+    pub noise: Vec<SoundFile>,
     /// As [`SoundFiles::music`].
-    pub music: Vec<PathBuf>,
+    pub music: Vec<SoundFile>,
     /// As [`SoundFiles::rirs`].
-    pub rirs: Vec<RirFile>,
+    pub rirs: Vec<SoundFile>,
     /// Utterances by speaker.
     pub babble: BTreeMap<u32, Vec<PathBuf>>,
 }
@@ -82,8 +86,8 @@ impl SoundFiles {
             }
             files
         };
-        let noise = check("noise", self.noise).into_iter().map(|file| file.path).collect();
-        let music = check("music", self.music).into_iter().map(|file| file.path).collect();
+        let noise = check("noise", self.noise);
+        let music = check("music", self.music);
         let rirs = check("rir", self.rirs);
         let mut babble: BTreeMap<u32, Vec<PathBuf>> = BTreeMap::new();
         for utterance in self.babble {
@@ -93,7 +97,7 @@ impl SoundFiles {
     }
 }
 
-fn check_list(list: &'static str, paths: Vec<PathBuf>, sample_rate: u32) -> (Vec<RirFile>, ListReport) {
+fn check_list(list: &'static str, paths: Vec<PathBuf>, sample_rate: u32) -> (Vec<SoundFile>, ListReport) {
     let mut report = ListReport { list, usable: 0, seconds: 0.0, other_rate: Vec::new(), bad: Vec::new() };
     let mut files = Vec::with_capacity(paths.len());
     for path in paths {
@@ -107,7 +111,12 @@ fn check_list(list: &'static str, paths: Vec<PathBuf>, sample_rate: u32) -> (Vec
                 if info.sample_rate != sample_rate {
                     report.other_rate.push(path.clone());
                 }
-                files.push(RirFile { path, channels: info.channels.max(1) });
+                files.push(SoundFile {
+                    path,
+                    channels: info.channels.max(1),
+                    sample_rate: info.sample_rate,
+                    num_samples: info.num_samples,
+                });
             }
             Err(error) => report.bad.push(Error::Audio(error)),
         }
@@ -156,8 +165,14 @@ mod tests {
         let noise = ["good.wav", "slow.wav", "empty.wav", "text.wav", "absent.wav"].map(at).to_vec();
         let files = SoundFiles { noise, rirs: vec![at("good.wav")], ..Default::default() };
         let (checked, reports) = files.check(16_000);
-        assert_eq!(checked.noise, [at("good.wav"), at("slow.wav")]);
-        assert_eq!(checked.rirs, [RirFile { path: at("good.wav"), channels: 1 }]);
+        let file = |name: &str, sample_rate, num_samples| SoundFile {
+            path: at(name),
+            channels: 1,
+            sample_rate,
+            num_samples: Some(num_samples),
+        };
+        assert_eq!(checked.noise, [file("good.wav", 16_000, 16_000), file("slow.wav", 8000, 8000)]);
+        assert_eq!(checked.rirs, [file("good.wav", 16_000, 16_000)]);
         assert_eq!(reports.len(), 2, "no music list, no report of one");
         assert_eq!((reports[0].usable, reports[0].bad.len()), (2, 3));
         assert_eq!(reports[0].other_rate, [at("slow.wav")]);

@@ -8,7 +8,7 @@ use rand::{Rng, RngExt};
 use crate::compat;
 use crate::config::{AdditiveConfig, AugmentConfig, SimulatedConfig};
 use crate::error::{Error, Result};
-use crate::lists::{CheckedFiles, RirFile};
+use crate::lists::{CheckedFiles, SoundFile};
 use crate::plan::{Channel, Noise, NoiseKind, Plan, Reverb, SoundCrop};
 use crate::room::{Room, RoomRanges};
 
@@ -134,8 +134,8 @@ impl Planner {
         let kind = self.kinds.iter().find(|(_, sum)| point < *sum).map(|(kind, _)| *kind)?;
         let AdditiveConfig { noise, music, babble, .. } = &self.config.additive;
         let (range, sounds) = match kind {
-            NoiseKind::Noise => (noise.snr_db, vec![sound(pick(&self.files.noise, random)?, random)]),
-            NoiseKind::Music => (music.snr_db, vec![sound(pick(&self.files.music, random)?, random)]),
+            NoiseKind::Noise => (noise.snr_db, vec![sound(&pick(&self.files.noise, random)?.path, random)]),
+            NoiseKind::Music => (music.snr_db, vec![sound(&pick(&self.files.music, random)?.path, random)]),
             NoiseKind::Babble => (babble.snr_db, self.draw_talkers(item.speaker, random)),
         };
         let snr_db = uniform(range, 2, random);
@@ -182,7 +182,7 @@ impl Planner {
                     0 => (NoiseKind::Noise, &self.files.noise),
                     _ => (NoiseKind::Music, &self.files.music),
                 };
-                let sounds = pick(files, random).map(|path| sound(path, random));
+                let sounds = pick(files, random).map(|file| sound(&file.path, random));
                 let snr_db = uniform([compat::SNR_DB.0, compat::SNR_DB.1], 4, random);
                 plan.noises =
                     vec![Noise { kind, sounds: sounds.into_iter().collect(), snr_db, reverb: None }];
@@ -245,7 +245,7 @@ fn noise_source(room: &Room, ranges: &RoomRanges, random: &mut impl Rng) -> [f64
     room.source_m
 }
 
-fn measured(rir: &RirFile, random: &mut impl Rng) -> Reverb {
+fn measured(rir: &SoundFile, random: &mut impl Rng) -> Reverb {
     Reverb::File { path: rir.path.clone(), channel: random.random_range(0..rir.channels.max(1)) }
 }
 

@@ -1,7 +1,10 @@
 //! SpecAugment (Park et al., 2019): bands of the training features are set to zero, their mean over time.
 
+use ffsvc_ranges::{Range, Section};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
+
+use crate::config::SHARE;
 
 /// Section `[spec_augment]`. Absent: no masks.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -48,6 +51,20 @@ pub struct Mask {
 }
 
 impl SpecAugment {
+    /// Range of [`time_masks`](Self::time_masks) and [`frequency_masks`](Self::frequency_masks).
+    pub const MASKS: Range<usize> = Range::of(0, 1000);
+    /// Range of [`time_width`](Self::time_width) and [`frequency_width`](Self::frequency_width).
+    pub const WIDTH: Range<usize> = Range::of(0, 1_000_000);
+
+    /// Adds every number with its range.
+    pub(crate) fn add_numbers(&self, section: &mut Section<'_>) {
+        section.number("probability", self.probability, SHARE);
+        section.number("time_masks", self.time_masks, Self::MASKS);
+        section.number("time_width", self.time_width, Self::WIDTH);
+        section.number("frequency_masks", self.frequency_masks, Self::MASKS);
+        section.number("frequency_width", self.frequency_width, Self::WIDTH);
+    }
+
     /// Masks `features` `[mels, frames]` in place: [`draw`](Self::draw) and [`apply_masks`] in one.
     pub fn apply(&self, features: &mut [f32], num_frames: usize, random: &mut impl Rng) {
         if let Some(num_mels) = features.len().checked_div(num_frames) {

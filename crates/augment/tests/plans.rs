@@ -271,8 +271,8 @@ fn configurations_are_refused_by_key() {
         ),
     ] {
         let config: AugmentConfig = toml::from_str(text).unwrap();
-        let error = config.check().unwrap_err();
-        assert!(matches!(&error, Error::Config { key: found, .. } if found == key), "{text}: {error}");
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.starts_with(&format!("augment.{key} = ")), "{text}: {error}");
     }
     assert!(toml::from_str::<AugmentConfig>("rever.probability = 0.5").is_err());
     let written: AugmentConfig = toml::from_str(CONFIG).unwrap();

@@ -8,8 +8,8 @@ pub const EXIT_STATUS: i32 = 130;
 
 static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// A flag that the first SIGINT, SIGTERM or SIGHUP (Ctrl-C on Windows) sets. A second one ends the
-/// program at once with status 130.
+/// A flag that the first SIGINT, SIGTERM or SIGHUP (Ctrl-C on Windows) sets, or SIGUSR1, which batch systems send some time
+/// before they end a job. A further SIGINT, SIGTERM or SIGHUP ends the program at once with status 130.
 ///
 /// The first call installs the handler; all calls give the same flag. A loop that can stop in good order
 /// looks at the flag at the end of each step, writes its checkpoint and returns.
@@ -17,6 +17,12 @@ pub fn flag() -> Arc<AtomicBool> {
     Arc::clone(FLAG.get_or_init(|| {
         let flag = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&flag);
+        #[cfg(unix)]
+        if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&flag)) {
+            tracing::warn!(
+                "SIGUSR1 ends the program without a checkpoint: no handler can be installed: {error}"
+            );
+        }
         let installed = ctrlc::set_handler(move || {
             if seen.swap(true, Ordering::SeqCst) {
                 std::process::exit(EXIT_STATUS);

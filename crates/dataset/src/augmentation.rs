@@ -2,12 +2,17 @@
 
 use std::path::PathBuf;
 
-use ffsvc_augment::{AugmentConfig, Augmenter, BabbleUtterance, Item, Plan, Planner, Scratch, SoundFiles};
-use ffsvc_kaldi_io::{WavSource, read_wav_list};
+use ffsvc_augment::{
+    AugmentConfig, Augmenter, BabbleUtterance, CheckedFiles, Item, Plan, Planner, Scratch, SoundFile,
+    SoundFiles,
+};
+use ffsvc_hashing::Fnv1a;
+use ffsvc_kaldi_io::WavSource;
 
 use crate::data_set::{TrainingSet, TrainingUtterance};
 use crate::error::{Error, Result};
-use crate::random::{Purpose, stream};
+use crate::random::{Occurrence, Purpose, stream};
+use crate::sound_list::read_sounds;
 
 /// Plans and applies the augmentation of a run. Shared by all workers: a plan depends on (seed, epoch, utterance) alone.
 #[derive(Debug)]
@@ -17,8 +22,7 @@ pub struct Augmentation {
     augmenter: Augmenter,
     num_speakers: usize,
     seed: u64,
-    /// Paths of all usable sounds, for the fingerprint of the training data.
-    sounds: Vec<PathBuf>,
+    fingerprint: String,
 }
 
 impl Augmentation {
@@ -28,7 +32,7 @@ impl Augmentation {
     /// A value out of range, a list that cannot be read or has nothing usable, too few speakers for babble.
     pub fn open(config: &AugmentConfig, set: &TrainingSet, sample_rate: u32, seed: u64) -> Result<Self> {
         let read = |list: &Option<PathBuf>| match list {
-            Some(path) => read_wav_list(path),
+            Some(path) => read_sounds(path),
             None => Ok(Vec::new()),
         };
         let babble = set
@@ -55,11 +59,7 @@ impl Augmentation {
                 tracing::warn!("{report}");
             }
         }
-        let sounds = [checked.noise.clone(), checked.music.clone()]
-            .into_iter()
-            .flatten()
-            .chain(checked.rirs.iter().map(|rir| rir.path.clone()))
-            .collect();
+        let fingerprint = fingerprint(&checked);
         // Masks have a stream of their own, so that they stay the same whatever else is done to a crop; the baseline draws
         // them with the rest.
         let mut without_masks = config.clone();
@@ -70,22 +70,22 @@ impl Augmentation {
             .map_err(Error::Augment)?;
         let augmenter = Augmenter::new(config, sample_rate);
         let num_speakers = set.speakers.len();
-        Ok(Self { config: config.clone(), planner, augmenter, num_speakers, seed, sounds })
+        Ok(Self { config: config.clone(), planner, augmenter, num_speakers, seed, fingerprint })
     }
 
     /// The plan of one crop.
     pub fn plan(
         &self,
         utterance: &TrainingUtterance,
-        epoch: usize,
+        at: impl Into<Occurrence>,
         num_mels: usize,
         num_frames: usize,
     ) -> Plan {
+        let at = at.into();
         let item = Item { speaker: utterance.label, num_mels, num_frames };
-        let mut plan =
-            self.planner.draw(item, &mut stream(self.seed, Purpose::Augment, epoch, &utterance.id));
+        let mut plan = self.planner.draw(item, &mut stream(self.seed, Purpose::Augment, at, &utterance.id));
         if let (Some(masks), false) = (&self.config.spec_augment, self.config.compat) {
-            let mut random = stream(self.seed, Purpose::SpecAugment, epoch, &utterance.id);
+            let mut random = stream(self.seed, Purpose::SpecAugment, at, &utterance.id);
             plan.masks = masks.draw(num_mels, num_frames, &mut random);
         }
         plan
@@ -120,10 +120,23 @@ impl Augmentation {
         (failures.failed, failures.attempted)
     }
 
-    /// Files that sounds are taken from, for the fingerprint of the training data.
-    pub fn sounds(&self) -> &[PathBuf] {
-        &self.sounds
+    /// A number that changes when a sound of the lists changes in name, length, rate or order, wherever the files lie.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
+}
+
+/// Of all files of the lists; babble is of training utterances, which have a fingerprint of their own.
+fn fingerprint(files: &CheckedFiles) -> String {
+    let mut hash = Fnv1a::new();
+    for (list, files) in [("noise", &files.noise), ("music", &files.music), ("rir", &files.rirs)] {
+        hash.update(list.as_bytes());
+        for SoundFile { path, channels, sample_rate, num_samples } in files {
+            hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+            hash.update(format!(" {channels} {sample_rate} {num_samples:?}\n").as_bytes());
+        }
+    }
+    format!("{:016x}", hash.value())
 }
 
 /// Names of the classes: the speakers, then the speakers at each other speed, in the order of

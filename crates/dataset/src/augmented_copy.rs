@@ -23,7 +23,7 @@ pub struct AugmentedCopy {
     augmentation: Augmentation,
     classes: Vec<String>,
     sample_rate: u32,
-    epoch: usize,
+    epoch: u32,
 }
 
 impl AugmentedCopy {
@@ -37,7 +37,7 @@ impl AugmentedCopy {
         config: &AugmentConfig,
         sample_rate: u32,
         seed: u64,
-        epoch: usize,
+        epoch: u32,
     ) -> Result<Self> {
         let set = TrainingSet::open(data, sample_rate)?;
         let config = AugmentConfig { spec_augment: None, ..config.clone() };

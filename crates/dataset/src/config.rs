@@ -4,9 +4,10 @@ use ffsvc_audio::{Channel, ReadOptions};
 use ffsvc_augment::AugmentConfig;
 use ffsvc_features::FrontEndConfig;
 use ffsvc_kaldi_io::OpenOptions;
+use ffsvc_ranges::{Checklist, Range, Section};
 use serde::{Deserialize, Serialize};
 
-use crate::domains::TrainData;
+use crate::domains::{DataShare, TrainData};
 use crate::error::{Error, Result};
 
 /// Everything that decides the crops of a run: a [`BatchMaker`](crate::BatchMaker) is made of it.
@@ -57,21 +58,38 @@ fn default_max_failed_share() -> f64 {
 impl DataConfig {
     /// Share of the training recordings that may fail before the run stops.
     pub const DEFAULT_MAX_FAILED_SHARE: f64 = 0.01;
+    /// Range of [`max_failed_share`](Self::max_failed_share).
+    pub const MAX_FAILED_SHARE: Range<f64> = Range::of(0.0, 1.0);
 
-    /// Checks the directories' shares and the share of failures.
+    /// Checks every number, and that there is a data directory.
     ///
     /// # Errors
     /// The first key that is wrong.
     pub fn check(&self) -> Result<()> {
-        self.train.check()?;
-        if !(0.0..=1.0).contains(&self.max_failed_share) {
-            return Err(Error::Config {
-                key: "data.max_failed_share",
-                found: self.max_failed_share.to_string(),
-                expected: "a share from 0 to 1".into(),
-            });
+        let mut checklist = Checklist::default();
+        self.add_numbers(&mut checklist.section("data"));
+        match checklist.faults().next() {
+            Some(fault) => Err(fault.clone().into()),
+            None => self.train.check(),
         }
-        Ok(())
+    }
+
+    /// Checks that there is a data directory, and the channel.
+    ///
+    /// # Errors
+    /// The first key that is wrong.
+    pub fn check_consistency(&self, sample_rate: u32) -> Result<()> {
+        self.train.check()?;
+        self.read_options(sample_rate).map(drop)
+    }
+
+    /// Adds every number, with its range, to the section `data`.
+    pub fn add_numbers(&self, section: &mut Section<'_>) {
+        section.number("max_failed_share", self.max_failed_share, Self::MAX_FAILED_SHARE);
+        if let TrainData::Several(directories) = &self.train {
+            let mut train = section.section("train");
+            directories.iter().for_each(|directory| train.number("share", directory.share, DataShare::SHARE));
+        }
     }
 
     /// How audio is read for a front end at `sample_rate` Hz.

@@ -1,7 +1,6 @@
 //! The utterances that a model is trained on, and the crops taken from them.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 
 use ffsvc_audio::ReadOptions;
 use ffsvc_augment::{Plan, apply_masks, speed};
@@ -9,14 +8,17 @@ use ffsvc_features::FrontEnd;
 use ffsvc_hashing::Fnv1a;
 use ffsvc_kaldi_io::{DataDir, WavSource};
 use rand::RngExt;
+use rayon::prelude::*;
 
 use crate::augmentation::Augmentation;
-use crate::batch::Batch;
 use crate::config::{CropConfig, DataConfig};
+use crate::crop_notices::CropNotices;
+use crate::data_loader::Batch;
 use crate::domains::TrainingDomain;
 use crate::error::{Error, Result};
-use crate::random::{Purpose, stream};
-use crate::recording::read_audio_crop;
+use crate::notices::Notice;
+use crate::random::{Occurrence, Purpose, stream};
+use crate::recording::{Crop, read_audio_crop};
 use crate::sampler::Draw;
 use crate::stopwatch;
 use crate::unreadable::Unreadable;
@@ -51,7 +53,7 @@ impl TrainingSet {
     /// # Errors
     /// Unreadable tables, an utterance without a speaker or in two directories, fewer than two speakers.
     pub fn open(config: &DataConfig, sample_rate: u32) -> Result<Self> {
-        config.train.check()?;
+        config.check()?;
         let (mut utterances, mut speakers, mut domains) = (Vec::new(), Vec::new(), Vec::new());
         let mut index_of: HashMap<String, u32> = HashMap::new();
         for (path, share) in config.train.shares() {
@@ -81,7 +83,7 @@ impl TrainingSet {
             domains.push(TrainingDomain { path: path.to_path_buf(), share, utterances: dir.len() });
         }
         if domains.len() > 1 {
-            refuse_twins(&utterances, &config.train.display())?;
+            check_ids_unique(&utterances, &config.train.display())?;
         }
         if speakers.len() < 2 {
             return Err(Error::DataSet {
@@ -106,24 +108,21 @@ impl TrainingSet {
         0..self.utterances.len() as u32
     }
 
-    /// A number that changes when an utterance, its speaker, an order or a sound for augmentation changes
-    /// (FNV-1a). A resumed run compares it, because the same step must see the same batch.
-    pub fn fingerprint(&self, sounds: &[PathBuf]) -> u64 {
+    /// A number that changes when an utterance, its speaker or an order changes, wherever the recordings lie. A resumed run
+    /// compares it, because the same step must see the same batch.
+    pub fn fingerprint(&self) -> String {
         let mut hash = Fnv1a::new();
         let mut take = |fields: &[&[u8]]| fields.iter().for_each(|field| hash.update(field));
         for utterance in &self.utterances {
             let speaker = &self.speakers[utterance.label as usize];
             take(&[utterance.id.as_bytes(), b"\t", speaker.as_bytes(), &utterance.label.to_le_bytes()]);
         }
-        for sound in sounds {
-            take(&[sound.as_os_str().as_encoded_bytes(), b"\n"]);
-        }
-        hash.value()
+        format!("{:016x}", hash.value())
     }
 }
 
 /// Crops are drawn by utterance id: two of the same name would get the same ones.
-fn refuse_twins(utterances: &[TrainingUtterance], directories: &str) -> Result<()> {
+fn check_ids_unique(utterances: &[TrainingUtterance], directories: &str) -> Result<()> {
     let mut seen = HashSet::with_capacity(utterances.len());
     match utterances.iter().find(|utterance| !seen.insert(utterance.id.as_str())) {
         None => Ok(()),
@@ -145,6 +144,7 @@ pub struct BatchMaker {
     seed: u64,
     augmentation: Option<Augmentation>,
     unreadable: Unreadable,
+    notices: CropNotices,
 }
 
 /// Working memory of one worker.
@@ -180,7 +180,8 @@ impl BatchMaker {
         })?;
         let num_frames = front_end.num_frames(crop_samples);
         let unreadable = Unreadable::new(set.utterances.len(), data.max_failed_share);
-        Ok(Self { set, front_end, crop_samples, num_frames, seed, augmentation, unreadable })
+        let notices = CropNotices::default();
+        Ok(Self { set, front_end, crop_samples, num_frames, seed, augmentation, unreadable, notices })
     }
 
     /// The data.
@@ -203,6 +204,28 @@ impl BatchMaker {
         self.unreadable.counts()
     }
 
+    /// What is odd about the recordings of the crops that were made so far: one line a kind, with how many there are and the
+    /// names of the first three. The first call ends the search for such recordings.
+    pub fn notices(&self) -> Vec<String> {
+        let name = |index: u32| self.set.utterances[index as usize].id.as_str();
+        self.notices.end(name).lines(&self.set.read)
+    }
+
+    /// Reads the crops of `draws` in `epoch`, on all threads, for [`notices`](Self::notices).
+    ///
+    /// # Errors
+    /// [`Error::TooManyUnreadable`].
+    pub fn survey(&self, epoch: u32, draws: &[Draw]) -> Result<()> {
+        draws.par_iter().try_for_each(|draw| {
+            let at = Occurrence { epoch, repetition: draw.repetition };
+            let plan = self.plan(&self.set.utterances[draw.utterance as usize], at);
+            match self.crop(draw.utterance, at, speed::source_len(plan.speed, self.crop_samples)) {
+                Ok(_) => Ok(()),
+                Err(error) => self.unreadable.note(draw.utterance, error),
+            }
+        })
+    }
+
     /// Frames of every crop.
     pub fn num_frames(&self) -> usize {
         self.num_frames
@@ -218,15 +241,15 @@ impl BatchMaker {
     ///
     /// # Errors
     /// [`Error::TooManyUnreadable`], or too many failures of sounds.
-    pub fn make(&self, epoch: usize, members: &[Draw], scratch: &mut Scratch) -> Result<Batch> {
+    pub fn make(&self, epoch: u32, members: &[Draw], scratch: &mut Scratch) -> Result<Batch> {
         let (num_mels, num_frames) = (self.num_mels(), self.num_frames);
         let item = num_mels * num_frames;
         let mut features = vec![0.0; members.len() * item];
         let mut labels = Vec::with_capacity(members.len());
         let mut used = Vec::with_capacity(members.len());
         for (draw, out) in members.iter().zip(features.chunks_exact_mut(item)) {
-            let epoch = draw.stream_epoch(epoch);
-            let (index, class) = self.item_or_substitute(epoch, draw.utterance, out, scratch)?;
+            let at = Occurrence { epoch, repetition: draw.repetition };
+            let (index, class) = self.item_or_substitute(at, draw.utterance, out, scratch)?;
             labels.push(class as i64);
             used.push(index);
         }
@@ -236,17 +259,17 @@ impl BatchMaker {
     /// Fills `out` and returns which utterance it is of, and its class.
     fn item_or_substitute(
         &self,
-        epoch: usize,
+        at: Occurrence,
         index: u32,
         out: &mut [f32],
         scratch: &mut Scratch,
     ) -> Result<(u32, usize)> {
-        let mut error = match self.item(epoch, index, out, scratch) {
+        let mut error = match self.item(at, index, out, scratch) {
             Ok(class) => return Ok((index, class)),
             Err(error) => error,
         };
         let id = &self.set.utterances[index as usize].id;
-        let mut random = stream(self.seed, Purpose::Substitute, epoch, id);
+        let mut random = stream(self.seed, Purpose::Substitute, at, id);
         let mut candidate = index;
         for _ in 0..MOST_SUBSTITUTES {
             if !matches!(error, Error::Audio { .. } | Error::Features { .. }) {
@@ -254,7 +277,7 @@ impl BatchMaker {
             }
             self.unreadable.note(candidate, error)?;
             candidate = random.random_range(self.set.domain_of(index));
-            error = match self.item(epoch, candidate, out, scratch) {
+            error = match self.item(at, candidate, out, scratch) {
                 Ok(class) => return Ok((candidate, class)),
                 Err(error) => error,
             };
@@ -263,18 +286,11 @@ impl BatchMaker {
     }
 
     /// Fills `out`, `[num_mels, num_frames]`, and returns the class.
-    fn item(&self, epoch: usize, index: u32, out: &mut [f32], scratch: &mut Scratch) -> Result<usize> {
-        let (num_mels, num_frames) = (self.num_mels(), self.num_frames);
+    fn item(&self, at: Occurrence, index: u32, out: &mut [f32], scratch: &mut Scratch) -> Result<usize> {
         let utterance = &self.set.utterances[index as usize];
-        let plan = match &self.augmentation {
-            Some(augmentation) => {
-                let _stage = stopwatch::augment();
-                augmentation.plan(utterance, epoch, num_mels, num_frames)
-            }
-            None => Plan::default(),
-        };
+        let plan = self.plan(utterance, at);
         let num_samples = speed::source_len(plan.speed, self.crop_samples);
-        let mut samples = self.crop(utterance, epoch, num_samples)?;
+        let mut samples = self.crop(index, at, num_samples)?;
         let mut class = utterance.label as usize;
         if let Some(augmentation) = &self.augmentation {
             let _stage = stopwatch::augment();
@@ -290,16 +306,30 @@ impl BatchMaker {
                 .map_err(|source| Error::Features { utterance: utterance.id.clone(), source })?;
         }
         let _stage = stopwatch::augment();
-        apply_masks(out, num_frames, &plan.masks);
+        apply_masks(out, self.num_frames, &plan.masks);
         Ok(class)
+    }
+
+    fn plan(&self, utterance: &TrainingUtterance, at: Occurrence) -> Plan {
+        let Some(augmentation) = &self.augmentation else { return Plan::default() };
+        let _stage = stopwatch::augment();
+        augmentation.plan(utterance, at, self.num_mels(), self.num_frames)
     }
 
     /// The baseline's crop (dataset.py `_get_sample`): a uniform random start in a longer recording; a
     /// shorter one is repeated until it is long enough.
-    fn crop(&self, utterance: &TrainingUtterance, epoch: usize, num_samples: usize) -> Result<Vec<f32>> {
-        let place: f64 = stream(self.seed, Purpose::Crop, epoch, &utterance.id).random();
+    fn crop(&self, index: u32, at: Occurrence, num_samples: usize) -> Result<Vec<f32>> {
+        let utterance = &self.set.utterances[index as usize];
+        let place: f64 = stream(self.seed, Purpose::Crop, at, &utterance.id).random();
         match read_audio_crop(&utterance.source, place, num_samples, &self.set.read) {
-            Ok(crop) => Ok(crop.samples),
+            Ok(Crop { samples, info, repeated }) => {
+                let mut notices = Notice::of(&info, &self.set.read, &samples);
+                if repeated {
+                    notices.push(Notice::Repeated);
+                }
+                self.notices.note(index, &notices);
+                Ok(samples)
+            }
             Err(source) => Err(Error::Audio { utterance: utterance.id.clone(), source }),
         }
     }

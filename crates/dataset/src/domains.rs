@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ffsvc_ranges::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -33,6 +34,11 @@ pub struct DataShare {
     pub share: f64,
 }
 
+impl DataShare {
+    /// Range of [`share`](Self::share).
+    pub const SHARE: Range<f64> = Range::above(0.0).at_most(1e6);
+}
+
 /// A data directory as it went into a [`TrainingSet`](crate::TrainingSet).
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingDomain {
@@ -55,30 +61,29 @@ impl TrainData {
         }
     }
 
+    /// The directories, to be changed.
+    pub fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            Self::One(path) => vec![path],
+            Self::Several(domains) => domains.iter_mut().map(|domain| &mut domain.path).collect(),
+        }
+    }
+
     /// All directories, for a message.
     pub fn display(&self) -> String {
         let paths: Vec<String> = self.shares().iter().map(|(path, _)| path.display().to_string()).collect();
         paths.join(", ")
     }
 
-    /// Checks the shares.
+    /// Checks that there is a directory.
     ///
     /// # Errors
-    /// An empty list, a share that is not positive.
+    /// An empty list.
     pub fn check(&self) -> Result<()> {
-        let refuse = |found: String, expected: &str| {
-            Err(Error::Config { key: "data.train", found, expected: expected.into() })
-        };
-        let shares = self.shares();
-        if shares.is_empty() {
-            return refuse("an empty list".into(), "one directory or more");
+        if !self.shares().is_empty() {
+            return Ok(());
         }
-        match shares.iter().find(|(_, share)| !(share.is_finite() && *share > 0.0)) {
-            Some((path, share)) => {
-                refuse(format!("{} with share {share}", path.display()), "positive shares")
-            }
-            None => Ok(()),
-        }
+        Err(Error::Config { key: "data.train", found: "[]".into(), expected: "one directory or more".into() })
     }
 }
 

@@ -41,7 +41,7 @@ pub enum ReadError {
 #[non_exhaustive]
 pub enum Error {
     /// A configuration value is outside what it may be.
-    #[error("config: {key} is {found}; expected {expected}")]
+    #[error("{key} = {found}, expected {expected}")]
     Config {
         /// `section.key`.
         key: &'static str,
@@ -50,6 +50,9 @@ pub enum Error {
         /// What would be accepted.
         expected: String,
     },
+    /// A number of the configuration that is out of its range.
+    #[error(transparent)]
+    Range(#[from] ffsvc_ranges::OutOfRange),
     /// A data directory or list could not be read or is wrong.
     #[error(transparent)]
     Data(#[from] ffsvc_kaldi_io::Error),
@@ -64,7 +67,7 @@ pub enum Error {
         expected: String,
     },
     /// An utterance's audio could not be read.
-    #[error("utterance {utterance}")]
+    #[error("utterance {utterance}: {source}")]
     Audio {
         /// Utterance id.
         utterance: String,
@@ -73,7 +76,7 @@ pub enum Error {
         source: ReadError,
     },
     /// An utterance's features could not be computed.
-    #[error("utterance {utterance}")]
+    #[error("utterance {utterance}: {source}")]
     Features {
         /// Utterance id.
         utterance: String,
@@ -100,8 +103,8 @@ pub enum Error {
     #[error(transparent)]
     Augment(ffsvc_augment::Error),
     /// The front end's options are wrong.
-    #[error("config: section [features]")]
-    FrontEnd(#[source] ffsvc_features::Error),
+    #[error("features: {0}")]
+    FrontEnd(ffsvc_features::Error),
     /// The folder of an augmented copy holds something that it would replace, or a value has no JSON form.
     #[error("{path}: {reason}")]
     State {

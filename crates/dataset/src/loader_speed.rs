@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::batch::{Batch, Extent, make_batches};
+use crate::data_loader::{Batch, BatchRange, make_batches};
 use crate::data_set::{BatchMaker, Scratch};
 use crate::error::{Error, Result};
 use crate::sampler::Sampler;
@@ -23,7 +23,7 @@ pub struct LoaderSpeed {
     /// The stages, in the order of the work.
     pub stages: Vec<StageSpeed>,
     /// The stage that takes the most time.
-    pub binds: &'static str,
+    pub bottleneck: &'static str,
 }
 
 /// One stage of a [`LoaderSpeed`].
@@ -71,7 +71,7 @@ pub fn measure_loader(
         utterances,
         // Threads end with their last batch, each at a time of its own.
         utterances_per_s: workers.iter().map(|worker| worker.utterances as f64 / worker.elapsed).sum(),
-        binds: slowest.map_or("", |stage| stage.stage),
+        bottleneck: slowest.map_or("", |stage| stage.stage),
         stages,
     })
 }
@@ -92,7 +92,7 @@ fn make_for(
     first: usize,
 ) -> Result<Vec<Worker>> {
     let per_epoch = sampler.num_batches();
-    let extent = Extent { first, last: usize::MAX, per_epoch, first_epoch_only: false };
+    let range = BatchRange { first, last: usize::MAX, per_epoch, first_epoch_only: false };
     let work = |worker: usize| {
         let mut scratch = Scratch::default();
         let stopwatch = Stopwatch::new();
@@ -108,7 +108,7 @@ fn make_for(
             if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         tracing::subscriber::with_default(stopwatch.clone(), || {
-            make_batches(maker, sampler, extent, worker, threads, &mut scratch, receive);
+            make_batches(maker, sampler, range, worker, threads, &mut scratch, receive);
         });
         match failure {
             Some(error) => Err(error),

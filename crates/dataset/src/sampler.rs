@@ -1,7 +1,8 @@
 //! Which utterances make up each batch of an epoch.
 
+use ffsvc_ranges::{Range, Section};
+use rand::Rng;
 use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::data_set::TrainingSet;
@@ -18,6 +19,32 @@ pub struct SamplerConfig {
     pub epoch_utterances: usize,
     /// Optimiser steps of an epoch; instead of `epoch_utterances`. Default 0: what the utterances make.
     pub epoch_steps: usize,
+}
+
+impl SamplerConfig {
+    /// Range of [`epoch_utterances`](Self::epoch_utterances) and [`epoch_steps`](Self::epoch_steps).
+    pub const EPOCH_LENGTH: Range<usize> = Range::of(0, 100_000_000);
+
+    /// Adds every number, with its range, to the section `sampler`.
+    pub fn add_numbers(&self, section: &mut Section<'_>) {
+        section.number("epoch_utterances", self.epoch_utterances, Self::EPOCH_LENGTH);
+        section.number("epoch_steps", self.epoch_steps, Self::EPOCH_LENGTH);
+    }
+
+    /// Checks that settings agree with each other.
+    ///
+    /// # Errors
+    /// Both lengths of an epoch are given.
+    pub fn check_consistency(&self) -> Result<()> {
+        if self.epoch_utterances > 0 && self.epoch_steps > 0 {
+            return Err(Error::Config {
+                key: "sampler.epoch_steps",
+                found: format!("{} beside sampler.epoch_utterances", self.epoch_steps),
+                expected: "one of the two".into(),
+            });
+        }
+        Ok(())
+    }
 }
 
 /// What is drawn equally often.
@@ -38,13 +65,6 @@ pub struct Draw {
     pub utterance: u32,
     /// How often it was drawn before in this epoch: each time gives another crop.
     pub repetition: u32,
-}
-
-impl Draw {
-    /// What stands for the epoch in the random streams of this crop: repetitions of an utterance get streams of their own.
-    pub(crate) fn stream_epoch(self, epoch: usize) -> usize {
-        epoch | (self.repetition as usize) << 32
-    }
 }
 
 /// Deals the utterances of a training set into the batches of every epoch. An epoch depends on (seed, epoch) alone.
@@ -86,13 +106,7 @@ impl Sampler {
         accumulate: usize,
         seed: u64,
     ) -> Result<Self> {
-        if config.epoch_utterances > 0 && config.epoch_steps > 0 {
-            return Err(Error::Config {
-                key: "sampler.epoch_steps",
-                found: format!("{} beside sampler.epoch_utterances", config.epoch_steps),
-                expected: "one of the two".into(),
-            });
-        }
+        config.check_consistency()?;
         let total = set.utterances.len();
         let length = if config.epoch_utterances > 0 { config.epoch_utterances } else { total };
         let batch_size = if config.epoch_steps > 0 { batch_size } else { batch_size.min(length.max(1)) };
@@ -151,7 +165,7 @@ impl Sampler {
     }
 
     /// The batches of `epoch`, from 0.
-    pub fn plan(&self, epoch: usize) -> EpochPlan {
+    pub fn plan(&self, epoch: u32) -> EpochPlan {
         let mut drawn = std::collections::HashMap::new();
         let orders: Vec<Vec<u32>> = self
             .domains
@@ -187,7 +201,7 @@ impl Sampler {
 
 impl Domain {
     /// Pass after pass over all utterances, each in a new order.
-    fn in_passes(&self, needed: usize, random: impl Fn(usize) -> ChaCha8Rng) -> Vec<u32> {
+    fn in_passes<R: Rng>(&self, needed: usize, random: impl Fn(usize) -> R) -> Vec<u32> {
         let mut order = Vec::with_capacity(needed + self.utterances.len());
         let mut pass = 0;
         while order.len() < needed {
@@ -201,7 +215,7 @@ impl Domain {
 
     /// Turn after turn over all speakers, each in a new order; a speaker gives an utterance a turn, and all of its own
     /// before one again.
-    fn speaker_by_speaker(&self, needed: usize, random: impl Fn(usize) -> ChaCha8Rng) -> Vec<u32> {
+    fn speaker_by_speaker<R: Rng>(&self, needed: usize, random: impl Fn(usize) -> R) -> Vec<u32> {
         let mut random = random(0);
         let mut waiting: Vec<Vec<u32>> = vec![Vec::new(); self.speakers.len()];
         let mut turn: Vec<usize> = (0..self.speakers.len()).collect();
@@ -304,7 +318,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_plain_epoch_uses_no_utterance_twice(
-            n in 1usize..300, batch in 1usize..50, seed: u64, epoch in 0usize..5,
+            n in 1usize..300, batch in 1usize..50, seed: u64, epoch in 0u32..5,
         ) {
             let plan = sampler(&set(&[(1.0, vec![n])]), "", batch, seed).plan(epoch);
             let draws = draws(&plan);
@@ -380,7 +394,7 @@ mod tests {
         let config = SamplerConfig::default();
         assert_eq!(Sampler::new(&config, &set, 20, 2, 0).unwrap().num_batches(), 2);
         let error = Sampler::new(&config, &set, 20, 4, 0).unwrap_err().to_string();
-        assert!(error.contains("train.accumulate is 4"), "{error}");
+        assert!(error.contains("train.accumulate = 4"), "{error}");
         let both = SamplerConfig { epoch_utterances: 3, epoch_steps: 3, ..config };
         assert!(Sampler::new(&both, &set, 20, 1, 0).is_err());
     }

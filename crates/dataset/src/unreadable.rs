@@ -40,7 +40,6 @@ impl Unreadable {
             return Err(Error::TooManyUnreadable { failed, total, limit, last: Box::new(error) });
         }
         if is_new {
-            let error = with_causes(&error);
             tracing::warn!("{error}: another utterance takes its place in every epoch");
         }
         Ok(())
@@ -51,16 +50,4 @@ impl Unreadable {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         (seen.utterances.len(), seen.crops)
     }
-}
-
-/// An error with its causes, in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod checklist;
 #[cfg(feature = "clap")]
 mod option;
 
 use std::fmt;
 use std::ops::Bound;
 
+pub use checklist::{Checklist, Section};
 #[cfg(feature = "clap")]
 pub use option::{RangeArg, is_number};
 

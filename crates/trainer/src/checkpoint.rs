@@ -19,7 +19,7 @@ use crate::config::ExperimentConfig;
 use crate::error::{Error, IoContext, Result};
 use crate::learner::Learner;
 use crate::network::Network;
-use crate::setup::first;
+use crate::setup::first_device;
 use crate::validation::ValidationResult;
 
 const MODEL: &str = "model.safetensors";
@@ -35,12 +35,45 @@ pub struct Progress {
     pub step: usize,
     /// Steps of an epoch; a different number would shift every later batch.
     pub steps_per_epoch: usize,
-    /// Fingerprint of the training set, hexadecimal.
-    pub data_fingerprint: String,
+    /// What the run reads.
+    pub fingerprints: Fingerprints,
     /// The configuration as TOML.
     pub config: String,
     /// Every validation so far.
     pub validations: Vec<ValidationResult>,
+}
+
+/// What a run reads, each as a number that does not depend on where the files lie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprints {
+    /// Training utterances and their speakers.
+    pub training: String,
+    /// Files of the lists of `[augment]`, where there is any augmentation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sounds: Option<String>,
+    /// Validation trials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<String>,
+}
+
+impl Fingerprints {
+    /// What `self` has otherwise than `then`, with the paths that `now` and `before` name it by.
+    fn differences(&self, then: &Self, now: &ExperimentConfig, before: &ExperimentConfig) -> Vec<String> {
+        let paths = |config: &ExperimentConfig, section: &str| {
+            let all = config.input_paths().into_iter().filter(|(key, _)| key.starts_with(section));
+            all.map(|(_, path)| path.display().to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let data = [
+            ("the training utterances or their speakers", "data.train", self.training != then.training),
+            ("the sounds", "augment", self.sounds != then.sounds),
+            ("the validation trials", "validation", self.validation != then.validation),
+        ];
+        let differ = data.into_iter().filter(|(_, _, differ)| *differ);
+        differ
+            .map(|(what, key, _)| format!("{what} ({key}: {} -> {})", paths(before, key), paths(now, key)))
+            .collect()
+    }
 }
 
 impl Progress {
@@ -65,6 +98,18 @@ impl ExperimentDir {
         let dir = Self { path: path.into() };
         fs::create_dir_all(dir.checkpoints()).at(dir.checkpoints())?;
         Ok(dir)
+    }
+
+    /// Checks that a new run can begin in the folder `path`, which may be missing.
+    ///
+    /// # Errors
+    /// It holds the checkpoints of a run.
+    pub fn check_new(path: impl Into<PathBuf>) -> Result<()> {
+        let dir = Self { path: path.into() };
+        if dir.checkpoints().is_dir() && !dir.list()?.is_empty() {
+            return Err(Error::WouldOverwrite { path: dir.path });
+        }
+        Ok(())
     }
 
     /// Opens a folder that is there already.
@@ -169,20 +214,13 @@ impl ExperimentDir {
         }
         let unfinished = self.checkpoints().join(format!(".unfinished-{name}"));
         fs::create_dir_all(unfinished.join("state")).at(&unfinished)?;
-        let network = &learner.network;
-        ffsvc_models::save_model(unfinished.join(MODEL), &network.model, Some(&network.head), info)?;
-        if let Some(average) = &learner.average {
-            let Network { model, head } = average.network();
-            ffsvc_models::save_model(unfinished.join(AVERAGE), model, Some(head), info)?;
-        }
+        save_models(&unfinished, learner, info)?;
         let record = learner.optimizer.into_bytes().map_err(|error| Error::State {
             path: unfinished.join(OPTIMIZER),
             reason: format!("the optimiser's state cannot be serialised: {error}"),
         })?;
         ffsvc_atomic_file::write(unfinished.join(OPTIMIZER), &record[..]).at(unfinished.join(OPTIMIZER))?;
-        let json = serde_json::to_vec_pretty(progress)
-            .map_err(|error| Error::State { path: unfinished.join(PROGRESS), reason: error.to_string() })?;
-        ffsvc_atomic_file::write(unfinished.join(PROGRESS), json).at(unfinished.join(PROGRESS))?;
+        write_progress(&unfinished.join(PROGRESS), progress)?;
 
         fs::rename(&unfinished, &path).at(&path)?;
         if let Ok(folder) = fs::File::open(self.checkpoints()) {
@@ -196,6 +234,23 @@ impl ExperimentDir {
             fs::remove_dir_all(old).at(old)?;
         }
         Ok(path)
+    }
+
+    /// Puts a new description and new validations into `checkpoint`, whose weights are those of `learner`. It is complete at
+    /// every moment.
+    ///
+    /// # Errors
+    /// The disk is full or not writable.
+    pub(crate) fn update(
+        &self,
+        checkpoint: &Path,
+        learner: &Learner,
+        info: &ModelInfo,
+        progress: &Progress,
+    ) -> Result<()> {
+        save_models(checkpoint, learner, info)?;
+        // Last: a run that is killed before it is resumed at the validation.
+        write_progress(&checkpoint.join(PROGRESS), progress)
     }
 
     /// What a killed run left of a checkpoint that it was writing or removing.
@@ -235,7 +290,7 @@ impl ExperimentDir {
     pub(crate) fn resume(
         &self,
         config: &ExperimentConfig,
-        data_fingerprint: &str,
+        fingerprints: &Fingerprints,
         steps_per_epoch: usize,
         maker: Arc<BatchMaker>,
         devices: &[Device],
@@ -249,16 +304,14 @@ impl ExperimentDir {
             reason: format!("its configuration cannot be read: {error}"),
         })?;
         let mut differences = config.differences(&then)?;
-        if progress.data_fingerprint != data_fingerprint {
-            differences.push("the training utterances or their speakers".into());
-        }
+        differences.extend(fingerprints.differences(&progress.fingerprints, config, &then));
         if progress.steps_per_epoch != steps_per_epoch {
             differences.push(format!("steps per epoch: {} -> {steps_per_epoch}", progress.steps_per_epoch));
         }
         if !differences.is_empty() {
             return Err(Error::ResumeMismatch { path, differences });
         }
-        let device = first(devices)?;
+        let device = first_device(devices)?;
         let network = load_network(&path.join(MODEL), device)?;
         let bytes = fs::read(path.join(OPTIMIZER)).at(path.join(OPTIMIZER))?;
         let optimizer = config.optimizer.init(&network)?.from_bytes(Bytes::from_bytes_vec(bytes));
@@ -277,12 +330,25 @@ impl ExperimentDir {
     }
 }
 
+fn save_models(folder: &Path, learner: &Learner, info: &ModelInfo) -> Result<()> {
+    let Network { model, head } = &learner.network;
+    ffsvc_models::save_model(folder.join(MODEL), model, Some(head), info)?;
+    if let Some(average) = &learner.average {
+        let Network { model, head } = average.network();
+        ffsvc_models::save_model(folder.join(AVERAGE), model, Some(head), info)?;
+    }
+    Ok(())
+}
+
+fn write_progress(path: &Path, progress: &Progress) -> Result<()> {
+    let json = serde_json::to_vec_pretty(progress)
+        .map_err(|error| Error::State { path: path.to_path_buf(), reason: error.to_string() })?;
+    ffsvc_atomic_file::write(path, json).at(path)
+}
+
 fn load_network(path: &Path, device: &Device) -> Result<Network> {
     let (model, head, _) = ffsvc_models::load_model(path, device)?;
-    let head = head.ok_or_else(|| Error::State {
-        path: path.to_path_buf(),
-        reason: "has no classification head; a model of a run has one".into(),
-    })?;
+    let head = head.ok_or_else(|| Error::NoHead { path: path.to_path_buf() })?;
     Ok(Network { model, head })
 }
 

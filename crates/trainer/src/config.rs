@@ -1,12 +1,13 @@
 //! The configuration of an experiment: one TOML file, one struct a section.
 
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ffsvc_augment::AugmentConfig;
 use ffsvc_dataset::{CropConfig, DataConfig, SamplerConfig};
-use ffsvc_features::FrontEndConfig;
+use ffsvc_features::{FrontEnd, FrontEndConfig};
 use ffsvc_models::{HeadConfig, ModelConfig};
+use ffsvc_ranges::{Checklist, Range, Section};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -53,9 +54,14 @@ pub struct HeadSection {
     #[serde(flatten)]
     pub config: HeadConfig,
     /// Classes beside the training speakers that no utterance belongs to: the centres learn to be far from every training
-    /// speaker, and a fine-tune with `--head keep` gives them to new speakers (the target domain's). Default 0.
+    /// speaker, and a fine-tune that keeps the head gives them to new speakers (the target domain's). Default 0.
     #[serde(default)]
     pub reserve: usize,
+}
+
+impl HeadSection {
+    /// Range of [`reserve`](Self::reserve).
+    pub const RESERVE: Range<usize> = Range::of(0, 1_000_000);
 }
 
 impl From<HeadConfig> for HeadSection {
@@ -121,6 +127,50 @@ pub struct Freeze {
 }
 
 impl TrainConfig {
+    /// Range of [`epochs`](Self::epochs).
+    pub const EPOCHS: Range<usize> = Range::of(1, 1_000_000);
+    /// Range of [`batch_size`](Self::batch_size).
+    pub const BATCH_SIZE: Range<usize> = Range::of(1, 65_536);
+    /// Range of [`accumulate`](Self::accumulate).
+    pub const ACCUMULATE: Range<usize> = Range::of(1, 65_536);
+    /// Range of [`max_frames`](Self::max_frames).
+    pub const MAX_FRAMES: Range<usize> = Range::of(1, 1_000_000);
+    /// Range of [`seed`](Self::seed).
+    pub const SEED: Range<u64> = Range::of(0, u64::MAX);
+    /// Range of [`workers`](Self::workers) and [`prefetch`](Self::prefetch).
+    pub const WORKERS: Range<usize> = Range::of(1, 1024);
+    /// Range of [`checkpoint_steps`](Self::checkpoint_steps) and [`overfit_steps`](Self::overfit_steps).
+    pub const STEPS: Range<usize> = Range::of(0, 1_000_000_000);
+    /// Range of [`keep`](Self::keep).
+    pub const KEEP: Range<usize> = Range::of(1, 1_000_000);
+    /// Range of the epochs of [`freeze`](Self::freeze).
+    pub const FREEZE_EPOCHS: Range<usize> = Range::of(0, 1_000_000);
+    /// Range of [`anchor`](Self::anchor).
+    pub const ANCHOR: Range<f64> = Range::of(0.0, 1e6);
+    /// Range of [`ema`](Self::ema).
+    pub const EMA: Range<f64> = Range::at_least(0.0).below(1.0);
+
+    /// Adds every number, with its range, to the section `train`.
+    pub fn add_numbers(&self, section: &mut Section<'_>) {
+        section.number("epochs", self.epochs, Self::EPOCHS);
+        section.number("batch_size", self.batch_size, Self::BATCH_SIZE);
+        section.number("accumulate", self.accumulate, Self::ACCUMULATE);
+        section.number("max_frames", self.max_frames, Self::MAX_FRAMES);
+        section.number("seed", self.seed, Self::SEED);
+        section.number("workers", self.workers, Self::WORKERS);
+        section.number("prefetch", self.prefetch, Self::WORKERS);
+        section.number("checkpoint_steps", self.checkpoint_steps, Self::STEPS);
+        section.number("keep", self.keep, Self::KEEP);
+        for freeze in &self.freeze {
+            if let Some(epochs) = freeze.epochs {
+                section.section("freeze").number("epochs", epochs, Self::FREEZE_EPOCHS);
+            }
+        }
+        section.number("anchor", self.anchor, Self::ANCHOR);
+        section.number("ema", self.ema, Self::EMA);
+        section.number("overfit_steps", self.overfit_steps, Self::STEPS);
+    }
+
     /// The layers that are frozen in `epoch`, from 0.
     pub fn frozen(&self, epoch: usize) -> Vec<&str> {
         let holds = |freeze: &&Freeze| freeze.epochs.is_none_or(|epochs| epoch < epochs);
@@ -164,6 +214,19 @@ pub struct ValidationConfig {
     pub p_target: f64,
 }
 
+impl ValidationConfig {
+    /// Range of [`every_epochs`](Self::every_epochs).
+    pub const EVERY_EPOCHS: Range<usize> = Range::of(1, 1_000_000);
+    /// Range of [`p_target`](Self::p_target).
+    pub const P_TARGET: Range<f64> = Range::above(0.0).below(1.0);
+
+    /// Adds every number, with its range, to the section `validation`.
+    pub fn add_numbers(&self, section: &mut Section<'_>) {
+        section.number("every_epochs", self.every_epochs, Self::EVERY_EPOCHS);
+        section.number("p_target", self.p_target, Self::P_TARGET);
+    }
+}
+
 fn one() -> usize {
     1
 }
@@ -173,47 +236,59 @@ fn one_percent() -> f64 {
 }
 
 impl ExperimentConfig {
-    /// Checks what types cannot: sizes that must not be zero.
+    /// Every number of the sections whose ranges are known here, with its range. `[features]`, `[model]` and `[head]` check
+    /// their own.
+    pub fn numbers(&self) -> Checklist {
+        let mut checklist = Checklist::default();
+        self.data.add_numbers(&mut checklist.section("data"));
+        self.augment.add_numbers(&mut checklist.section("augment"));
+        checklist.section("head").number("reserve", self.head.reserve, HeadSection::RESERVE);
+        self.sampler.add_numbers(&mut checklist.section("sampler"));
+        self.optimizer.add_numbers(&mut checklist.section("optimizer"));
+        self.schedule.add_numbers(&mut checklist.section("schedule"));
+        self.train.add_numbers(&mut checklist.section("train"));
+        if let Some(validation) = &self.validation {
+            validation.add_numbers(&mut checklist.section("validation"));
+        }
+        checklist
+    }
+
+    /// Checks what types cannot: that every number is in its range, and that settings agree with each other.
     ///
     /// # Errors
-    /// The first key that is wrong.
+    /// All that is wrong.
     pub fn check(&self) -> Result<()> {
-        let counts = [
-            ("train.epochs", self.train.epochs),
-            ("train.batch_size", self.train.batch_size),
-            ("train.accumulate", self.train.accumulate),
-            ("train.max_frames", self.train.max_frames),
-            ("train.workers", self.train.workers),
-            ("train.prefetch", self.train.prefetch),
-            ("train.keep", self.train.keep),
-            ("validation.every_epochs", self.validation.as_ref().map_or(1, |v| v.every_epochs)),
+        let checklist = self.numbers();
+        let consistency: [(&str, Result<()>); 8] = [
+            ("data", self.data.check_consistency(self.features.sample_rate).map_err(Error::from)),
+            ("features", self.check_features()),
+            (
+                "augment",
+                self.augment.check_consistency().map_err(|e| ffsvc_dataset::Error::Augment(e).into()),
+            ),
+            ("model", self.model.validate().map_err(Error::from)),
+            ("head", self.head.validate().map_err(Error::from)),
+            ("sampler", self.sampler.check_consistency().map_err(Error::from)),
+            ("optimizer", self.optimizer.check_consistency()),
+            (
+                "schedule",
+                self.schedule.margin.as_ref().map_or(Ok(()), |m| m.check_consistency(&self.head).map(drop)),
+            ),
         ];
-        if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
-            return Err(Error::Config { key, found: "0".into(), expected: "1 or more".into() });
-        }
-        if let Some(validation) = &self.validation
-            && !(validation.p_target > 0.0 && validation.p_target < 1.0)
-        {
-            return Err(Error::Config {
-                key: "validation.p_target",
-                found: validation.p_target.to_string(),
-                expected: "a probability between 0 and 1".into(),
-            });
-        }
-        let ranges = [("train.anchor", self.train.anchor, f64::INFINITY), ("train.ema", self.train.ema, 1.0)];
-        for (key, value, bound) in ranges {
-            if !(value >= 0.0 && value < bound) {
-                let expected = format!("0 or more and below {bound}");
-                return Err(Error::Config { key, found: value.to_string(), expected });
-            }
-        }
-        self.data.check()?;
-        self.optimizer.check()?;
-        self.model.validate()?;
-        self.head.validate()?;
-        self.augment.check().map_err(ffsvc_dataset::Error::Augment)?;
-        self.data.read_options(self.features.sample_rate)?;
-        Ok(())
+        let out_of_range = |section: &str| {
+            let in_section =
+                |key: &String| key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
+            checklist.faults().any(|fault| fault.key.as_ref().is_some_and(in_section))
+        };
+        let mut faults: Vec<Error> = checklist.faults().cloned().map(Error::from).collect();
+        // Where a number is out of its range, what it is compared with says nothing.
+        let others = consistency.into_iter().filter(|(section, _)| !out_of_range(section));
+        faults.extend(others.filter_map(|(_, result)| result.err()));
+        Error::of_all(faults)
+    }
+
+    fn check_features(&self) -> Result<()> {
+        FrontEnd::new(&self.features).map(drop).map_err(|error| ffsvc_dataset::Error::FrontEnd(error).into())
     }
 
     /// What decides the training crops.
@@ -239,15 +314,48 @@ impl ExperimentConfig {
         })
     }
 
+    /// The files and folders that the configuration names, with their keys.
+    pub fn input_paths(&self) -> Vec<(&'static str, &Path)> {
+        let mut paths: Vec<(&'static str, &Path)> = Vec::new();
+        paths.extend(self.data.train.shares().into_iter().map(|(path, _)| ("data.train", path)));
+        let AugmentConfig { additive, reverb, .. } = &self.augment;
+        let lists = [
+            ("augment.additive.noise.list", &additive.noise.list),
+            ("augment.additive.music.list", &additive.music.list),
+            ("augment.reverb.list", &reverb.list),
+        ];
+        paths.extend(lists.into_iter().filter_map(|(key, list)| Some((key, list.as_deref()?))));
+        if let Some(validation) = &self.validation {
+            paths.push(("validation.data", &validation.data));
+            paths.push(("validation.trials", &validation.trials));
+        }
+        paths
+    }
+
+    /// All of [`input_paths`](Self::input_paths), to be changed.
+    pub fn input_paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        let mut paths = self.data.train.paths_mut();
+        let AugmentConfig { additive, reverb, .. } = &mut self.augment;
+        paths.extend(
+            [&mut additive.noise.list, &mut additive.music.list, &mut reverb.list].into_iter().flatten(),
+        );
+        if let Some(validation) = &mut self.validation {
+            paths.extend([&mut validation.data, &mut validation.trials]);
+        }
+        paths
+    }
+
     /// The keys whose values differ from `other`'s in a way that changes the numbers of a run, as
-    /// `key: theirs -> ours`. How many threads work, how many recordings may fail, how often a checkpoint is written, and how many are
-    /// kept do not; neither does a larger number of epochs under a schedule that does not look ahead.
+    /// `key: theirs -> ours`. Paths do not count: the fingerprints of what is there do. Nor do the number of threads, how many
+    /// recordings may fail, how often a checkpoint is written, how many are kept, and a larger number of epochs under a
+    /// schedule that does not look ahead.
     ///
     /// # Errors
     /// As [`to_toml`](Self::to_toml).
     pub fn differences(&self, other: &Self) -> Result<Vec<String>> {
         let neutral = |config: &Self| {
             let mut config = config.clone();
+            config.input_paths_mut().into_iter().for_each(|path| *path = PathBuf::new());
             let defaults = TrainConfig::default();
             config.train.workers = defaults.workers;
             config.train.prefetch = defaults.prefetch;

@@ -1,40 +1,42 @@
 //! The batches of an optimiser step on several devices.
 //!
-//! Each device has a copy of the network and learns from its share of the step's batches; gradients and running statistics
-//! are brought together in the order of the batches, so that the step is the one that a single device would do with all of
-//! them, to rounding. What a batch is, and so what BatchNorm normalises by, does not depend on the devices.
+//! Each device has a copy of the network and computes the gradients of its share of the step's batches. Gradients and running
+//! statistics are then added in the order of the devices, so that the step is, to rounding, the one that a single device would
+//! do with all batches. BatchNorm normalises by one batch, whatever the number of devices.
 //!
-//! Burn's own strategy for several devices (`MultiDevicesTrainStep`) forks a module for each of them, but the running state
-//! of BatchNorm is shared by all forks and would be moved from device to device under their feet.
+//! Burn's own strategy for several devices (`MultiDevicesTrainStep`) is not used: it forks a module for each device, and all
+//! forks share the running state of BatchNorm.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::module::Module;
-use burn::optim::GradientsParams;
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Device;
 use ffsvc_models::{BatchNorm, running_statistics, with_running_statistics};
 
 use crate::error::{Error, Result};
+use crate::gradients;
 use crate::network::Network;
 
-/// Calls `learn` with each of `batches` and a copy of `network` on the device that the batch falls to. The results are in
-/// the order of the batches, their gradients on the first device; `network` has the running statistics of all batches.
+/// Calls `forward_backward` with each of `batches` and a copy of `network` on the device that the batch falls to. Returns the
+/// outputs in the order of the batches, and the sum of the gradients on the first device. Afterwards `network` has the running
+/// statistics of all batches. Each device holds one sum of gradients.
 ///
 /// # Errors
-/// The first that `learn` returns; a device that fails.
-pub(crate) fn spread<B: Send, T: Send>(
+/// The first that `forward_backward` returns; a device that fails.
+pub(crate) fn scatter<B: Send, T: Send>(
     network: &Network,
     batches: Vec<B>,
     devices: &[Device],
-    learn: impl Fn(usize, B, &Network, &Device) -> Result<(T, GradientsParams)> + Sync,
-) -> Result<Vec<(T, GradientsParams)>> {
+    forward_backward: impl Fn(usize, B, &Network, &Device) -> Result<(T, GradientsParams)> + Sync,
+) -> Result<(Vec<T>, GradientsParams)> {
     let before = running_statistics(network);
     let share = batches.len().div_ceil(devices.len());
     let mut numbered = batches.into_iter().enumerate();
     let shares: Vec<Vec<(usize, B)>> =
         devices.iter().map(|_| numbered.by_ref().take(share).collect()).collect();
-    let learn = &learn;
-    let of_devices: Vec<Result<Share<T>>> = std::thread::scope(|scope| {
+    let forward_backward = &forward_backward;
+    let of_devices: Vec<Result<DeviceOutput<T>>> = std::thread::scope(|scope| {
         let threads: Vec<_> = devices
             .iter()
             .zip(shares)
@@ -45,15 +47,20 @@ pub(crate) fn spread<B: Send, T: Send>(
                     let work = || {
                         let copy = copy.fork(device);
                         let batches = share.len();
-                        let learnt = share
-                            .into_iter()
-                            .map(|(index, batch)| learn(index, batch, &copy, device))
-                            .collect::<Result<Vec<_>>>()?;
-                        Ok(Share { learnt, batches, statistics: running_statistics(&copy) })
+                        let (outputs, gradients) =
+                            gradients::sum_over(&copy, share, |index, batch, network| {
+                                forward_backward(index, batch, network, device)
+                            })?;
+                        Ok(DeviceOutput {
+                            outputs,
+                            gradients,
+                            batches,
+                            statistics: running_statistics(&copy),
+                        })
                     };
                     // Burn reports a lost connection or exhausted memory as a panic.
                     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-                        Err(Error::Device { device: format!("{device:?}"), cause: said(&*panic) })
+                        Err(Error::Device { device: format!("{device:?}"), cause: panic_message(&*panic) })
                     })
                 })
             })
@@ -66,21 +73,23 @@ pub(crate) fn spread<B: Send, T: Send>(
 
     let mut statistics: Vec<Vec<f64>> = before.iter().map(|values| widened(values)).collect();
     let mut all = Vec::new();
+    let mut sum = GradientsAccumulator::new();
     for of_device in of_devices {
-        let Share { learnt, batches, statistics: after } = of_device?;
-        take_over(&mut statistics, &before, &after, batches);
-        let on_first =
-            learnt.into_iter().map(|(what, gradients)| (what, gradients.to_device(&devices[0], network)));
-        all.extend(on_first);
+        let DeviceOutput { outputs, gradients, batches, statistics: after } = of_device?;
+        merge_statistics(&mut statistics, &before, &after, batches);
+        sum.accumulate(network, gradients.to_device(&devices[0], network));
+        all.extend(outputs);
     }
     let narrowed = statistics.iter().map(|values| values.iter().map(|&value| value as f32).collect());
     with_running_statistics(network.clone(), narrowed.collect());
-    Ok(all)
+    Ok((all, sum.grads()))
 }
 
 /// What came of one device's batches.
-struct Share<T> {
-    learnt: Vec<(T, GradientsParams)>,
+struct DeviceOutput<T> {
+    outputs: Vec<T>,
+    /// Their sum.
+    gradients: GradientsParams,
     batches: usize,
     statistics: Vec<Vec<f32>>,
 }
@@ -88,7 +97,7 @@ struct Share<T> {
 /// Adds the batches of one device to `statistics`, as if they had come one after the other on one device. A running
 /// statistic after `n` batches is `(1 - momentum)^n` times the one before, plus what the batches bring; `after` tells what
 /// they brought to `before`.
-fn take_over(statistics: &mut [Vec<f64>], before: &[Vec<f32>], after: &[Vec<f32>], batches: usize) {
+fn merge_statistics(statistics: &mut [Vec<f64>], before: &[Vec<f32>], after: &[Vec<f32>], batches: usize) {
     let kept = (1.0 - BatchNorm::MOMENTUM).powi(batches as i32);
     for (statistic, (before, after)) in statistics.iter_mut().zip(before.iter().zip(after)) {
         for (value, (before, after)) in statistic.iter_mut().zip(before.iter().zip(after)) {
@@ -101,20 +110,17 @@ fn widened(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&value| f64::from(value)).collect()
 }
 
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "it failed without a word".into())
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "unknown".into())
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::optim::GradientsAccumulator;
     use burn::tensor::{Int, Tensor, TensorData};
     use ffsvc_models::{HeadConfig, ModelConfig, NamedTensor, load_named, named_tensors};
 
     use super::*;
-    use crate::gradients;
     use crate::optimizer::OptimizerConfig;
 
     const BATCH: usize = 4;
@@ -134,16 +140,17 @@ mod tests {
         (features, Tensor::from_data(TensorData::new(labels, [to - from]), device))
     }
 
-    fn learn((from, to): (usize, usize), network: &Network, device: &Device) -> GradientsParams {
+    fn gradients_of((from, to): (usize, usize), network: &Network, device: &Device) -> GradientsParams {
         let (features, labels) = batch(from, to, device);
         GradientsParams::from_grads(network.forward(features, labels).loss.backward(), network)
     }
 
-    /// The network after ten steps of momentum, two batches each, whose gradients `both` makes.
+    /// The network after ten steps of momentum with the mean of gradients: `both` makes their sum over two batches, and their
+    /// number.
     fn trained(
         start: &[NamedTensor],
         frozen: &[&str],
-        both: impl Fn(&Network, [(usize, usize); 2]) -> Vec<GradientsParams>,
+        both: impl Fn(&Network, [(usize, usize); 2]) -> (GradientsParams, usize),
     ) -> Vec<NamedTensor> {
         let device = Device::flex().autodiff();
         let mut network = load_named(network(&device), start.to_vec()).unwrap().with_frozen(frozen);
@@ -152,21 +159,19 @@ mod tests {
         for step in 0..10 {
             let first = step * 2 * BATCH;
             let batches = [(first, first + BATCH), (first + BATCH, first + 2 * BATCH)];
-            let mut accumulator = GradientsAccumulator::new();
-            let parts = both(&network, batches);
-            let number = parts.len();
-            parts.into_iter().for_each(|part| accumulator.accumulate(&network, part));
-            let gradients = gradients::mean(&network, accumulator.grads(), number);
+            let (sum, number) = both(&network, batches);
+            let gradients = gradients::mean(&network, sum, number);
             network = optimizer.step(0.05, network, gradients);
         }
         named_tensors(&network)
     }
 
-    fn on_two_devices(network: &Network, batches: [(usize, usize); 2]) -> Vec<GradientsParams> {
+    fn on_two_devices(network: &Network, batches: [(usize, usize); 2]) -> (GradientsParams, usize) {
         let devices = [Device::flex().autodiff(), Device::flex().autodiff()];
-        let learn = |_, batch, network: &Network, device: &Device| Ok(((), learn(batch, network, device)));
-        let learnt = spread(network, batches.to_vec(), &devices, learn).unwrap();
-        learnt.into_iter().map(|(_, gradients)| gradients).collect()
+        let one =
+            |_, batch, network: &Network, device: &Device| Ok(((), gradients_of(batch, network, device)));
+        let (outputs, sum) = scatter(network, batches.to_vec(), &devices, one).unwrap();
+        (sum, outputs.len())
     }
 
     fn assert_close(found: &[NamedTensor], expected: &[NamedTensor], start: &[NamedTensor]) {
@@ -188,7 +193,9 @@ mod tests {
         let device = Device::flex().autodiff();
         let start = named_tensors(&network(&device));
         let one = trained(&start, &[], |network, batches| {
-            batches.map(|batch| learn(batch, network, &device)).into()
+            let one = |_, batch, network: &Network| Ok(((), gradients_of(batch, network, &device)));
+            let (outputs, sum) = gradients::sum_over(network, batches.into_iter().enumerate(), one).unwrap();
+            (sum, outputs.len())
         });
         assert_close(&trained(&start, &[], on_two_devices), &one, &start);
     }
@@ -202,7 +209,7 @@ mod tests {
         let layers: Vec<String> = parts.map(|name| name.trim_start_matches("model.").to_string()).collect();
         let layers: Vec<&str> = layers.iter().map(String::as_str).collect();
         let one = trained(&start, &layers, |network, [(from, _), (_, to)]| {
-            vec![learn((from, to), network, &device)]
+            (gradients_of((from, to), network, &device), 1)
         });
         assert_close(&trained(&start, &layers, on_two_devices), &one, &start);
     }
@@ -215,7 +222,7 @@ mod tests {
         let fails = |_, (): (), _: &Network, _: &Device| -> Result<((), GradientsParams)> {
             panic!("connection lost")
         };
-        let error = spread(&network, vec![(), ()], &devices, fails).err().unwrap().to_string();
-        assert!(error.contains("connection lost") && error.contains("--resume"), "{error}");
+        let error = scatter(&network, vec![(), ()], &devices, fails).err().unwrap().to_string();
+        assert!(error.contains("connection lost") && error.contains("checkpoint is complete"), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     /// A configuration value is outside what it may be.
-    #[error("config: {key} is {found}; expected {expected}")]
+    #[error("{key} = {found}, expected {expected}")]
     Config {
         /// `section.key`.
         key: &'static str,
@@ -14,8 +14,17 @@ pub enum Error {
         /// What would be accepted.
         expected: String,
     },
+    /// A number of the configuration that is out of its range.
+    #[error(transparent)]
+    Range(#[from] ffsvc_ranges::OutOfRange),
+    /// Several things are wrong with the configuration.
+    #[error("{} settings are wrong:{}", faults.len(), faults.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+    Settings {
+        /// What is wrong with each.
+        faults: Vec<Error>,
+    },
     /// A device broke off: a lost connection, exhausted memory.
-    #[error("{device} failed: {cause}; the last checkpoint is complete, and --resume goes on from it")]
+    #[error("{device} failed: {cause}; the last checkpoint is complete")]
     Device {
         /// The device.
         device: String,
@@ -74,12 +83,21 @@ pub enum Error {
         /// The utterances of the batch.
         utterances: Vec<String>,
     },
+    /// `train.anchor` is set in a run that starts from no model.
+    #[error("train.anchor = {anchor} in a run from random weights, expected 0")]
+    AnchorWithoutModel {
+        /// Its value.
+        anchor: f64,
+    },
     /// The experiment folder holds something that this run would destroy.
-    #[error("{path}: already holds checkpoints; give --resume to go on from the last one, or another folder")]
+    #[error("{path}: already holds the checkpoints of a run")]
     WouldOverwrite {
         /// The experiment folder.
         path: PathBuf,
     },
+    /// Another process writes the experiment folder.
+    #[error(transparent)]
+    Locked(#[from] ffsvc_atomic_file::LockError),
     /// There is nothing to resume from.
     #[error("{path}: no complete checkpoint to resume from (looked for step-*/state/progress.json)")]
     NothingToResume {
@@ -87,7 +105,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The run that a checkpoint belongs to is not the run that is asked for.
-    #[error("{path}: was written by a run that differs in {}; start a new experiment folder, or use --init-from", differences.join("; "))]
+    #[error("{path}: was written by a run that differs in {}", differences.join("; "))]
     ResumeMismatch {
         /// The checkpoint.
         path: PathBuf,
@@ -96,8 +114,7 @@ pub enum Error {
     },
     /// A model's head has other speakers than the training data.
     #[error(
-        "{path}: its head has other speakers than the training data: {} that the data lack{}, {} that it lacks{}; \
-         --head keep takes the rows of those that both have, --head new none",
+        "{path}: its head has other speakers than the training data: {} that the data lack{}, {} that it lacks{}",
         missing.len(), first_ten(missing), surplus.len(), first_ten(surplus)
     )]
     OtherSpeakers {
@@ -107,6 +124,12 @@ pub enum Error {
         missing: Vec<String>,
         /// Speakers of the training data that the head lacks.
         surplus: Vec<String>,
+    },
+    /// A model whose head is wanted has none.
+    #[error("{path}: has no classification head")]
+    NoHead {
+        /// The model.
+        path: PathBuf,
     },
     /// A checkpoint's state cannot be read.
     #[error("{path}: {reason}")]
@@ -125,6 +148,17 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// Nothing, the fault, or all of them in one error.
+    pub(crate) fn of_all(mut faults: Vec<Self>) -> Result<()> {
+        match faults.len() {
+            0 => Ok(()),
+            1 => Err(faults.swap_remove(0)),
+            _ => Err(Self::Settings { faults }),
+        }
+    }
 }
 
 /// ` (a, b, ...)`, ten names at most.

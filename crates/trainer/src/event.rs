@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::Progress;
 use crate::error::{Error, IoContext, Result};
 use crate::validation::ValidationResult;
 
@@ -52,6 +53,15 @@ pub enum Event {
     },
     /// The network was measured on the validation trials.
     Validation(ValidationResult),
+    /// A validation at the end of an epoch failed. The checkpoint was written before it, and training goes on.
+    ValidationFailed {
+        /// Epochs done.
+        epoch: usize,
+        /// Steps done.
+        step: usize,
+        /// Why.
+        reason: String,
+    },
     /// A checkpoint is complete on disk.
     Checkpoint {
         /// Steps done.
@@ -66,6 +76,20 @@ pub enum Event {
         /// True when the run was asked to stop before its last step.
         interrupted: bool,
     },
+}
+
+impl Event {
+    /// Whether a run that goes on from `progress` has it behind it.
+    fn is_part_of(&self, progress: &Progress) -> bool {
+        match self {
+            Self::Start { step, .. }
+            | Self::Step { step, .. }
+            | Self::Checkpoint { step, .. }
+            | Self::End { step, .. } => *step <= progress.step,
+            Self::Validation(result) => progress.validations.iter().any(|known| known.step == result.step),
+            Self::ValidationFailed { step, .. } => *step < progress.step,
+        }
+    }
 }
 
 /// Sees every event of a run as it happens.
@@ -88,21 +112,14 @@ pub(crate) struct EventLog {
 }
 
 impl EventLog {
-    /// Opens the log. Lines about steps beyond `step`, which a killed run wrote after its last checkpoint,
-    /// and a half-written last line are removed: those steps will be done again.
-    pub(crate) fn open(path: &Path, step: usize) -> Result<Self> {
+    /// Opens the log of a run that is as far as `progress`. Resume truncates train.jsonl to the checkpoint: lines about
+    /// later steps and validations, which will be done again, and a half-written last line are removed.
+    pub(crate) fn open(path: &Path, progress: &Progress) -> Result<Self> {
         let mut kept = Vec::new();
         if path.is_file() {
             for line in std::fs::read(path).at(path)?.split(|&byte| byte == b'\n') {
-                let happened = match serde_json::from_slice::<Event>(line) {
-                    Ok(
-                        Event::Step { step, .. } | Event::Checkpoint { step, .. } | Event::End { step, .. },
-                    ) => step,
-                    Ok(Event::Validation(result)) => result.step,
-                    Ok(Event::Start { step, .. }) => step,
-                    Err(_) => continue,
-                };
-                if happened <= step {
+                let Ok(event) = serde_json::from_slice::<Event>(line) else { continue };
+                if event.is_part_of(progress) {
                     kept.extend_from_slice(line);
                     kept.push(b'\n');
                 }

@@ -12,17 +12,19 @@ use crate::config::ExperimentConfig;
 use crate::error::{Error, Result};
 use crate::network::Network;
 
-/// What a fine-tune does with the head of the model that it starts from.
+/// Where a fine-tune takes the weights of its classification head from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum HeadStart {
-    /// A new head with random rows.
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+pub enum HeadInit {
+    /// Random weights for all speakers
     #[default]
     New,
-    /// All of its rows; its speakers must be those of the training data, in any order.
+    /// All weights of the model's head; its speakers must be those of the training data, in any order
     Match,
-    /// Rows of the speakers that both know, by name. Others get reserved rows of the old head, as long as there are any,
-    /// and then random ones; rows of speakers that the data lack are dropped.
+    /// The weights of the speakers that both have, by name; reserved, then random ones for others
+    ///
+    /// Weights of speakers that the data lack are dropped.
     Keep,
 }
 
@@ -30,7 +32,7 @@ pub enum HeadStart {
 pub(crate) fn load(
     config: &ExperimentConfig,
     path: &Path,
-    start: HeadStart,
+    init: HeadInit,
     classes: &[String],
     device: &Device,
 ) -> Result<Network> {
@@ -48,15 +50,15 @@ pub(crate) fn load(
     }
     device.seed(stream_seed(config.train.seed, Purpose::Initialisation, 0, "head"));
     let fresh = config.head.init(config.model.embedding_size(), classes.len(), device);
-    if start == HeadStart::New {
+    if init == HeadInit::New {
         return Ok(Network { model, head: fresh });
     }
-    let old: Head = head.ok_or_else(|| differs("head", "none".into(), "one, or --head new".into()))?;
+    let old: Head = head.ok_or_else(|| Error::NoHead { path: path.to_path_buf() })?;
     if old.num_classes() != info.speakers.len() {
         let found = format!("{} classes and {} speaker names", old.num_classes(), info.speakers.len());
         return Err(differs("head", found, "a name for each class".into()));
     }
-    if start == HeadStart::Match {
+    if init == HeadInit::Match {
         let missing = others(&info.speakers, classes);
         let surplus = others(classes, &info.speakers);
         if !missing.is_empty() || !surplus.is_empty() {
@@ -74,7 +76,7 @@ pub(crate) fn load(
         fresh.len(),
         dropped.len()
     );
-    if start == HeadStart::Keep && *kept == 0 && *from_reserve == 0 {
+    if init == HeadInit::Keep && *kept == 0 && *from_reserve == 0 {
         return Err(Error::OtherSpeakers {
             path: path.to_path_buf(),
             missing: dropped.clone(),
@@ -154,7 +156,7 @@ mod tests {
             classes.insert(place * 4, new);
         }
         let path = folder.path().join("model.safetensors");
-        let tuned = load(&config, &path, HeadStart::Keep, &classes, &device).unwrap();
+        let tuned = load(&config, &path, HeadInit::Keep, &classes, &device).unwrap();
         assert_eq!(tuned.head.num_classes(), 125);
         let plain = Device::flex();
         for (before, after) in scores(&old, &plain).iter().zip(scores(&tuned, &plain)) {
@@ -187,11 +189,11 @@ mod tests {
         let refused = |start, classes: Vec<String>| {
             load(&config, &path, start, &classes, &device).map(drop).unwrap_err().to_string()
         };
-        let error = refused(HeadStart::Match, names(0..111));
+        let error = refused(HeadInit::Match, names(0..111));
         assert!(error.contains("id110") && error.contains("1 that it lacks"), "{error}");
         let mut reversed = names(0..110);
         reversed.extend((1..=5).map(reserved_name));
         reversed.reverse();
-        assert!(load(&config, &path, HeadStart::Match, &reversed, &device).is_ok());
+        assert!(load(&config, &path, HeadInit::Match, &reversed, &device).is_ok());
     }
 }

@@ -2,10 +2,11 @@
 
 use burn::grad_clipping::GradientClipping;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
-use burn::optim::GradientsParams;
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 use burn::tensor::container::TensorContainer;
 
+use crate::error::Result;
 use crate::network::Network;
 use crate::optimizer::OptimizerConfig;
 
@@ -37,6 +38,26 @@ pub(crate) fn length(network: &Network, gradients: &GradientsParams) -> f64 {
     let mut squares = Squares { gradients, sum: 0.0 };
     network.visit(&mut squares);
     squares.sum.sqrt()
+}
+
+/// Calls `forward_backward` with the number and content of each batch and `network`. Returns its outputs and the sum of its
+/// gradients, which are added in the order of the batches: no more than one sum is held.
+///
+/// # Errors
+/// The first that `forward_backward` returns.
+pub(crate) fn sum_over<B, T>(
+    network: &Network,
+    batches: impl IntoIterator<Item = (usize, B)>,
+    forward_backward: impl Fn(usize, B, &Network) -> Result<(T, GradientsParams)>,
+) -> Result<(Vec<T>, GradientsParams)> {
+    let mut sum = GradientsAccumulator::new();
+    let mut outputs = Vec::new();
+    for (number, batch) in batches {
+        let (output, gradients) = forward_backward(number, batch, network)?;
+        sum.accumulate(network, gradients);
+        outputs.push(output);
+    }
+    Ok((outputs, sum.grads()))
 }
 
 /// The mean instead of the sum of the gradients of `batches` batches.
@@ -107,7 +128,7 @@ impl Anchor {
     }
 
     /// Adds the gradient of the pull, `strength * (w - w_start)`.
-    pub(crate) fn pull(&self, network: &Network, mut gradients: GradientsParams) -> GradientsParams {
+    pub(crate) fn add_gradient(&self, network: &Network, mut gradients: GradientsParams) -> GradientsParams {
         network.model.visit(&mut Puller { anchor: self, gradients: &mut gradients });
         gradients
     }
@@ -207,7 +228,7 @@ mod tests {
         let before = gradients(&network, &device);
         let of_head = named_gradients(&network.head, &before);
         let before = named_gradients(&network.model, &before);
-        let pulled = anchor.pull(&network, gradients(&network, &device));
+        let pulled = anchor.add_gradient(&network, gradients(&network, &device));
         assert_eq!(named_gradients(&network.head, &pulled), of_head);
         for (before, after) in before.iter().zip(named_gradients(&network.model, &pulled)) {
             for (before, after) in before.data.iter().zip(&after.data) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ffsvc_dataset::{Batch, BatchMaker, Purpose, TrainingSet, stream_seed};
 
@@ -20,7 +20,7 @@ pub(crate) struct Learner {
     pub(crate) optimizer: ModuleOptimizer,
     pub(crate) average: Option<MovingAverage>,
     anchor: Option<Anchor>,
-    /// Epoch whose layers are frozen at the moment.
+    /// Epoch whose layers are frozen at present.
     frozen_for: Option<usize>,
     /// All have gradients; the network is on the first.
     devices: Vec<Device>,
@@ -31,7 +31,7 @@ pub(crate) struct Learner {
 
 /// Where in the run a step is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment {
+pub(crate) struct StepContext {
     /// Steps done before.
     pub(crate) step: usize,
     /// Epoch, from 0.
@@ -43,7 +43,7 @@ pub(crate) struct Moment {
 
 /// What came of a step.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Learnt {
+pub(crate) struct StepOutput {
     pub(crate) loss: f32,
     pub(crate) correct: usize,
     pub(crate) utterances: usize,
@@ -62,7 +62,7 @@ impl Learner {
         maker: Arc<BatchMaker>,
         devices: &[Device],
     ) -> Result<Self> {
-        check_shares(&config.train, devices.len())?;
+        check_accumulate(&config.train, devices.len())?;
         check_layers(&config.train, &network)?;
         let average = (config.train.ema > 0.0).then(|| MovingAverage::new(config.train.ema, &network));
         Ok(Self {
@@ -92,47 +92,44 @@ impl Learner {
     ///
     /// # Errors
     /// A loss that is not finite; the network is as before then.
-    pub(crate) fn learn(&mut self, batches: Vec<Batch>, moment: Moment) -> Result<Learnt> {
-        self.freeze(moment.epoch);
-        if let Some(margin) = moment.margin {
+    pub(crate) fn train_step(&mut self, batches: Vec<Batch>, context: StepContext) -> Result<StepOutput> {
+        self.freeze(context.epoch);
+        if let Some(margin) = context.margin {
             self.network.head.set_margin(margin);
         }
-        self.network.head.anneal(moment.step);
+        self.network.head.anneal(context.step);
 
         let number = batches.len();
-        let mut learnt = Learnt { loss: 0.0, correct: 0, utterances: 0 };
-        let mut accumulator = GradientsAccumulator::new();
         let (train, set) = (&self.train, self.maker.set());
-        let learn = |index, batch, network: &Network, device: &Device| {
+        let forward_backward = |index, batch, network: &Network, device: &Device| {
             // Dropout masks depend on the batch's number alone, so that a resumed run draws the same.
-            let batch_number = moment.step * train.accumulate + index;
-            device.seed(stream_seed(train.seed, Purpose::Dropout, batch_number, ""));
-            gradients(batch, moment, set, network, device)
+            let batch_number = context.step * train.accumulate + index;
+            device.seed(stream_seed(train.seed, Purpose::Dropout, batch_number as u32, ""));
+            loss_and_gradients(batch, context, set, network, device)
         };
-        let of_batches = if let [device] = &self.devices[..] {
-            let numbered = batches.into_iter().enumerate();
-            numbered
-                .map(|(index, batch)| learn(index, batch, &self.network, device))
-                .collect::<Result<_>>()?
+        let (outputs, sum) = if let [device] = &self.devices[..] {
+            gradients::sum_over(&self.network, batches.into_iter().enumerate(), |index, batch, network| {
+                forward_backward(index, batch, network, device)
+            })?
         } else {
-            data_parallel::spread(&self.network, batches, &self.devices, learn)?
+            data_parallel::scatter(&self.network, batches, &self.devices, forward_backward)?
         };
-        for (of_batch, gradients) in of_batches {
-            learnt.loss += of_batch.loss / number as f32;
-            learnt.correct += of_batch.correct;
-            learnt.utterances += of_batch.utterances;
-            accumulator.accumulate(&self.network, gradients);
+        let mut output = StepOutput { loss: 0.0, correct: 0, utterances: 0 };
+        for of_batch in outputs {
+            output.loss += of_batch.loss / number as f32;
+            output.correct += of_batch.correct;
+            output.utterances += of_batch.utterances;
         }
-        let mut gradients = gradients::mean(&self.network, accumulator.grads(), number);
+        let mut gradients = gradients::mean(&self.network, sum, number);
         if let Some(anchor) = &self.anchor {
-            gradients = anchor.pull(&self.network, gradients);
+            gradients = anchor.add_gradient(&self.network, gradients);
         }
         let gradients = gradients::clip(&self.network, gradients, &self.clipping);
-        self.network = self.optimizer.step(moment.learning_rate, self.network.clone(), gradients);
+        self.network = self.optimizer.step(context.learning_rate, self.network.clone(), gradients);
         if let Some(average) = &mut self.average {
-            average.update(&self.network, moment.step + 1);
+            average.update(&self.network, context.step + 1);
         }
-        Ok(learnt)
+        Ok(output)
     }
 
     /// Freezes and thaws what the configuration says for `epoch`.
@@ -146,14 +143,14 @@ impl Learner {
     }
 }
 
-/// What the network does with a batch, and the gradients.
-fn gradients(
+/// Loss of a batch, and the gradients.
+fn loss_and_gradients(
     batch: Batch,
-    moment: Moment,
+    context: StepContext,
     set: &TrainingSet,
     network: &Network,
     device: &Device,
-) -> Result<(Learnt, GradientsParams)> {
+) -> Result<(StepOutput, GradientsParams)> {
     let utterances = batch.labels.len();
     let shape = [utterances, batch.num_mels, batch.num_frames];
     let features = Tensor::<3>::from_data(TensorData::new(batch.features, shape), device);
@@ -163,20 +160,20 @@ fn gradients(
     if !loss.is_finite() {
         return Err(Error::NonFiniteLoss {
             loss,
-            epoch: moment.epoch + 1,
-            step: moment.step + 1,
-            learning_rate: moment.learning_rate,
+            epoch: context.epoch + 1,
+            step: context.step + 1,
+            learning_rate: context.learning_rate,
             utterances: batch.members.iter().map(|&i| set.utterances[i as usize].id.clone()).collect(),
         });
     }
     let best = output.cosines_or_scores.inner().argmax(1).into_data();
     let correct = best.iter::<i64>().zip(&batch.labels).filter(|(guess, label)| guess == *label).count();
     let gradients = GradientsParams::from_grads(output.loss.backward(), network);
-    Ok((Learnt { loss, correct, utterances }, gradients))
+    Ok((StepOutput { loss, correct, utterances }, gradients))
 }
 
 /// A step's batches can be dealt out evenly.
-fn check_shares(train: &TrainConfig, devices: usize) -> Result<()> {
+fn check_accumulate(train: &TrainConfig, devices: usize) -> Result<()> {
     if devices > 0 && train.accumulate.is_multiple_of(devices) {
         return Ok(());
     }

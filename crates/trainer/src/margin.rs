@@ -1,9 +1,11 @@
 //! The head's margin as a function of the optimiser step.
 
 use ffsvc_models::HeadConfig;
+use ffsvc_ranges::{Checklist, Range, Section};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::schedule::ScheduleConfig;
 
 /// Section `[schedule.margin]`: the margin moves from `from` to `head.margin`, as WeSpeaker's `MarginScheduler` moves it.
 /// Without the section it is `head.margin` throughout.
@@ -22,6 +24,37 @@ pub struct MarginScheduleConfig {
     /// How it moves. Default `exponential`.
     #[serde(default)]
     pub shape: MarginShape,
+}
+
+impl MarginScheduleConfig {
+    /// Range of [`from`](Self::from).
+    pub const FROM: Range<f64> = Range::at_least(0.0).below(std::f64::consts::PI);
+
+    /// Adds every number, with its range, to the section `schedule.margin`.
+    pub fn add_numbers(&self, section: &mut Section<'_>) {
+        section.number("from", self.from, Self::FROM);
+        section.number("begin_epoch", self.begin_epoch, ScheduleConfig::EPOCHS);
+        section.number("end_epoch", self.end_epoch, ScheduleConfig::EPOCHS);
+    }
+
+    /// Checks that settings agree with each other and with `head`, whose margin it returns.
+    ///
+    /// # Errors
+    /// A head without a margin, an end before the beginning.
+    pub fn check_consistency(&self, head: &HeadConfig) -> Result<f64> {
+        if self.end_epoch < self.begin_epoch {
+            return Err(Error::Config {
+                key: "schedule.margin.end_epoch",
+                found: self.end_epoch.to_string(),
+                expected: format!("schedule.margin.begin_epoch ({}) or more", self.begin_epoch),
+            });
+        }
+        head.margin().ok_or_else(|| Error::Config {
+            key: "schedule.margin",
+            found: "a schedule for a head without a margin".into(),
+            expected: "a head with one: aam-softmax, am-softmax, ...".into(),
+        })
+    }
 }
 
 /// How a margin moves from one value to another.
@@ -47,26 +80,12 @@ impl MarginSchedule {
     /// A schedule that ends at the margin of `head`.
     ///
     /// # Errors
-    /// A head without a margin, a margin out of the head's range, an end before the beginning.
+    /// A number that is out of its range; what [`MarginScheduleConfig::check_consistency`] refuses.
     pub fn new(config: &MarginScheduleConfig, head: &HeadConfig, steps_per_epoch: usize) -> Result<Self> {
-        let refuse =
-            |key, found: String, expected: &str| Err(Error::Config { key, found, expected: expected.into() });
-        let Some(to) = head.margin() else {
-            let found = "a schedule for a head without a margin".into();
-            return refuse("schedule.margin", found, "a head with one: aam-softmax, am-softmax, ...");
-        };
-        let MarginScheduleConfig { from, begin_epoch, end_epoch, .. } = *config;
-        if !(from.is_finite() && (0.0..std::f64::consts::PI).contains(&from)) {
-            return refuse("schedule.margin.from", from.to_string(), "a margin, from 0 to less than pi");
-        }
-        if !(begin_epoch.is_finite() && begin_epoch >= 0.0) {
-            let found = begin_epoch.to_string();
-            return refuse("schedule.margin.begin_epoch", found, "zero or a positive number of epochs");
-        }
-        if !(end_epoch.is_finite() && end_epoch >= begin_epoch) {
-            let found = end_epoch.to_string();
-            return refuse("schedule.margin.end_epoch", found, "schedule.margin.begin_epoch or more");
-        }
+        let mut checklist = Checklist::default();
+        config.add_numbers(&mut checklist.section("schedule.margin"));
+        Error::of_all(checklist.faults().cloned().map(Error::from).collect())?;
+        let to = config.check_consistency(head)?;
         Ok(Self { config: config.clone(), to, steps_per_epoch })
     }
 
@@ -134,8 +153,8 @@ mod tests {
             refused("end_epoch = 3", &HeadConfig::Softmax(Default::default()))
                 .contains("head without a margin")
         );
-        assert!(refused("end_epoch = 3\nfrom = -1", &aam).contains("schedule.margin.from is -1"));
-        assert!(refused("end_epoch = 3\nbegin_epoch = 4", &aam).contains("schedule.margin.end_epoch is 3"));
+        assert!(refused("end_epoch = 3\nfrom = -1", &aam).contains("schedule.margin.from = -1"));
+        assert!(refused("end_epoch = 3\nbegin_epoch = 4", &aam).contains("schedule.margin.end_epoch = 3"));
         // Begin and end at once: the large margin from the first step.
         assert_eq!(MarginSchedule::new(&config("end_epoch = 0"), &aam, 10).unwrap().margin(0), 0.2);
     }

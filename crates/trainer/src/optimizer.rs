@@ -4,6 +4,7 @@ use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
+use ffsvc_ranges::{Checklist, Range, Section};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -81,28 +82,38 @@ pub enum WeightDecayOn {
 }
 
 impl OptimizerConfig {
-    /// Checks every value.
+    /// Range of [`learning_rate`](Self::learning_rate).
+    pub const LEARNING_RATE: Range<f64> = Range::above(0.0);
+    /// Range of [`weight_decay`](Self::weight_decay).
+    pub const WEIGHT_DECAY: Range<f32> = Range::at_least(0.0).below(1.0);
+    /// Range of [`momentum`](Self::momentum).
+    pub const MOMENTUM: Range<f64> = Range::at_least(0.0).below(1.0);
+    /// Range of [`beta_1`](Self::beta_1) and [`beta_2`](Self::beta_2).
+    pub const BETA: Range<f32> = Range::at_least(0.0).below(1.0);
+    /// Range of [`epsilon`](Self::epsilon).
+    pub const EPSILON: Range<f32> = Range::above(0.0).at_most(1.0);
+    /// Range of [`clip_norm`](Self::clip_norm).
+    pub const CLIP_NORM: Range<f64> = Range::of(0.0, 1e9);
+    /// Range of [`clip_value`](Self::clip_value).
+    pub const CLIP_VALUE: Range<f32> = Range::of(0.0, 1e9);
+
+    /// Adds every number, with its range, to the section `optimizer`.
+    pub fn add_numbers(&self, section: &mut Section<'_>) {
+        section.number("learning_rate", self.learning_rate, Self::LEARNING_RATE);
+        section.number("weight_decay", self.weight_decay, Self::WEIGHT_DECAY);
+        section.number("momentum", self.momentum, Self::MOMENTUM);
+        section.number("beta_1", self.beta_1, Self::BETA);
+        section.number("beta_2", self.beta_2, Self::BETA);
+        section.number("epsilon", self.epsilon, Self::EPSILON);
+        section.number("clip_norm", self.clip_norm, Self::CLIP_NORM);
+        section.number("clip_value", self.clip_value, Self::CLIP_VALUE);
+    }
+
+    /// Checks that settings agree with each other.
     ///
     /// # Errors
-    /// The first factor outside its range.
-    pub fn check(&self) -> Result<()> {
-        let within = |key, value: f64, low: f64, high: f64| {
-            if value >= low && value < high {
-                Ok(())
-            } else {
-                Err(Error::Config {
-                    key,
-                    found: value.to_string(),
-                    expected: format!("{low} or more and below {high}"),
-                })
-            }
-        };
-        within("optimizer.weight_decay", f64::from(self.weight_decay), 0.0, 1.0)?;
-        within("optimizer.momentum", self.momentum, 0.0, 1.0)?;
-        within("optimizer.beta_1", f64::from(self.beta_1), 0.0, 1.0)?;
-        within("optimizer.beta_2", f64::from(self.beta_2), 0.0, 1.0)?;
-        within("optimizer.clip_norm", self.clip_norm, 0.0, f64::INFINITY)?;
-        within("optimizer.clip_value", f64::from(self.clip_value), 0.0, f64::INFINITY)?;
+    /// Nesterov momentum without momentum.
+    pub fn check_consistency(&self) -> Result<()> {
         if self.nesterov && self.momentum == 0.0 {
             return Err(Error::Config {
                 key: "optimizer.nesterov",
@@ -111,6 +122,17 @@ impl OptimizerConfig {
             });
         }
         Ok(())
+    }
+
+    /// Checks every number and [`check_consistency`](Self::check_consistency).
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self) -> Result<()> {
+        let mut checklist = Checklist::default();
+        self.add_numbers(&mut checklist.section("optimizer"));
+        Error::of_all(checklist.faults().cloned().map(Error::from).collect())?;
+        self.check_consistency()
     }
 
     /// Burn's optimiser of `network` with these settings and no state yet.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ffsvc_dataset::{Extent, Loader, Purpose, stream_seed};
+use ffsvc_dataset::{BatchRange, DataLoader, Purpose, stream_seed};
 use ffsvc_models::{BatchNorm, NamedTensor, SpeakerModel, load_named, named_tensors};
 
 use crate::config::ExperimentConfig;
@@ -33,9 +33,10 @@ pub fn reestimate_batch_norm(
     config.train.accumulate = 1;
     let Setup { maker, sampler, .. } = Setup::new(&config)?;
     let count = sampler.num_batches().min(most_batches);
-    let extent = Extent { first: 0, last: count, per_epoch: sampler.num_batches(), first_epoch_only: true };
+    let range =
+        BatchRange { first: 0, last: count, per_epoch: sampler.num_batches(), first_epoch_only: true };
     let (workers, prefetch) = (config.train.workers, config.train.prefetch);
-    let mut loader = Loader::start(Arc::clone(&maker), sampler, extent, workers, prefetch)?;
+    let mut loader = DataLoader::start(Arc::clone(&maker), sampler, range, workers, prefetch)?;
 
     let training = device.clone().autodiff();
     let copy = config.model.init(maker.num_mels(), &training)?;
@@ -43,7 +44,7 @@ pub fn reestimate_batch_norm(
     let batches = (0..count).map(|index| {
         let batch = loader.next_batch()?;
         let shape = [batch.labels.len(), batch.num_mels, batch.num_frames];
-        training.seed(stream_seed(config.train.seed, Purpose::Dropout, index, ""));
+        training.seed(stream_seed(config.train.seed, Purpose::Dropout, index as u32, ""));
         Ok(Tensor::<3>::from_data(TensorData::new(batch.features, shape), &training))
     });
     Ok((load_named(model, mean_statistics(copy, batches)?)?, count))

@@ -6,18 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use ffsvc_dataset::{Augmentation, Extent, Loader};
-use ffsvc_models::ModelInfo;
+use ffsvc_atomic_file::Lock;
+use ffsvc_dataset::{Augmentation, BatchRange, DataLoader};
+use ffsvc_models::{ModelInfo, with_causes};
 use serde::Serialize;
 
 use crate::checkpoint::{ExperimentDir, Progress};
 use crate::config::ExperimentConfig;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventLog, Observer};
-use crate::learner::{Learner, Learnt, Moment};
+use crate::learner::{Learner, StepContext, StepOutput};
 use crate::network::Network;
-use crate::setup::{Beginning, Setup, first};
-use crate::validation::{Validation, ValidationResult};
+use crate::setup::{InitFrom, Setup, first_device};
+use crate::validation::ValidationResult;
 
 /// What a run ended with.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,19 +45,22 @@ pub struct Outcome {
 pub struct Run {
     config: ExperimentConfig,
     dir: ExperimentDir,
+    /// Keeps other runs out of the folder.
+    _lock: Lock,
     devices: Vec<Device>,
     setup: Setup,
     learner: Learner,
-    validation: Option<Validation>,
     progress: Progress,
     /// Of the epoch under way.
-    tally: Tally,
+    totals: EpochTotals,
     log: EventLog,
+    /// Of odd training recordings.
+    has_warned: bool,
 }
 
 /// Sums over the steps of an epoch.
 #[derive(Debug, Default)]
-struct Tally {
+struct EpochTotals {
     steps: usize,
     loss: f64,
     correct: usize,
@@ -71,24 +75,30 @@ impl Run {
     /// rounding.
     ///
     /// # Errors
-    /// Anything wrong in the configuration or the data, a folder that already holds another run, a
-    /// checkpoint of a different run.
+    /// Anything wrong in the configuration or the data, a folder that already holds another run or
+    /// that another process writes, a checkpoint of a different run.
     pub fn prepare(
         config: &ExperimentConfig,
         dir: impl AsRef<Path>,
-        beginning: &Beginning,
+        init: &InitFrom,
         devices: &[Device],
     ) -> Result<Self> {
         let setup = Setup::new(config)?;
-        let validation = Validation::configured(config)?;
         let dir = ExperimentDir::create(dir.as_ref())?;
-        let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
-        if *beginning != Beginning::Resume && !dir.list()?.is_empty() {
-            return Err(Error::WouldOverwrite { path: dir.path().to_path_buf() });
+        let lock = Lock::folder(dir.path())?;
+        if !lock.is_held() {
+            tracing::warn!(
+                "{}: its file system has no locks; see to it that no second run writes there",
+                dir.path().display()
+            );
         }
-        let (learner, progress) = if *beginning == Beginning::Resume {
+        let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
+        if *init != InitFrom::Checkpoint {
+            ExperimentDir::check_new(dir.path())?;
+        }
+        let (learner, progress) = if *init == InitFrom::Checkpoint {
             let (steps, maker) = (setup.steps_per_epoch, Arc::clone(&setup.maker));
-            let (learner, progress) = dir.resume(config, &setup.fingerprint, steps, maker, &devices)?;
+            let (learner, progress) = dir.resume(config, &setup.fingerprints, steps, maker, &devices)?;
             if let (Some(best), Some((_, newest))) = (progress.best(), dir.list()?.pop())
                 && best.step == progress.step
             {
@@ -97,11 +107,11 @@ impl Run {
             }
             (learner, Progress { config: config.to_toml()?, ..progress })
         } else {
-            let learner = setup.first_learner(config, beginning, &devices)?;
+            let learner = setup.initial_learner(config, init, &devices)?;
             let progress = Progress {
                 step: 0,
                 steps_per_epoch: setup.steps_per_epoch,
-                data_fingerprint: setup.fingerprint.clone(),
+                fingerprints: setup.fingerprints.clone(),
                 config: config.to_toml()?,
                 validations: Vec::new(),
             };
@@ -112,17 +122,18 @@ impl Run {
         };
         ffsvc_atomic_file::write(dir.config(), config.to_toml()?)
             .map_err(|source| Error::Io { path: dir.config(), source })?;
-        let log = EventLog::open(&dir.log(), progress.step)?;
+        let log = EventLog::open(&dir.log(), &progress)?;
         Ok(Self {
             config: config.clone(),
             dir,
+            _lock: lock,
             devices,
             setup,
             learner,
-            validation,
             progress,
-            tally: Tally::default(),
+            totals: EpochTotals::default(),
             log,
+            has_warned: false,
         })
     }
 
@@ -136,24 +147,19 @@ impl Run {
         &self.learner.network
     }
 
-    /// Measures the network on the validation trials as it stands, for example before any training.
+    /// Measures the network on the validation trials as it stands, for example before any training. `None` without
+    /// `[validation]`, and where `stop` became true meanwhile.
     ///
     /// # Errors
     /// As [`Validation::measure`].
-    pub fn validate(&self) -> Result<Option<ValidationResult>> {
-        let Some(validation) = &self.validation else { return Ok(None) };
-        let read = self.config.data.read_options(self.config.features.sample_rate)?;
+    pub fn validate(&self, stop: &AtomicBool) -> Result<Option<ValidationResult>> {
+        let Self { config, learner, .. } = self;
+        let Some(validation) = &self.setup.validation else { return Ok(None) };
+        let read = config.data.read_options(config.features.sample_rate)?;
         let step = self.progress.step;
-        validation
-            .measure(
-                &self.learner.network,
-                &self.config.features,
-                &read,
-                first(&self.devices)?,
-                step / self.progress.steps_per_epoch,
-                step,
-            )
-            .map(Some)
+        let at = (step / self.progress.steps_per_epoch, step);
+        let device = first_device(&self.devices)?;
+        validation.measure(&learner.network, &config.features, &read, device, at, stop)
     }
 
     /// Trains to the end, or until `stop` becomes true: then the step under way is finished and a checkpoint written.
@@ -173,12 +179,14 @@ impl Run {
             parameters: self.learner.network.num_trainable(),
             version: env!("CARGO_PKG_VERSION").into(),
         };
-        self.tell(&start, observer)?;
+        self.emit(&start, observer)?;
+        // A run that was killed, stopped or refused during a validation has it still to do.
+        self.validate_if_due(stop, observer)?;
         let accumulate = self.config.train.accumulate;
-        let mut loader = Loader::start(
+        let mut loader = DataLoader::start(
             Arc::clone(&self.setup.maker),
             Arc::clone(&self.setup.sampler),
-            Extent {
+            BatchRange {
                 first: self.progress.step * accumulate,
                 last: total_steps * accumulate,
                 per_epoch: steps_per_epoch * accumulate,
@@ -187,42 +195,40 @@ impl Run {
             self.config.train.workers,
             self.config.train.prefetch,
         )?;
-        let mut interrupted = false;
-        while self.progress.step < total_steps {
-            if stop.load(Ordering::SeqCst) {
-                interrupted = true;
-                break;
-            }
+        while self.progress.step < total_steps && !stop.load(Ordering::SeqCst) {
             let begun = Instant::now();
             let batches =
                 (0..accumulate).map(|_| loader.next_batch()).collect::<ffsvc_dataset::Result<Vec<_>>>()?;
             let waited = begun.elapsed().as_secs_f64();
-            let moment = self.moment();
-            let learnt = self.learner.learn(batches, moment)?;
+            let context = self.step_context();
+            let output = self.learner.train_step(batches, context)?;
             self.progress.step += 1;
             let seconds = begun.elapsed().as_secs_f64();
             let step = self.progress.step;
-            self.tally.take(moment.step.is_multiple_of(steps_per_epoch), &learnt);
+            self.totals.add(context.step.is_multiple_of(steps_per_epoch), &output);
             let event = Event::Step {
                 step,
-                epoch: moment.epoch + 1,
-                loss: learnt.loss,
-                accuracy: learnt.correct as f64 / learnt.utterances as f64,
-                learning_rate: moment.learning_rate,
-                margin: moment.margin,
-                utterances_per_s: learnt.utterances as f64 / seconds,
+                epoch: context.epoch + 1,
+                loss: output.loss,
+                accuracy: output.correct as f64 / output.utterances as f64,
+                learning_rate: context.learning_rate,
+                margin: context.margin,
+                utterances_per_s: output.utterances as f64 / seconds,
                 data_wait: waited / seconds,
             };
-            self.tell(&event, observer)?;
+            self.emit(&event, observer)?;
 
             let epoch_ended = step.is_multiple_of(steps_per_epoch);
             let every = self.config.train.checkpoint_steps;
             if epoch_ended {
-                self.end_epoch(step / steps_per_epoch, observer)?;
+                self.end_epoch(stop, observer)?;
             } else if every > 0 && step.is_multiple_of(every) {
                 self.checkpoint(observer)?;
             }
         }
+        // Stopped before the last step, or during the validation after it.
+        let unfinished = self.progress.step < total_steps || self.is_validation_due();
+        let interrupted = unfinished && stop.load(Ordering::SeqCst);
         if interrupted {
             self.checkpoint(observer)?;
         }
@@ -230,9 +236,9 @@ impl Run {
     }
 
     /// What the schedules say about the next step.
-    fn moment(&self) -> Moment {
+    fn step_context(&self) -> StepContext {
         let step = self.progress.step;
-        Moment {
+        StepContext {
             step,
             epoch: step / self.progress.steps_per_epoch,
             learning_rate: self.setup.schedule.learning_rate(step),
@@ -240,51 +246,98 @@ impl Run {
         }
     }
 
-    fn end_epoch(&mut self, epoch: usize, observer: &mut dyn Observer) -> Result<()> {
+    /// Once: after the first epoch, or at the end of a shorter run.
+    fn warn_of_odd_recordings(&mut self) {
+        if !std::mem::replace(&mut self.has_warned, true) {
+            for line in self.setup.maker.notices() {
+                tracing::warn!("of the recordings used so far, {line}");
+            }
+        }
+    }
+
+    fn end_epoch(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<()> {
         if let Some((failed @ 1.., attempted)) = self.setup.maker.augmentation().map(Augmentation::failures) {
             tracing::warn!("so far {failed} of {attempted} crops went without a sound that cannot be read");
         }
+        self.warn_of_odd_recordings();
         if let (failed @ 1.., crops) = self.setup.maker.unreadable() {
             let total = self.setup.maker.set().utterances.len();
             tracing::warn!("so far {failed} of {total} recordings could not be used: {crops} crops replaced");
         }
+        self.checkpoint(observer)?;
+        self.validate_if_due(stop, observer)
+    }
+
+    /// At the end of an epoch that `[validation]` asks for: measures the network, whose checkpoint is written, and adds the
+    /// result to the checkpoint. A validation that fails is reported, and training goes on.
+    fn validate_if_due(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<()> {
+        let step = self.progress.step;
+        if !self.is_validation_due() {
+            return Ok(());
+        }
+        match self.validate(stop) {
+            Ok(Some(result)) => {
+                self.progress.validations.push(result.clone());
+                self.emit(&Event::Validation(result), observer)?;
+                let Some((_, checkpoint)) = self.dir.list()?.pop().filter(|(newest, _)| *newest == step)
+                else {
+                    return Ok(());
+                };
+                let info = model_info(&self.config, &self.progress, &self.setup.classes);
+                self.dir.update(&checkpoint, &self.learner, &info, &self.progress)?;
+                if self.progress.best().map(|best| best.step) == Some(step) {
+                    self.dir.publish(&checkpoint, &self.dir.best_model())?;
+                }
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => {
+                let epoch = step / self.progress.steps_per_epoch;
+                let reason = with_causes(&error);
+                tracing::warn!(
+                    "the validation after epoch {epoch} failed: {reason}. Its checkpoint is complete; training goes on, and \
+                     best.safetensors stays as it is"
+                );
+                self.emit(&Event::ValidationFailed { epoch, step, reason }, observer)
+            }
+        }
+    }
+
+    /// Whether the network is at the end of an epoch after which it is measured, and has not been yet.
+    fn is_validation_due(&self) -> bool {
+        let Some(validation) = &self.config.validation else { return false };
+        let Progress { step, steps_per_epoch, validations, .. } = &self.progress;
+        let epoch = step / steps_per_epoch;
         let last = epoch == self.config.train.epochs;
-        let due =
-            self.config.validation.as_ref().is_some_and(|v| last || epoch.is_multiple_of(v.every_epochs));
-        let result = if due { self.validate()? } else { None };
-        if let Some(result) = &result {
-            self.progress.validations.push(result.clone());
-            self.tell(&Event::Validation(result.clone()), observer)?;
-        }
-        let checkpoint = self.checkpoint(observer)?;
-        if result.is_some() && self.progress.best().map(|best| best.step) == Some(self.progress.step) {
-            self.dir.publish(&checkpoint, &self.dir.best_model())?;
-        }
-        Ok(())
+        *step > 0
+            && step.is_multiple_of(*steps_per_epoch)
+            && (last || epoch.is_multiple_of(validation.every_epochs))
+            && validations.iter().all(|known| known.step != *step)
     }
 
     fn checkpoint(&mut self, observer: &mut dyn Observer) -> Result<PathBuf> {
         let info = model_info(&self.config, &self.progress, &self.setup.classes);
         let path = self.dir.save(&self.learner, &info, &self.progress, self.config.train.keep)?;
-        self.tell(&Event::Checkpoint { step: self.progress.step, path: path.clone() }, observer)?;
+        self.emit(&Event::Checkpoint { step: self.progress.step, path: path.clone() }, observer)?;
         Ok(path)
     }
 
     fn finish(mut self, interrupted: bool, observer: &mut dyn Observer) -> Result<Outcome> {
+        self.warn_of_odd_recordings();
         let mut final_model = None;
         if !interrupted && let Some((_, newest)) = self.dir.list()?.pop() {
             self.dir.publish(&newest, &self.dir.final_model())?;
             self.dir.publish_average(&newest)?;
             final_model = Some(self.dir.final_model());
         }
-        self.tell(&Event::End { step: self.progress.step, interrupted }, observer)?;
+        self.emit(&Event::End { step: self.progress.step, interrupted }, observer)?;
         let existing = |path: PathBuf| path.is_file().then_some(path);
         let mean = |sum: f64, count: usize| (count > 0).then(|| sum / count as f64);
         Ok(Outcome {
             step: self.progress.step,
             interrupted,
-            loss: mean(self.tally.loss, self.tally.steps),
-            accuracy: mean(self.tally.correct as f64, self.tally.utterances),
+            loss: mean(self.totals.loss, self.totals.steps),
+            accuracy: mean(self.totals.correct as f64, self.totals.utterances),
             final_model,
             best_model: existing(self.dir.best_model()),
             average_model: existing(self.dir.average_model()),
@@ -292,22 +345,22 @@ impl Run {
         })
     }
 
-    fn tell(&mut self, event: &Event, observer: &mut dyn Observer) -> Result<()> {
+    fn emit(&mut self, event: &Event, observer: &mut dyn Observer) -> Result<()> {
         self.log.write(event)?;
         observer.event(event);
         Ok(())
     }
 }
 
-impl Tally {
-    fn take(&mut self, first_of_epoch: bool, learnt: &Learnt) {
+impl EpochTotals {
+    fn add(&mut self, first_of_epoch: bool, output: &StepOutput) {
         if first_of_epoch {
             *self = Self::default();
         }
         self.steps += 1;
-        self.loss += f64::from(learnt.loss);
-        self.correct += learnt.correct;
-        self.utterances += learnt.utterances;
+        self.loss += f64::from(output.loss);
+        self.correct += output.correct;
+        self.utterances += output.utterances;
     }
 }
 

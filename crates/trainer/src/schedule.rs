@@ -1,9 +1,11 @@
 //! The learning rate as a function of the optimiser step.
 
+use ffsvc_ranges::{Checklist, Range, Section};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::margin::MarginScheduleConfig;
+use crate::optimizer::OptimizerConfig;
 
 /// Section `[schedule]`: how the learning rate moves from `optimizer.learning_rate`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +36,28 @@ impl Default for ScheduleConfig {
             gamma: 0.1,
             final_learning_rate: 1e-5,
             margin: None,
+        }
+    }
+}
+
+impl ScheduleConfig {
+    /// Range of every length in epochs.
+    pub const EPOCHS: Range<f64> = Range::of(0.0, 1e6);
+    /// Range of each of [`milestones`](Self::milestones).
+    pub const MILESTONE: Range<usize> = Range::of(0, 1_000_000);
+    /// Range of [`gamma`](Self::gamma).
+    pub const GAMMA: Range<f64> = Range::above(0.0).at_most(1000.0);
+    /// Range of [`final_learning_rate`](Self::final_learning_rate).
+    pub const FINAL_LEARNING_RATE: Range<f64> = OptimizerConfig::LEARNING_RATE;
+
+    /// Adds every number, with its range, to the section `schedule`.
+    pub fn add_numbers(&self, section: &mut Section<'_>) {
+        section.number("warmup_epochs", self.warmup_epochs, Self::EPOCHS);
+        section.numbers("milestones", &self.milestones, Self::MILESTONE);
+        section.number("gamma", self.gamma, Self::GAMMA);
+        section.number("final_learning_rate", self.final_learning_rate, Self::FINAL_LEARNING_RATE);
+        if let Some(margin) = &self.margin {
+            margin.add_numbers(&mut section.section("margin"));
         }
     }
 }
@@ -80,25 +104,12 @@ impl Schedule {
     /// A schedule for `epochs` epochs of `steps_per_epoch` steps that starts from `base`.
     ///
     /// # Errors
-    /// A negative or non-finite rate, factor or warm-up.
+    /// A number that is out of its range.
     pub fn new(config: &ScheduleConfig, base: f64, steps_per_epoch: usize, epochs: usize) -> Result<Self> {
-        let positive = |key, value: f64| {
-            if value.is_finite() && value > 0.0 {
-                Ok(())
-            } else {
-                Err(Error::Config { key, found: value.to_string(), expected: "a positive number".into() })
-            }
-        };
-        positive("optimizer.learning_rate", base)?;
-        positive("schedule.gamma", config.gamma)?;
-        positive("schedule.final_learning_rate", config.final_learning_rate)?;
-        if !(config.warmup_epochs.is_finite() && config.warmup_epochs >= 0.0) {
-            return Err(Error::Config {
-                key: "schedule.warmup_epochs",
-                found: config.warmup_epochs.to_string(),
-                expected: "zero or a positive number of epochs".into(),
-            });
-        }
+        let mut checklist = Checklist::default();
+        checklist.section("optimizer").number("learning_rate", base, OptimizerConfig::LEARNING_RATE);
+        config.add_numbers(&mut checklist.section("schedule"));
+        Error::of_all(checklist.faults().cloned().map(Error::from).collect())?;
         Ok(Self { config: config.clone(), base, steps_per_epoch, total_steps: steps_per_epoch * epochs })
     }
 
@@ -229,7 +240,7 @@ mod tests {
     fn nonsense_is_refused_by_name() {
         let config = ScheduleConfig { warmup_epochs: -1.0, ..Default::default() };
         let error = Schedule::new(&config, 0.1, 10, 8).unwrap_err();
-        assert!(error.to_string().contains("schedule.warmup_epochs is -1"));
+        assert!(error.to_string().contains("schedule.warmup_epochs = -1"));
         assert!(Schedule::new(&ScheduleConfig::default(), f64::NAN, 10, 8).is_err());
     }
 }

@@ -4,30 +4,32 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use ffsvc_dataset::{Augmentation, BatchMaker, Purpose, Sampler, class_names, stream_seed};
+use ffsvc_dataset::{BatchMaker, Purpose, Sampler, class_names, stream_seed};
 use ffsvc_models::reserved_name;
 
+use crate::checkpoint::Fingerprints;
 use crate::config::ExperimentConfig;
 use crate::error::{Error, Result};
-use crate::fine_tune::{self, HeadStart};
+use crate::fine_tune::{self, HeadInit};
 use crate::learner::Learner;
 use crate::margin::MarginSchedule;
 use crate::network::Network;
 use crate::schedule::Schedule;
+use crate::validation::Validation;
 
 /// Where a run takes its first weights from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Beginning {
-    /// New weights from the seed.
-    Fresh,
-    /// The newest checkpoint of the experiment folder.
-    Resume,
+pub enum InitFrom {
+    /// Random weights, drawn from the seed.
+    Random,
+    /// The newest checkpoint of the experiment folder: the run is resumed.
+    Checkpoint,
     /// The weights of another model: a fine-tune.
-    From {
-        /// A `model.safetensors`.
-        model: PathBuf,
-        /// What becomes of its head.
-        head: HeadStart,
+    Model {
+        /// A model file (`*.safetensors`).
+        path: PathBuf,
+        /// Where the head's weights come from.
+        head: HeadInit,
     },
 }
 
@@ -39,8 +41,8 @@ pub(crate) struct Setup {
     pub(crate) margin: Option<MarginSchedule>,
     /// Names of the head's classes.
     pub(crate) classes: Vec<String>,
-    /// Of the training data, hexadecimal.
-    pub(crate) fingerprint: String,
+    pub(crate) validation: Option<Validation>,
+    pub(crate) fingerprints: Fingerprints,
     pub(crate) steps_per_epoch: usize,
 }
 
@@ -54,8 +56,12 @@ impl Setup {
         let (train, seed) = (&config.train, config.train.seed);
         let maker = BatchMaker::open(&config.crops())?;
         let set = maker.set();
-        let sounds = maker.augmentation().map_or(&[][..], Augmentation::sounds);
-        let fingerprint = format!("{:016x}", set.fingerprint(sounds));
+        let validation = Validation::configured(config)?;
+        let fingerprints = Fingerprints {
+            training: set.fingerprint(),
+            sounds: maker.augmentation().map(|augmentation| augmentation.fingerprint().to_string()),
+            validation: validation.as_ref().map(Validation::fingerprint),
+        };
         let mut classes = class_names(&config.augment, &set.speakers);
         classes.extend((1..=config.head.reserve).map(reserved_name));
         let sampler = Sampler::new(&config.sampler, set, train.batch_size, train.accumulate, seed)?;
@@ -83,42 +89,54 @@ impl Setup {
             Some(margin) => Some(MarginSchedule::new(margin, &config.head, steps_per_epoch)?),
             None => None,
         };
+        let warmup = config.schedule.warmup_epochs;
+        if warmup > train.epochs as f64 {
+            tracing::warn!(
+                "schedule.warmup_epochs = {warmup} is longer than the run of {} epochs: the learning rate never reaches \
+                 optimizer.learning_rate",
+                train.epochs
+            );
+        }
+        let batches = train.epochs.saturating_mul(steps_per_epoch).saturating_mul(train.accumulate);
+        if u32::try_from(batches).is_err() {
+            return Err(Error::Config {
+                key: "train.epochs",
+                found: format!("{}, which makes {batches} batches", train.epochs),
+                expected: format!("at most {} batches in all", u32::MAX),
+            });
+        }
         let (maker, sampler) = (Arc::new(maker), Arc::new(sampler));
-        Ok(Self { maker, sampler, schedule, margin, classes, fingerprint, steps_per_epoch })
+        Ok(Self { maker, sampler, schedule, margin, classes, validation, fingerprints, steps_per_epoch })
     }
 
     /// The learner before the first step, on `devices`, which have gradients.
     ///
     /// # Errors
     /// A model or an optimiser's setting that does not fit; `train.anchor` without a model to be anchored to.
-    pub(crate) fn first_learner(
+    pub(crate) fn initial_learner(
         &self,
         config: &ExperimentConfig,
-        beginning: &Beginning,
+        init: &InitFrom,
         devices: &[Device],
     ) -> Result<Learner> {
-        let network = self.first_network(config, beginning, first(devices)?)?;
+        let network = self.initial_network(config, init, first_device(devices)?)?;
         let optimizer = config.optimizer.init(&network)?;
         let mut learner = Learner::new(config, network, optimizer, Arc::clone(&self.maker), devices)?;
         learner.anchor_to_start();
         Ok(learner)
     }
 
-    fn first_network(
+    fn initial_network(
         &self,
         config: &ExperimentConfig,
-        beginning: &Beginning,
+        init: &InitFrom,
         device: &Device,
     ) -> Result<Network> {
-        if let Beginning::From { model, head } = beginning {
-            return fine_tune::load(config, model, *head, &self.classes, device);
+        if let InitFrom::Model { path, head } = init {
+            return fine_tune::load(config, path, *head, &self.classes, device);
         }
         if config.train.anchor > 0.0 {
-            return Err(Error::Config {
-                key: "train.anchor",
-                found: format!("{} in a run from random weights", config.train.anchor),
-                expected: "0, or a model to start from (--init-from)".into(),
-            });
+            return Err(Error::AnchorWithoutModel { anchor: config.train.anchor });
         }
         device.seed(stream_seed(config.train.seed, Purpose::Initialisation, 0, "network"));
         let model = config.model.init(self.maker.num_mels(), device)?;
@@ -131,7 +149,7 @@ impl Setup {
 ///
 /// # Errors
 /// There is no device.
-pub(crate) fn first(devices: &[Device]) -> Result<&Device> {
+pub(crate) fn first_device(devices: &[Device]) -> Result<&Device> {
     devices.first().ok_or(Error::Config {
         key: "device",
         found: "none".into(),

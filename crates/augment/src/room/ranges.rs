@@ -1,5 +1,6 @@
 //! Ranges from which rooms are drawn.
 
+use ffsvc_ranges::{Range, Section};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,21 @@ impl RoomRanges {
             distances_m: [0.25, 1.0, 3.0, 5.0, 3.0, 3.0, 1.5].map(|d| [d, d]).into(),
             ..Self::default()
         }
+    }
+
+    /// Adds every number with its range.
+    pub(crate) fn add_numbers(&self, section: &mut Section<'_>) {
+        let size = Range::of(SIZE_M[0], SIZE_M[1]);
+        section.span("length_m", self.length_m, size);
+        section.span("width_m", self.width_m, size);
+        section.span("height_m", self.height_m, size);
+        section.span("rt60_s", self.rt60_s, Range::of(RT60_S[0], RT60_S[1]));
+        for distance in &self.distances_m {
+            section.span("distances_m", *distance, Range::of(MIN_DISTANCE_M, SIZE_M[1]));
+        }
+        section.span("source_height_m", self.source_height_m, Range::of(0.0, SIZE_M[1]));
+        section.span("microphone_height_m", self.microphone_height_m, Range::of(0.0, SIZE_M[1]));
+        section.number("wall_distance_m", self.wall_distance_m, Range::above(0.0).at_most(SIZE_M[1]));
     }
 
     /// Checks that every range is one, and that rooms can have it.

@@ -16,5 +16,5 @@ pub(super) fn validate(margin: f64, scale: f64, limit: f64) -> Result<()> {
         margin,
         "a number from 0 to less than pi (angular margins) or 2 (am-softmax)",
     )?;
-    require(scale.is_finite() && scale > 0.0, "head.scale", scale, "a positive number")
+    require(scale > 0.0 && scale <= 1e6, "head.scale", scale, "a positive number up to 1e6")
 }

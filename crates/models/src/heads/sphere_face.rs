@@ -42,7 +42,7 @@ impl ClassifierConfig for SphereFaceConfig {
             ("head.least_lambda", self.least_lambda),
         ];
         for (field, value) in weights {
-            require(value.is_finite() && value >= 0.0, field, value, "zero or a positive number")?;
+            require((0.0..=1e9).contains(&value), field, value, "a number from 0 to 1e9")?;
         }
         require((1..=8).contains(&self.multiple), "head.multiple", self.multiple, "a number from 1 to 8")
     }

@@ -47,6 +47,7 @@ impl ClassifierConfig for SubCentreAamConfig {
     fn validate(&self) -> Result<()> {
         let expected = "a number from 1 to 64";
         require((1..=64).contains(&self.sub_centres), "head.sub_centres", self.sub_centres, expected)?;
+        require(self.top_k <= 65_536, "head.top_k", self.top_k, "a number from 0 to 65536")?;
         let penalty = (0.0..std::f64::consts::FRAC_PI_2).contains(&self.top_k_penalty);
         let expected = "a number from 0 to less than pi / 2";
         require(penalty, "head.top_k_penalty", self.top_k_penalty, expected)?;

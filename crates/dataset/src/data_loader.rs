@@ -3,9 +3,8 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
-
-use crossbeam_channel::{Receiver, bounded};
 
 use crate::data_set::{BatchMaker, Scratch};
 use crate::error::{Error, Result};
@@ -28,7 +27,7 @@ pub struct Batch {
 
 /// Which batches of the run are made.
 #[derive(Debug, Clone, Copy)]
-pub struct Extent {
+pub struct BatchRange {
     /// The first batch to make.
     pub first: usize,
     /// One past the last.
@@ -44,22 +43,22 @@ pub struct Extent {
 /// Worker `w` of `W` makes batches `w, w + W, ...` into a bounded queue of its own and the reader takes from the
 /// queues in turn: the order needs no sorting and the memory is bounded by `workers x prefetch` batches.
 #[derive(Debug)]
-pub struct Loader {
+pub struct DataLoader {
     queues: Vec<Receiver<Result<Batch>>>,
     next: usize,
     stop: Arc<AtomicBool>,
     workers: Vec<JoinHandle<()>>,
 }
 
-impl Loader {
-    /// Starts `workers` threads that make the batches of `extent`, each at most `prefetch` batches ahead.
+impl DataLoader {
+    /// Starts `workers` threads that make the batches of `range`, each at most `prefetch` batches ahead.
     ///
     /// # Errors
     /// The system refuses a thread.
     pub fn start(
         maker: Arc<BatchMaker>,
         sampler: Arc<Sampler>,
-        extent: Extent,
+        range: BatchRange,
         workers: usize,
         prefetch: usize,
     ) -> Result<Self> {
@@ -67,12 +66,12 @@ impl Loader {
         let mut queues = Vec::new();
         let mut threads = Vec::new();
         for worker in 0..workers.max(1) {
-            let (sender, receiver) = bounded(prefetch.max(1));
+            let (sender, receiver) = sync_channel(prefetch.max(1));
             queues.push(receiver);
             let (maker, sampler, stop) = (Arc::clone(&maker), Arc::clone(&sampler), Arc::clone(&stop));
             let work = move || {
                 let mut scratch = Scratch::default();
-                make_batches(&maker, &sampler, extent, worker, workers.max(1), &mut scratch, |batch| {
+                make_batches(&maker, &sampler, range, worker, workers.max(1), &mut scratch, |batch| {
                     let failed = batch.is_err();
                     // A closed queue means that the run has ended.
                     if sender.send(batch).is_err() || failed || stop.load(Ordering::Relaxed) {
@@ -105,16 +104,16 @@ impl Loader {
 pub(crate) fn make_batches(
     maker: &BatchMaker,
     sampler: &Sampler,
-    extent: Extent,
+    range: BatchRange,
     worker: usize,
     workers: usize,
     scratch: &mut Scratch,
     mut receive: impl FnMut(Result<Batch>) -> ControlFlow<()>,
 ) {
-    let mut plan: Option<(usize, EpochPlan)> = None;
-    for batch in (extent.first + worker..extent.last).step_by(workers) {
-        let (epoch, index) = (batch / extent.per_epoch, batch % extent.per_epoch);
-        let epoch = if extent.first_epoch_only { 0 } else { epoch };
+    let mut plan: Option<(u32, EpochPlan)> = None;
+    for batch in (range.first + worker..range.last).step_by(workers) {
+        let (epoch, index) = (batch / range.per_epoch, batch % range.per_epoch);
+        let epoch = if range.first_epoch_only { 0 } else { epoch as u32 };
         let (_, plan) = match plan.take().filter(|(planned, _)| *planned == epoch) {
             Some(known) => plan.insert(known),
             None => plan.insert((epoch, sampler.plan(epoch))),
@@ -125,7 +124,7 @@ pub(crate) fn make_batches(
     }
 }
 
-impl Drop for Loader {
+impl Drop for DataLoader {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.queues.clear();

@@ -24,7 +24,7 @@ fn a_dry_run_prints_the_plan_and_writes_nothing() {
     let json = dry(&["--json", "exp", "--set", "augment.speed.probability=0.5"]).success();
     let plan: serde_json::Value = serde_json::from_slice(&json.get_output().stdout).unwrap();
     assert_eq!((&plan["speakers"], &plan["classes"]), (&4.into(), &12.into()));
-    assert!(plan["rehearsal"]["loss"].as_f64().is_some_and(|loss| loss > 0.0));
+    assert!(plan["first_step"]["loss"].as_f64().is_some_and(|loss| loss > 0.0));
     assert!(!folder.path().join("exp").exists());
     let two = |second: &str| {
         format!("data.train=[{{ path = 'data/train', share = 3.0 }}, {{ path = '{second}', share = 1.0 }}]")
@@ -35,10 +35,39 @@ fn a_dry_run_prints_the_plan_and_writes_nothing() {
             .and(contains("speakers\t7, with 3 to 4 utterances (median 4), each speaker drawn")),
     );
     dry(&["--set", &two("data/train")]).code(1).stderr(contains("utterance train00000-00000 twice"));
+    // What is done to the crops, what is frozen, and a warm-up that never ends; a folder stands for a list.
+    std::fs::create_dir(folder.path().join("noises")).unwrap();
+    for n in 0..3 {
+        let name = format!("dev0000{n}-00000.wav");
+        let from = folder.path().join(format!("data/wav/dev0000{n}")).join(&name);
+        std::fs::copy(from, folder.path().join("noises").join(name)).unwrap();
+    }
+    let sets = [
+        "augment.additive.probability=0.5",
+        "augment.additive.noise.list=noises",
+        "augment.reverb={ probability = 0.2, simulated = { rooms = 2 } }",
+        "augment.spec_augment.probability=0.25",
+        "train.freeze=[{ layer = 'front.layer1', epochs = 1 }, { layer = 'front.bn1' }]",
+        "schedule.warmup_epochs=3",
+    ];
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    let said = dry(&sets).success();
+    let out = String::from_utf8_lossy(&said.get_output().stdout).into_owned();
+    let line = out.lines().find(|line| line.starts_with("augmentation\t")).unwrap_or_else(|| panic!("{out}"));
+    // 50 % of the crops have a noise, half of them babble.
+    for (what, share) in
+        [("simulated room", 20.0), ("noise", 25.0), ("babble", 25.0), ("masks", 25.0), ("nothing", 30.0)]
+    {
+        let found = line.split(&format!("{what} ")).nth(1).and_then(|rest| rest.split(' ').next());
+        let found: f64 = found.unwrap_or_else(|| panic!("no {what}: {line}")).parse().unwrap();
+        assert!((found - share).abs() <= 2.0, "{what}: {line}");
+    }
+    said.stdout(contains("frozen\tfront.layer1 for 1 epochs, front.bn1 always"))
+        .stderr(contains("schedule.warmup_epochs = 3 is longer than the run of 2 epochs"));
     // What training would refuse, it refuses.
     dry(&["--set", "train.freeze=[{ layer = 'front.layer9' }]"])
         .code(1)
-        .stderr(contains("layer \"front.layer9\"; expected a layer of the network; it has front"));
+        .stderr(contains("layer \"front.layer9\", expected a layer of the network; it has front"));
     dry(&["--set", "train.anchor=0.1"]).code(1).stderr(contains("--init-from"));
     dry(&["--set", "head.margn=0.1"]).code(1).stderr(contains("margn"));
     program("ffsvc-train").current_dir(&folder).arg("tiny.toml").assert().code(2);

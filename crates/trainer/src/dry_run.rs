@@ -5,21 +5,24 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use ffsvc_dataset::{Balance, Scratch, TrainingSet};
+use ffsvc_dataset::{AugmentedShare, Balance, Draw, Scratch, TrainingSet};
 use serde::Serialize;
 
-use crate::config::ExperimentConfig;
+use crate::config::{ExperimentConfig, Freeze};
 use crate::error::Result;
-use crate::learner::Moment;
+use crate::learner::StepContext;
 use crate::network::Network;
-use crate::setup::{Beginning, Setup};
+use crate::setup::{InitFrom, Setup};
 use crate::validation::Validation;
 
-/// The plan of a run, from [`Plan::rehearse`]. Displays as lines of `key<TAB>value`.
+/// The most crops that are read to look for odd recordings.
+const CROPS_READ: usize = 1000;
+
+/// The plan of a run, from [`DryRun::new`]. Displays as lines of `key<TAB>value`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Plan {
+pub struct DryRun {
     /// Data directories.
-    pub data: Vec<PlannedData>,
+    pub data: Vec<DryRunData>,
     /// Training speakers.
     pub speakers: usize,
     /// Utterances of the speaker with the fewest, of the one in the middle, and of the one with the most.
@@ -40,6 +43,14 @@ pub struct Plan {
     pub devices: usize,
     /// Frames of a crop.
     pub crop_frames: usize,
+    /// What is done to how many of the crops, where there is any augmentation.
+    pub augmentation: Vec<AugmentedShare>,
+    /// Layers that are frozen at first.
+    pub frozen: Vec<Freeze>,
+    /// Crops that were read to look for odd recordings.
+    pub crops_read: usize,
+    /// What was found: one line a kind, with how many there are and the names of the first three.
+    pub notices: Vec<String>,
     /// Optimiser steps of the warm-up.
     pub warmup_steps: usize,
     /// Learning rate of the first step, the highest one, and that of the last step.
@@ -55,12 +66,12 @@ pub struct Plan {
     /// Validation recordings, where there is a validation.
     pub validation_recordings: Option<usize>,
     /// One step.
-    pub rehearsal: Rehearsal,
+    pub first_step: FirstStep,
 }
 
-/// A data directory of a [`Plan`].
+/// A data directory of a [`DryRun`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PlannedData {
+pub struct DryRunData {
     /// The directory.
     pub path: PathBuf,
     /// Its utterances.
@@ -71,7 +82,7 @@ pub struct PlannedData {
 
 /// What came of a first step with one batch on each device.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Rehearsal {
+pub struct FirstStep {
     /// Mean loss.
     pub loss: f32,
     /// Seconds to make a batch on one thread.
@@ -82,16 +93,15 @@ pub struct Rehearsal {
     pub peak_memory_bytes: Option<u64>,
 }
 
-impl Plan {
+impl DryRun {
     /// Checks the whole configuration and the data, and does a step with one batch on each of `devices`. Nothing is written.
     ///
     /// # Errors
     /// What would keep the run from starting or from its first step.
-    pub fn rehearse(config: &ExperimentConfig, beginning: &Beginning, devices: &[Device]) -> Result<Self> {
+    pub fn new(config: &ExperimentConfig, init: &InitFrom, devices: &[Device]) -> Result<Self> {
         let setup = Setup::new(config)?;
-        let validation = Validation::configured(config)?;
         let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
-        let mut learner = setup.first_learner(config, beginning, &devices)?;
+        let mut learner = setup.initial_learner(config, init, &devices)?;
         let parameters = learner.network.num_trainable();
         let weights_bytes = weights_bytes(config, &learner.network);
         let (maker, sampler) = (&setup.maker, &setup.sampler);
@@ -103,11 +113,14 @@ impl Plan {
             .collect::<ffsvc_dataset::Result<Vec<_>>>()?;
         let data_seconds = begun.elapsed().as_secs_f64() / batches.len() as f64;
         let batch_bytes = size_of_val(batches[0].features.as_slice());
+        let draws = (0..plan.num_batches()).flat_map(|batch| plan.batch(batch)).take(CROPS_READ);
+        let draws: Vec<Draw> = draws.copied().collect();
+        maker.survey(0, &draws)?;
         let begun = Instant::now();
         let margin_of = |step| setup.margin.as_ref().map(|schedule| schedule.margin(step));
         let learning_rate = setup.schedule.learning_rate(0);
-        let moment = Moment { step: 0, epoch: 0, learning_rate, margin: margin_of(0) };
-        let learnt = learner.learn(batches, moment)?;
+        let context = StepContext { step: 0, epoch: 0, learning_rate, margin: margin_of(0) };
+        let output = learner.train_step(batches, context)?;
         let step_seconds = begun.elapsed().as_secs_f64();
 
         let train = &config.train;
@@ -119,7 +132,7 @@ impl Plan {
             None => [margin; 2],
         });
         let set = maker.set();
-        let data = set.domains.iter().zip(sampler.quotas()).map(|(domain, per_batch)| PlannedData {
+        let data = set.domains.iter().zip(sampler.quotas()).map(|(domain, per_batch)| DryRunData {
             path: domain.path.clone(),
             utterances: domain.utterances,
             per_batch,
@@ -127,7 +140,7 @@ impl Plan {
         Ok(Self {
             data: data.collect(),
             speakers: set.speakers.len(),
-            utterances_per_speaker: spread(set),
+            utterances_per_speaker: utterance_spread(set),
             balance: config.sampler.balance,
             classes: setup.classes.len(),
             epochs: train.epochs,
@@ -136,15 +149,21 @@ impl Plan {
             accumulate: train.accumulate,
             devices: devices.len(),
             crop_frames: maker.num_frames(),
+            augmentation: maker.augmentation().map_or_else(Vec::new, |augmentation| {
+                augmentation.shares(&set.utterances, maker.num_mels(), maker.num_frames())
+            }),
+            frozen: train.freeze.clone(),
+            crops_read: draws.len(),
+            notices: maker.notices(),
             warmup_steps: (config.schedule.warmup_epochs * setup.steps_per_epoch as f64).ceil() as usize,
             learning_rates: [learning_rate, highest, setup.schedule.learning_rate(steps - 1)],
             margins,
             parameters,
             weights_bytes,
             prefetch_bytes: train.workers * train.prefetch * batch_bytes,
-            validation_recordings: validation.as_ref().map(Validation::num_recordings),
-            rehearsal: Rehearsal {
-                loss: learnt.loss,
+            validation_recordings: setup.validation.as_ref().map(Validation::num_recordings),
+            first_step: FirstStep {
+                loss: output.loss,
                 data_seconds,
                 step_seconds,
                 peak_memory_bytes: peak_memory(),
@@ -154,7 +173,7 @@ impl Plan {
 }
 
 /// Least, median and most utterances of a speaker.
-fn spread(set: &TrainingSet) -> [usize; 3] {
+fn utterance_spread(set: &TrainingSet) -> [usize; 3] {
     let mut counts = vec![0; set.speakers.len()];
     for utterance in &set.utterances {
         counts[utterance.label as usize] += 1;
@@ -180,11 +199,14 @@ fn peak_memory() -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for DryRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = |bytes: f64| format!("{:.0} MiB", bytes / 1024.0 / 1024.0);
-        for PlannedData { path, utterances, per_batch } in &self.data {
+        for DryRunData { path, utterances, per_batch } in &self.data {
             writeln!(f, "data\t{}: {utterances} utterances, {per_batch} of each batch", path.display())?;
+        }
+        for notice in &self.notices {
+            writeln!(f, "recordings\tin {} crops, {notice}", self.crops_read)?;
         }
         let [least, median, most] = self.utterances_per_speaker;
         writeln!(
@@ -209,6 +231,19 @@ impl fmt::Display for Plan {
             if self.devices == 1 { "" } else { "s" },
             self.crop_frames
         )?;
+        if !self.augmentation.is_empty() {
+            let percent =
+                |AugmentedShare { what, share }: &AugmentedShare| format!("{what} {:.0} %", 100.0 * share);
+            let shares: Vec<String> = self.augmentation.iter().map(percent).collect();
+            writeln!(f, "augmentation\t{} of the crops", shares.join(", "))?;
+        }
+        let until = |freeze: &Freeze| match freeze.epochs {
+            Some(epochs) => format!("{} for {epochs} epochs", freeze.layer),
+            None => format!("{} always", freeze.layer),
+        };
+        if !self.frozen.is_empty() {
+            writeln!(f, "frozen\t{}", self.frozen.iter().map(until).collect::<Vec<_>>().join(", "))?;
+        }
         let [first, highest, last] = self.learning_rates;
         writeln!(
             f,
@@ -228,7 +263,7 @@ impl fmt::Display for Plan {
         if let Some(recordings) = self.validation_recordings {
             writeln!(f, "validation\t{recordings} recordings")?;
         }
-        let Rehearsal { loss, data_seconds, step_seconds, peak_memory_bytes } = &self.rehearsal;
+        let FirstStep { loss, data_seconds, step_seconds, peak_memory_bytes } = &self.first_step;
         write!(
             f,
             "one batch\tloss {loss:.3}; {data_seconds:.2} s to make it on one thread, {step_seconds:.2} s to learn it"

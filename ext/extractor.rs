@@ -1,0 +1,261 @@
+//! Recordings in, embeddings out.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use ffsvc_audio::{AudioFile, ReadOptions};
+use ffsvc_dataset::{Notice, open_audio};
+use ffsvc_features::{Features, FrontEnd, FrontEndConfig};
+use ffsvc_kaldi_io::WavSource;
+use ffsvc_models::{ModelConfig, ModelInfo, SpeakerModel, load_model};
+
+use crate::error::{Error, Result};
+use crate::memory::{self, Admission, Memory, Reservations};
+use crate::options::ExtractorOptions;
+
+/// An embedding and the recording that it stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedding {
+    /// `[embedding_size]`, as the network gives it: not length-normalised.
+    pub values: Vec<f32>,
+    /// Duration of the recording in seconds.
+    pub duration_s: f64,
+    /// What a person should know about the recording.
+    pub notices: Vec<Notice>,
+}
+
+/// A network with the front end that it was trained on, ready for recordings of any length.
+#[derive(Debug)]
+pub struct Extractor {
+    model: SpeakerModel,
+    front_end: FrontEnd,
+    read: ReadOptions,
+    device: Device,
+    mean: Option<Vec<f32>>,
+    options: ExtractorOptions,
+    memory: Memory,
+    /// To estimate the memory of the network by.
+    config: Option<ModelConfig>,
+    /// SHA-256 of the model file.
+    checksum: Option<String>,
+}
+
+/// A recording on its way into the network.
+pub(crate) struct Prepared {
+    pub(crate) index: usize,
+    pub(crate) features: Features,
+    duration_s: f64,
+    notices: Vec<Notice>,
+}
+
+impl Prepared {
+    fn embedding(&self, values: Vec<f32>) -> Embedding {
+        Embedding { values, duration_s: self.duration_s, notices: self.notices.clone() }
+    }
+}
+
+impl Extractor {
+    /// The network of a model file with all that belongs to it: the front end, the baseline's low-pass where the model was
+    /// trained with it, and the mean to subtract where the file has one.
+    ///
+    /// # Errors
+    /// The file is missing or is no model file.
+    pub fn open(model: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let path = model.as_ref();
+        let (model, _, info) = load_model(path, device)?;
+        let extractor = Self::of_model(model.valid(), &info, device)?;
+        Ok(Self { checksum: Some(crate::checksum(path)?), ..extractor })
+    }
+
+    /// As [`open`](Self::open), of a model that is loaded: `model` in evaluation mode on `device` (one without gradients).
+    ///
+    /// # Errors
+    /// The front end's options are wrong.
+    pub fn of_model(model: SpeakerModel, info: &ModelInfo, device: &Device) -> Result<Self> {
+        let extractor = Self::new(model, &info.front_end, info.compat_lowpass, device)?;
+        Ok(Self { mean: info.embedding_mean.clone(), config: Some(info.model.clone()), ..extractor })
+    }
+
+    /// A network without a model file, such as one in training. Nothing is subtracted from its embeddings.
+    ///
+    /// # Errors
+    /// The front end's options are wrong.
+    pub fn new(
+        model: SpeakerModel,
+        front_end: &FrontEndConfig,
+        compat_lowpass: bool,
+        device: &Device,
+    ) -> Result<Self> {
+        let options = ExtractorOptions::default();
+        Ok(Self {
+            model,
+            front_end: FrontEnd::new(front_end)?,
+            read: ReadOptions::at_rate(front_end.sample_rate).with_compat_lowpass(compat_lowpass),
+            device: device.clone(),
+            mean: None,
+            memory: Memory::from_now(options.memory),
+            options,
+            config: None,
+            checksum: None,
+        })
+    }
+
+    /// With other options.
+    #[must_use]
+    pub fn with_options(mut self, options: ExtractorOptions) -> Self {
+        self.read = self.read.with_channel(options.channel);
+        self.memory = Memory::from_now(options.memory);
+        self.options = options;
+        self
+    }
+
+    /// The options.
+    pub fn options(&self) -> &ExtractorOptions {
+        &self.options
+    }
+
+    /// How recordings are read: the front end's sample rate, the channel, the baseline's low-pass.
+    pub fn read_options(&self) -> &ReadOptions {
+        &self.read
+    }
+
+    /// SHA-256 of the model file, hexadecimal, where there is one ([`open`](Self::open)).
+    pub fn checksum(&self) -> Option<&str> {
+        self.checksum.as_deref()
+    }
+
+    /// Whether recordings of different lengths can share a batch
+    /// ([`ExtractorOptions::length_bucket`]).
+    pub fn leaves_padding_out(&self) -> bool {
+        self.model.leaves_padding_out()
+    }
+
+    /// Embeds samples at the front end's sample rate (full scale 1.0).
+    ///
+    /// # Errors
+    /// Too few samples, or samples that are not finite.
+    pub fn embed_samples(&self, samples: &[f32]) -> Result<Vec<f32>> {
+        let features = self.features(samples)?;
+        let mut embeddings = self.forward(&[&features])?;
+        embeddings.pop().ok_or(Error::NonFinite)
+    }
+
+    /// Embeds one recording.
+    ///
+    /// # Errors
+    /// The recording cannot be read, is too short, or needs more memory than there is.
+    pub fn embed(&self, source: &WavSource) -> Result<Embedding> {
+        let mut file = open_audio(source, self.options.limits)?;
+        self.embed_file(&mut file)
+    }
+
+    /// Embeds an open file.
+    ///
+    /// # Errors
+    /// As [`embed`](Self::embed).
+    pub fn embed_file(&self, file: &mut AudioFile) -> Result<Embedding> {
+        let reservations = Reservations::new(self.memory.available());
+        // Nothing else is in work: there is no later.
+        self.admit(file, &reservations)?;
+        let prepared = self.prepare(0, file)?;
+        let mut values = self.forward(&[&prepared.features])?;
+        Ok(prepared.embedding(values.pop().ok_or(Error::NonFinite)?))
+    }
+
+    pub(crate) fn available_memory(&self) -> u64 {
+        self.memory.available()
+    }
+
+    /// Whether the recording can be read now, beside those that were admitted before.
+    pub(crate) fn admit(&self, file: &mut AudioFile, reservations: &Reservations) -> Result<bool> {
+        let (rate, to) = (u64::from(file.sample_rate()), u64::from(self.front_end.sample_rate()));
+        let samples = file.count_frames()?;
+        let converted = samples.saturating_mul(to) / rate.max(1) + 1;
+        let frames = self.front_end.num_frames(usize::try_from(converted).unwrap_or(usize::MAX)) as u64;
+        let recording = memory::recording_bytes(samples, converted, self.front_end.num_mels(), frames);
+        let network = self.network_bytes(frames);
+        match reservations.admit(recording, network) {
+            Admission::Granted => Ok(true),
+            Admission::Later => Ok(false),
+            Admission::Never => Err(Error::Memory {
+                duration_s: samples as f64 / rate.max(1) as f64,
+                needed: recording.saturating_add(network),
+                available: reservations.available(),
+            }),
+        }
+    }
+
+    /// Bytes for one recording while the network runs.
+    pub(crate) fn network_bytes(&self, frames: u64) -> u64 {
+        self.config
+            .as_ref()
+            .map_or(0, |config| memory::network_bytes(config, self.front_end.num_mels(), frames))
+    }
+
+    pub(crate) fn prepare(&self, index: usize, file: &mut AudioFile) -> Result<Prepared> {
+        let audio = file.read(&self.read).map_err(ffsvc_dataset::ReadError::from)?;
+        let notices = Notice::of(file.info(), &self.read, &audio.samples);
+        let features = self.features(&audio.samples)?;
+        let duration_s = audio.samples.len() as f64 / f64::from(audio.sample_rate);
+        Ok(Prepared { index, features, duration_s, notices })
+    }
+
+    fn features(&self, samples: &[f32]) -> Result<Features> {
+        let features = self.front_end.compute(samples)?;
+        self.model.check_frames(features.num_frames)?;
+        Ok(features)
+    }
+
+    /// The embeddings of a batch, each with the recording's index.
+    pub(crate) fn embed_batch(&self, batch: &[Prepared]) -> Vec<(usize, Result<Embedding>)> {
+        let features: Vec<&Features> = batch.iter().map(|item| &item.features).collect();
+        match self.forward(&features) {
+            Ok(embeddings) => {
+                let pairs = batch.iter().zip(embeddings);
+                pairs.map(|(item, values)| (item.index, Ok(item.embedding(values)))).collect()
+            }
+            // One recording of the batch is at fault: find it by sending each alone.
+            Err(_) => batch
+                .iter()
+                .map(|item| {
+                    let alone = self.forward(&[&item.features]).and_then(|mut values| {
+                        Ok(item.embedding(values.pop().ok_or(Error::NonFinite)?))
+                    });
+                    (item.index, alone)
+                })
+                .collect(),
+        }
+    }
+    fn forward(&self, batch: &[&Features]) -> Result<Vec<Vec<f32>>> {
+        let Some(first) = batch.first() else { return Ok(Vec::new()) };
+        let frames: Vec<usize> = batch.iter().map(|features| features.num_frames).collect();
+        let longest = frames.iter().copied().max().unwrap_or_default();
+        let mut data = Vec::with_capacity(batch.len() * first.num_mels * longest);
+        for row in batch.iter().flat_map(|features| features.data.chunks_exact(features.num_frames)) {
+            data.extend_from_slice(row);
+            data.resize(data.len() + longest - row.len(), 0.0);
+        }
+        let shape = [batch.len(), first.num_mels, longest];
+        let input = Tensor::<3>::from_data(TensorData::new(data, shape), &self.device);
+        let output = if frames.iter().all(|&frames| frames == longest) {
+            self.model.forward(input)
+        } else if let Some(output) = self.model.forward_padded(input, &frames) {
+            output
+        } else {
+            let alone = batch.iter().map(|features| self.forward(&[features]));
+            return Ok(alone.collect::<Result<Vec<_>>>()?.concat());
+        };
+        let size = output.dims()[1];
+        let mut values: Vec<f32> = output.into_data().iter::<f32>().collect();
+        if let Some(mean) = &self.mean {
+            for embedding in values.chunks_exact_mut(size) {
+                embedding.iter_mut().zip(mean).for_each(|(value, mean)| *value -= mean);
+            }
+        }
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(Error::NonFinite);
+        }
+        Ok(values.chunks_exact(size).map(<[f32]>::to_vec).collect())
+    }
+}

@@ -1,0 +1,155 @@
+//! How much memory there is, and how much a recording takes.
+
+use std::fs;
+use std::sync::Mutex;
+
+use ffsvc_models::ModelConfig;
+
+/// The share of the available memory that is planned with: estimates are rounded, and others take memory too.
+const PLANNED_SHARE: f64 = 0.85;
+
+/// What this process may take beyond what it holds once the model is loaded.
+#[derive(Debug, Clone)]
+pub(crate) struct Memory {
+    /// Given by the caller, in place of all else.
+    fixed: Option<u64>,
+    /// Held when this was made, bytes.
+    held: Held,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    address_space: u64,
+    resident: u64,
+}
+
+impl Memory {
+    /// What the process may take from now on; at most `fixed` bytes, if given.
+    pub(crate) fn from_now(fixed: Option<u64>) -> Self {
+        Self { fixed, held: held().unwrap_or_default() }
+    }
+
+    /// Bytes that can be planned with while no recording is in work. `u64::MAX` where the system does not tell.
+    ///
+    /// What an earlier recording left with the allocator counts as free: the allocator gives it out again.
+    pub(crate) fn available(&self) -> u64 {
+        if let Some(fixed) = self.fixed {
+            return fixed;
+        }
+        let Some(now) = held() else { return u64::MAX };
+        let reusable = now.resident.saturating_sub(self.held.resident);
+        let free = [
+            address_space_limit().map(|limit| limit.saturating_sub(self.held.address_space)),
+            machine_free().map(|free| free + reusable),
+            control_group_free().map(|free| free + reusable),
+        ];
+        match free.into_iter().flatten().min() {
+            Some(free) => (free as f64 * PLANNED_SHARE) as u64,
+            None => u64::MAX,
+        }
+    }
+}
+
+/// The number of bytes behind `key` in a file of lines `key value kB`.
+fn kilobytes(text: &str, key: &str) -> Option<u64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let number = rest.trim_start_matches(':').split_whitespace().next()?;
+    Some(number.parse::<u64>().ok()? * 1024)
+}
+
+fn held() -> Option<Held> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    Some(Held { address_space: kilobytes(&status, "VmSize")?, resident: kilobytes(&status, "VmRSS")? })
+}
+
+/// `ulimit -v`.
+fn address_space_limit() -> Option<u64> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+fn machine_free() -> Option<u64> {
+    kilobytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable")
+}
+
+/// What a container may still take (cgroup v2). Cached files count as free.
+fn control_group_free() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    // Inside a container its own group is mounted as the root.
+    [format!("/sys/fs/cgroup{path}"), "/sys/fs/cgroup".to_owned()].iter().find_map(|folder| {
+        let number = |file: &str| fs::read_to_string(format!("{folder}/{file}")).ok()?.trim().parse::<u64>().ok();
+        let (limit, used) = (number("memory.max")?, number("memory.current")?);
+        let stat = fs::read_to_string(format!("{folder}/memory.stat")).ok()?;
+        let cached = stat.lines().find_map(|line| line.strip_prefix("inactive_file "))?.parse().ok()?;
+        Some(limit.saturating_sub(used.saturating_sub(cached)))
+    })
+}
+
+/// What recordings that are in work together have been promised.
+pub(crate) struct Reservations {
+    available: u64,
+    promised: Mutex<Promised>,
+}
+
+#[derive(Default)]
+struct Promised {
+    /// For samples and features, all together.
+    recordings: u64,
+    /// For the network, of the largest recording alone: it may have to run alone.
+    network: u64,
+    count: usize,
+}
+
+/// The answer to a recording that asks for memory.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    Granted,
+    /// It fits, but not beside the others.
+    Later,
+    /// It never fits.
+    Never,
+}
+
+impl Reservations {
+    pub(crate) fn new(available: u64) -> Self {
+        Self { available, promised: Mutex::default() }
+    }
+
+    pub(crate) fn available(&self) -> u64 {
+        self.available
+    }
+
+    /// Asks for `recording` bytes of samples and features, and `network` bytes while the network runs on them.
+    pub(crate) fn admit(&self, recording: u64, network: u64) -> Admission {
+        let fits = |recordings: u64, network: u64| recordings.saturating_add(network) <= self.available;
+        if !fits(recording, network) {
+            return Admission::Never;
+        }
+        let mut promised = self.promised.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let recordings = promised.recordings.saturating_add(recording);
+        let network = promised.network.max(network);
+        if promised.count > 0 && !fits(recordings, network) {
+            return Admission::Later;
+        }
+        *promised = Promised { recordings, network, count: promised.count + 1 };
+        Admission::Granted
+    }
+}
+
+/// Most bytes that are held at once from the file to the features of a recording.
+pub(crate) fn recording_bytes(samples: u64, converted: u64, num_mels: usize, frames: u64) -> u64 {
+    let sample = size_of::<f32>() as u64;
+    3 * sample * samples + 4 * sample * converted + 3 * sample * num_mels as u64 * frames
+}
+
+/// Most bytes that the network holds at once for one recording in evaluation, beyond its weights: feature maps of the
+/// widest part, as many as are alive together. Measured by `tests/memory.rs`, which holds this to it.
+pub(crate) fn network_bytes(config: &ModelConfig, num_mels: usize, frames: u64) -> u64 {
+    let (channels, rows, maps) = match config {
+        ModelConfig::Resnet(_) => (0, 0, 0),
+        _ => (0, 0, 0),
+    };
+    size_of::<f32>() as u64 * (channels * rows * maps) as u64 * frames
+}

@@ -1,0 +1,210 @@
+//! The audio of a `wav.scp` entry: a whole recording, or a training crop.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use ffsvc_audio::{Audio, AudioFile, Cause, Limits, ReadOptions};
+use ffsvc_kaldi_io::WavSource;
+
+use crate::error::ReadError;
+
+type Result<T> = std::result::Result<T, ReadError>;
+
+/// The most that is kept of what a failing command says.
+const MAX_COMPLAINT: u64 = 1 << 16;
+
+/// A recording under its utterance's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    /// Utterance id.
+    pub id: String,
+    /// Where its audio is.
+    pub source: WavSource,
+}
+
+/// A training crop.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Crop {
+    /// The samples.
+    pub samples: Vec<f32>,
+    /// Whether the recording is shorter than the crop and was repeated.
+    pub repeated: bool,
+}
+
+/// Opens the recording behind `source`. The output of a command is read into memory, up to `limits`.
+///
+/// # Errors
+/// The file is missing or no audio, or the command fails.
+pub fn open_audio(source: &WavSource, limits: Limits) -> Result<AudioFile> {
+    match source {
+        WavSource::File(path) => {
+            AudioFile::open_with(path, limits).map_err(|error| match archive_offset(path) {
+                Some((archive, offset)) if is_missing(&error) => ReadError::ArchiveOffset {
+                    archive: archive.to_owned(),
+                    offset: offset.to_owned(),
+                },
+                _ => error.into(),
+            })
+        }
+        WavSource::Pipe(command) => run(command, limits),
+    }
+}
+
+/// The whole recording behind `source`.
+///
+/// # Errors
+/// As [`open_audio`]; the audio cannot be decoded.
+pub fn read_audio(source: &WavSource, options: &ReadOptions) -> Result<Audio> {
+    Ok(open_audio(source, Limits::default())?.read(options)?)
+}
+
+/// `num_samples` samples of the recording behind `source`, the baseline's way (dataset.py `_get_sample`).
+///
+/// In a longer recording of `n` samples the crop starts at `floor(place * (n - num_samples))`, with `place` in
+/// `[0, 1)`; a shorter one is repeated from its start. The file is opened once, and only the crop is read where the format
+/// allows it.
+///
+/// # Errors
+/// As [`read_audio`].
+pub fn read_audio_crop(
+    source: &WavSource,
+    place: f64,
+    num_samples: usize,
+    options: &ReadOptions,
+) -> Result<Crop> {
+    let mut file = open_audio(source, Limits::default())?;
+    match file.info().num_samples_at(options.sample_rate) {
+        Some(total) if total > num_samples as u64 => {
+            let start = crop_start(total, place, num_samples);
+            Ok(Crop { samples: file.crop(start, num_samples, options)?.samples, repeated: false })
+        }
+        _ => Ok(cut_or_repeat(&file.read(options)?.samples, place, num_samples)),
+    }
+}
+
+fn crop_start(total: u64, place: f64, num_samples: usize) -> u64 {
+    (place * (total - num_samples as u64) as f64) as u64
+}
+
+fn cut_or_repeat(samples: &[f32], place: f64, num_samples: usize) -> Crop {
+    if samples.len() > num_samples {
+        let start = crop_start(samples.len() as u64, place, num_samples) as usize;
+        Crop { samples: samples[start..start + num_samples].to_vec(), repeated: false }
+    } else {
+        let repeated = samples.len() < num_samples;
+        Crop { samples: samples.iter().copied().cycle().take(num_samples).collect(), repeated }
+    }
+}
+
+/// `wav.ark:1234` as Kaldi writes it into a `wav.scp`: the archive and the place in it.
+fn archive_offset(path: &Path) -> Option<(&str, &str)> {
+    let (archive, offset) = path.to_str()?.rsplit_once(':')?;
+    let digits = offset.split('[').next().unwrap_or_default();
+    let is_offset = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    (is_offset && !archive.is_empty()).then_some((archive, offset))
+}
+
+fn is_missing(error: &ffsvc_audio::Error) -> bool {
+    matches!(&error.cause, Cause::Io(cause) if cause.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// The audio that a shell command writes. A command that gives more than the limit is stopped.
+fn run(command: &str, limits: Limits) -> Result<AudioFile> {
+    let fail = |reason: String| ReadError::Pipe { command: command.to_string(), reason };
+    let mut child = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| fail(format!("cannot start a shell: {error}")))?;
+    // Both outputs are read at the same time, so that the command never waits for the other one to be read.
+    let stderr = child.stderr.take();
+    let complaint = std::thread::spawn(move || stderr.map_or_else(Vec::new, beginning));
+    let mut output = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        stdout
+            .take(limits.max_bytes.saturating_add(1))
+            .read_to_end(&mut output)
+            .map_err(|error| fail(format!("its output cannot be read: {error}")))?;
+    }
+    if output.len() as u64 > limits.max_bytes {
+        // Its output is closed by now, which ends what the shell has started; this ends the shell itself.
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(fail(format!(
+            "still not at the end of its output after {} bytes, the limit for what is read from a command",
+            limits.max_bytes
+        )));
+    }
+    let status = child.wait().map_err(|error| fail(format!("cannot wait for it: {error}")))?;
+    if !status.success() {
+        let complaint = complaint.join().unwrap_or_default();
+        let complaint = String::from_utf8_lossy(&complaint);
+        let last_line = complaint.lines().last().unwrap_or("").trim();
+        return Err(fail(format!("{status}; it said: {last_line}")));
+    }
+    if output.is_empty() {
+        return Err(fail("wrote no audio to its standard output".into()));
+    }
+    Ok(AudioFile::from_bytes(command, output)?)
+}
+
+/// The beginning of what a command says; the rest is read and dropped.
+fn beginning(mut stderr: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let _ = stderr.by_ref().take(MAX_COMPLAINT).read_to_end(&mut bytes);
+    let _ = std::io::copy(&mut stderr, &mut std::io::sink());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_recordings_are_repeated_and_long_ones_cut() {
+        let samples: Vec<f32> = (0..5).map(|x| x as f32).collect();
+        let crop = |place, len| cut_or_repeat(&samples, place, len);
+        assert_eq!(crop(0.9, 12).samples, [0., 1., 2., 3., 4., 0., 1., 2., 3., 4., 0., 1.]);
+        assert_eq!(crop(0.0, 2).samples, [0., 1.]);
+        assert_eq!(crop(0.999, 2).samples, [2., 3.]);
+        assert!(crop(0.0, 12).repeated && !crop(0.0, 5).repeated && !crop(0.0, 2).repeated);
+    }
+
+    #[test]
+    fn a_failing_command_is_reported_with_its_words() {
+        let run = |command| run(command, Limits::default()).unwrap_err().to_string();
+        let error = run("echo no such tape >&2; exit 3");
+        assert!(error.contains("no such tape") && error.contains('3'), "{error}");
+        assert!(run("true").contains("no audio"));
+        // More words than a pipe holds, before and after the audio.
+        let error = run("head -c 300000 /dev/zero >&2; echo RIFF; head -c 300000 /dev/zero >&2; exit 4");
+        assert!(error.contains('4'), "{error}");
+    }
+
+    #[test]
+    fn a_command_without_end_is_stopped_at_the_limit() {
+        let limits = Limits::default().with_max_bytes(100_000);
+        for command in ["cat /dev/zero", "yes & wait", "sleep 60 & cat /dev/zero; sleep 60"] {
+            let error = run(command, limits).unwrap_err().to_string();
+            assert!(error.contains(command) && error.contains("100000 bytes"), "{error}");
+        }
+    }
+
+    #[test]
+    fn audio_in_a_kaldi_archive_is_refused_in_words() {
+        for entry in ["data/wav.ark:1234", "data/wav.ark:1234[0:99]"] {
+            let error = open_audio(&WavSource::parse(entry), Limits::default()).unwrap_err().to_string();
+            assert!(error.contains("data/wav.ark") && error.contains("1234") && error.contains("wav-copy"), "{error}");
+        }
+        // A file may have such a name.
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("take:2");
+        ffsvc_audio::write_wav(&path, &[0.1; 10], 16_000, Default::default()).unwrap();
+        assert!(open_audio(&WavSource::File(path.clone()), Limits::default()).is_ok());
+        std::fs::remove_file(&path).unwrap();
+        assert!(open_audio(&WavSource::File(dir.path().join("missing.wav")), Limits::default()).is_err());
+    }
+}
