@@ -28,12 +28,14 @@ impl Logging {
     /// (and not if `NO_COLOR` is set). Later calls in the same process change nothing.
     pub fn init(&self) {
         progress::set_quiet(self.quiet);
-        let filter = EnvFilter::builder().with_default_directive(self.level().into());
+        let level = self.level();
         let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
-            Ok(directives) => filter.parse_lossy(directives),
+            Ok(directives) => {
+                EnvFilter::builder().with_default_directive(level.into()).parse_lossy(directives)
+            }
             // The audio decoders warn about files without naming them; our own errors do.
-            Err(_) if self.verbose == 0 => filter.parse_lossy("symphonia=off"),
-            Err(_) => filter.parse_lossy(""),
+            Err(_) if self.verbose == 0 => EnvFilter::new(format!("{level},symphonia=off")),
+            Err(_) => EnvFilter::new(level.to_string()),
         };
         let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         // An error says that a subscriber is there already: the first one stays.
