@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use ffsvc_audio::Channel;
 use ffsvc_cli::{Failed, Interrupted, OutputPath, Progress, Range, RangeArg as _, RunFiles, print_json};
-use ffsvc_dataset::{Recording, block_quality};
+use ffsvc_dataset::{Error, Recording, block_quality};
 use ffsvc_features::{EnergyVad, NoiseFloorVad, Quality as Measured, QualityLimits, QualityWarning, Vad};
 use ffsvc_kaldi_io::{DataDir, NameList, OpenOptions, WavSource, write_table};
 use serde::Serialize;
@@ -130,7 +130,7 @@ impl Quality {
                 match quality {
                     Ok(quality) => measured.push((&recording.id, quality)),
                     Err(error) => {
-                        failed.insert(recording.id.clone(), error.to_string());
+                        failed.insert(recording.id.clone(), reason(error));
                     }
                 }
             }
@@ -217,5 +217,14 @@ impl Quality {
             .collect();
         write_table(self.out.join("utt2warning"), &warnings)?;
         Ok(warnings)
+    }
+}
+
+/// Why a recording failed, without its name, which stands beside it.
+fn reason(error: Error) -> String {
+    match error {
+        Error::Audio { source, .. } => source.to_string(),
+        Error::Features { source, .. } => source.to_string(),
+        error => error.to_string(),
     }
 }

@@ -102,12 +102,17 @@ fn cut_or_repeat(samples: &[f32], place: f64, num_samples: usize) -> Vec<f32> {
     }
 }
 
-/// `wav.ark:1234` as Kaldi writes it into a `wav.scp`: the archive and the place in it.
+/// `wav.ark:1234` or, with a range of samples, `wav.ark:1234[0:99]`, as Kaldi writes it into a `wav.scp`: the archive and
+/// the place in it.
 fn archive_offset(path: &Path) -> Option<(&str, &str)> {
-    let (archive, offset) = path.to_str()?.rsplit_once(':')?;
-    let digits = offset.split('[').next().unwrap_or_default();
+    let entry = path.to_str()?;
+    let without_range = match entry.split_once('[') {
+        Some((before, range)) if range.ends_with(']') => before,
+        _ => entry,
+    };
+    let (archive, digits) = without_range.rsplit_once(':')?;
     let is_offset = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    (is_offset && !archive.is_empty()).then_some((archive, offset))
+    (is_offset && !archive.is_empty()).then(|| (archive, &entry[archive.len() + 1..]))
 }
 
 fn is_missing(error: &ffsvc_audio::Error) -> bool {
