@@ -292,6 +292,10 @@ fn pictures_of_scores_and_of_reports() {
     };
     plot(&[&["det"], &scores[..], &["--scores", "two=s"]].concat()).success().stdout("");
     drawn("two: EER");
+    for picture in ["det", "histogram", "calibration"] {
+        plot(&[&[picture, "--title", "Far from near"], &scores[..]].concat()).success();
+        drawn("Far from near");
+    }
     plot(&[&["histogram"], &scores[..]].concat()).success();
     drawn("30 target trials");
     plot(&[&["calibration"], &scores[..]].concat()).success();
@@ -301,6 +305,8 @@ fn pictures_of_scores_and_of_reports() {
     run(dir.path(), &by).success();
     plot(&["conditions", "--report", "one=r.json", "-o", "p.svg"]).success();
     drawn("same");
+    plot(&["conditions", "--report", "r.json", "--title", "By gender", "-o", "p.svg"]).success();
+    drawn("By gender");
     plot(&["conditions", "--report", "r.json", "--by", "device", "-o", "p.svg"])
         .code(1)
         .stderr(contains("gender"));

@@ -132,6 +132,15 @@ fn a_back_end_is_trained_adapted_and_scored_with() {
     let wccn = "train-backend --embeddings clean.scp --utt2spk utt2spk --transform wccn -o w.safetensors";
     run(path, &words(wccn)).success();
     assert!(eer(path, "--trials trials --embeddings clean.scp --backend w.safetensors") < cosine);
+    let plda = "train-backend --embeddings clean.scp --utt2spk utt2spk --plda";
+    run(path, &words(&format!("{plda} -o l.safetensors"))).success();
+    run(path, &words(&format!("{plda} --no-length-norm -o n.safetensors"))).success();
+    assert_ne!(
+        std::fs::read(path.join("l.safetensors")).unwrap(),
+        std::fs::read(path.join("n.safetensors")).unwrap()
+    );
+    let info = String::from_utf8_lossy(&std::fs::read(path.join("n.safetensors")).unwrap()).into_owned();
+    assert!(info.contains(r#"\"length_norm\":false"#), "the options are in the file");
     run(path, &words("adapt-backend --backend w.safetensors --embeddings far.scp -o x.safetensors"))
         .code(1)
         .stderr(contains("no PLDA"));

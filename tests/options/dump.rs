@@ -7,7 +7,7 @@ use assert_cmd::Command;
 use serde_json::Value;
 
 /// The programs whose options are walked.
-pub(crate) const CHECKED: &[&str] = &["ffsvc-cluster"];
+pub(crate) const CHECKED: &[&str] = &["ffsvc-cluster", "ffsvc-score"];
 
 /// Options that the programs share and that change what is said, not what is done.
 pub(crate) const SHARED: &[&str] = &["options", "help", "version", "quiet", "verbose", "json"];
@@ -23,7 +23,6 @@ pub(crate) struct Opt {
     /// `flag`, `count`, `number`, `choice`, `path`, `output-file`, `output-path`, `text` or `other`.
     pub(crate) kind: String,
     pub(crate) range: Option<String>,
-    pub(crate) help: String,
 }
 
 impl Opt {
@@ -79,7 +78,6 @@ fn options_of(name: &'static str) -> Vec<Opt> {
                 value_name: text("value_name").unwrap_or_default(),
                 kind: text_of(&option["kind"]),
                 range: text("range"),
-                help: text("help").unwrap_or_default(),
             });
         }
     }

@@ -278,9 +278,8 @@ fn what_needs_a_file_says_so() {
         let place = Place::new();
         run.is_refused(&place, "-", "standard output", &mut faults);
         if run.form == Form::File {
-            // A picture is refused for its ending already.
-            let why = if run.option().help.contains(".svg") { ".svg" } else { "standard output" };
-            run.is_refused(&place, "/dev/stdout", why, &mut faults);
+            // Some are refused for the ending already.
+            run.is_refused(&place, "/dev/stdout", &run.option().name(), &mut faults);
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));

@@ -9,13 +9,13 @@ const MEANINGS: &[(&str, &[&str])] = &[
     ("output", &["output-file", "output-path"]),
     ("model", &["path"]),
     ("calibration", &["path"]),
-    ("report", &["path"]),
+    ("report", &["path", "other"]),
     ("p-target", &["number"]),
     ("fa-rate", &["number"]),
     ("skip-missing", &["flag"]),
     ("allow-failures", &["flag"]),
     ("k", &["other", "number"]),
-    ("by", &["other"]),
+    ("by", &["other", "text"]),
 ];
 
 /// Names that are not used, with the one to use.
@@ -107,8 +107,9 @@ impl Meaning {
             kind if kind.starts_with("output-") => "output",
             _ => "value",
         };
-        // A list and a named value are of the same things.
+        // A list, a named value and the name of what was defined elsewhere are of the same things.
         let value = option.value_name.trim_end_matches(",...").trim_start_matches("[NAME=]");
+        let value = value.trim_start_matches("[SIDES:]").trim_end_matches("=TABLE");
         Self { form, value: value.split('|').map(str::to_owned).collect() }
     }
 

@@ -9,7 +9,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use ffsvc_cli::{Failed, Interrupted, OutputFile, OutputPath, Range, RangeArg as _, RunFiles, UsageError};
+use ffsvc_cli::{
+    Failed, Interrupted, Logging, OutputFile, OutputPath, Range, RangeArg as _, RunFiles, UsageError,
+};
 use ffsvc_cli::{interrupt, print_json, run};
 
 const ROLE: &str = "FFSVC_CLI_TEST_ROLE";
@@ -93,6 +95,14 @@ fn play(role: &str) -> anyhow::Result<()> {
             print_json(&vec![0; 10_000])?;
         },
         "pipe-of-another" => Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe)).context("sox"),
+        "messages" => {
+            let verbose = u8::from(std::env::args().any(|word| word == "-v"));
+            Logging { quiet: false, verbose }.init();
+            tracing::warn!("a warning of ours");
+            tracing::info!("what is done");
+            tracing::warn!(target: "symphonia_format_isomp4::demuxer", "skipped 4 bytes of junk");
+            Ok(())
+        }
         "result" => {
             let Some(args) = ffsvc_cli::parse::<Args>(std::env::args_os().collect())? else { return Ok(()) };
             let findings = RunFiles::new().output("--scores-out", &args.scores_out).check(args.json)?;
@@ -243,6 +253,15 @@ fn exit_statuses_and_messages() {
         let got = ended(&program(role).output().unwrap());
         assert_eq!(got, (Some(status), String::new(), stderr.to_owned()), "{role}");
     }
+    let messages = |words: &[&str]| {
+        let output = program("messages").env_remove("RUST_LOG").args(words).output().unwrap();
+        ended(&output).2
+    };
+    let usual = messages(&[]);
+    assert!(usual.contains("a warning of ours") && !usual.contains("what is done"), "{usual}");
+    assert!(!usual.contains("junk"), "{usual}");
+    let verbose = messages(&["-v"]);
+    assert!(["ours", "what is done", "junk"].iter().all(|part| verbose.contains(part)), "{verbose}");
     let (status, _, stderr) = ended(&program("panic").output().unwrap());
     assert_eq!(status, Some(101));
     assert!(stderr.contains("a fault of ours"), "{stderr}");
