@@ -47,7 +47,14 @@ fn convolutions(criterion: &mut Criterion) {
 }
 
 fn normalisation(criterion: &mut Criterion) {
-    let norm = BatchNorm { channels: 8, positions: 6000, epsilon: 1e-5, relu_first: false, relu: true };
+    let norm = BatchNorm {
+        channels: 8,
+        positions: 6000,
+        epsilon: 1e-5,
+        relu_first: false,
+        relu: true,
+        fixed: false,
+    };
     let input: Vec<f32> = (0..16 * 8 * 6000).map(|i| (i % 17) as f32).collect();
     let (scale, offset) = (vec![1.0; 8], vec![0.0; 8]);
     let (mut output, mut of_input) = (input.clone(), input.clone());

@@ -3,9 +3,9 @@ use rayon::prelude::*;
 
 use crate::epilogue::{OfChannel, planes_together, rectified};
 
-/// Batch normalisation of `[batch, channels, positions]` by the batch itself, optionally with a rectification before it, an addition
+/// Batch normalisation of `[batch, channels, positions]`, with gradients, by the batch itself or by fixed statistics, optionally with a rectification before it, an addition
 /// and a rectification after it: `output = relu(scale * (relu(input) - mean) / sqrt(variance + epsilon) + offset + residual)`.
-/// By running statistics it is an [`Epilogue`](crate::Epilogue).
+/// By running statistics and without gradients it is an [`Epilogue`](crate::Epilogue).
 ///
 /// Results do not depend on the number of threads. Sums over a batch are formed in double precision from sums over
 /// single planes.
@@ -21,6 +21,8 @@ pub struct BatchNorm {
     pub relu_first: bool,
     /// Negative outputs become 0.
     pub relu: bool,
+    /// The statistics are given ones, not those of the input: gradients take them as constants.
+    pub fixed: bool,
 }
 
 /// Mean and biased variance of each channel over a batch, of what is normalised.
@@ -101,7 +103,8 @@ impl BatchNorm {
         );
     }
 
-    /// Gradients of the loss from `output_gradient`, where the statistics are those of `input` itself. `output` is what
+    /// Gradients of the loss from `output_gradient`. The statistics are those of `input` itself, unless they are
+    /// [`fixed`](Self::fixed). `output` is what
     /// [`forward`](Self::forward) returned; it is looked at where there is a rectification.
     ///
     /// Writes the gradient with respect to the input and, where wanted, to the residual; returns those with respect to scale and
@@ -143,9 +146,13 @@ impl BatchNorm {
             scale_gradient.push(products * f64::from(self.inverse_deviation(statistics, channel)));
         }
         let count = (input.len() / self.channels.max(1)) as f64;
-        // gradient = factor (g - mean(g) - normalised mean(g normalised)), g after the rectification.
+        // gradient = factor (g - mean(g) - normalised mean(g normalised)), g after the rectification. By fixed statistics it
+        // is factor g.
         let terms = |channel: usize| {
             let deviation = self.inverse_deviation(statistics, channel);
+            if self.fixed {
+                return (scale[channel] * deviation, 0.0, 0.0);
+            }
             let slope = -scale_gradient[channel] / count * f64::from(deviation);
             let level = -offset_gradient[channel] / count;
             (scale[channel] * deviation, level as f32, slope as f32)

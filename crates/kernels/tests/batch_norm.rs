@@ -38,9 +38,16 @@ fn check(norm: BatchNorm, batch: usize, with_residual: bool) {
     let mean: Vec<f64> = per_channel(&x).iter().map(|sum| sum / count).collect();
     let variance: Vec<f64> =
         per_channel(&|p| (x(p) - mean[channel(p)]).powi(2)).iter().map(|sum| sum / count).collect();
-    let statistics = norm.statistics(&input);
+    let mut statistics = norm.statistics(&input);
     near(&statistics.mean, &mean, 1.0, "mean");
     near(&statistics.variance, &variance, 1.0, "variance");
+    let (mut mean, mut variance) = (mean, variance);
+    if norm.fixed {
+        statistics.mean = numbers(norm.channels, 6);
+        statistics.variance = numbers_around(2.0, norm.channels, 7);
+        mean = statistics.mean.iter().map(|mean| f64::from(*mean)).collect();
+        variance = statistics.variance.iter().map(|variance| f64::from(*variance)).collect();
+    }
 
     let deviation: Vec<f64> = variance.iter().map(|v| (v + f64::from(norm.epsilon)).sqrt()).collect();
     let normalised = |p: usize| (x(p) - mean[channel(p)]) / deviation[channel(p)];
@@ -64,8 +71,9 @@ fn check(norm: BatchNorm, batch: usize, with_residual: bool) {
             if norm.relu_first && input[p] <= 0.0 {
                 return 0.0;
             }
-            f64::from(scale[c]) / deviation[c]
-                * (masked(p) - of_offset[c] / count - normalised(p) * of_scale[c] / count)
+            let through_statistics =
+                if norm.fixed { 0.0 } else { (of_offset[c] + normalised(p) * of_scale[c]) / count };
+            f64::from(scale[c]) / deviation[c] * (masked(p) - through_statistics)
         })
         .collect();
     let mut found = vec![f32::NAN; len];
@@ -91,15 +99,23 @@ fn check(norm: BatchNorm, batch: usize, with_residual: bool) {
 proptest! {
     #[test]
     fn any_batch_is_normalised_as_defined(
-        batch in 1usize..5, channels in 1usize..7, positions in 2usize..200, relu_first: bool, relu: bool, residual: bool,
+        batch in 1usize..5, channels in 1usize..7, positions in 2usize..200, relu_first: bool, relu: bool,
+        residual: bool, fixed: bool,
     ) {
-        check(BatchNorm { channels, positions, epsilon: 1e-5, relu_first, relu }, batch, residual);
+        check(BatchNorm { channels, positions, epsilon: 1e-5, relu_first, relu, fixed }, batch, residual);
     }
 }
 
 #[test]
 fn a_large_mean_does_not_spoil_the_variance() {
-    let norm = BatchNorm { channels: 1, positions: 20_000, epsilon: 1e-5, relu_first: false, relu: false };
+    let norm = BatchNorm {
+        channels: 1,
+        positions: 20_000,
+        epsilon: 1e-5,
+        relu_first: false,
+        relu: false,
+        fixed: false,
+    };
     let input: Vec<f32> = (0..40_000).map(|i| 1000.0 + (i % 2) as f32).collect();
     let statistics = norm.statistics(&input);
     assert!((statistics.variance[0] - 0.25).abs() < 1e-6, "{}", statistics.variance[0]);
@@ -108,7 +124,8 @@ fn a_large_mean_does_not_spoil_the_variance() {
 
 #[test]
 fn a_nan_goes_through_the_rectification() {
-    let norm = BatchNorm { channels: 1, positions: 3, epsilon: 1e-5, relu_first: true, relu: true };
+    let norm =
+        BatchNorm { channels: 1, positions: 3, epsilon: 1e-5, relu_first: true, relu: true, fixed: false };
     let statistics = ffsvc_kernels::BatchStatistics { mean: vec![0.0], variance: vec![1.0] };
     let mut output = [0.0; 3];
     norm.forward(&[f32::NAN, -1.0, 1.0], None, &statistics, &[1.0], &[0.0], &mut output);

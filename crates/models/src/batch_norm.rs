@@ -120,10 +120,12 @@ impl<const D: usize> Normalisation<'_, D> {
     /// The output for `input`.
     pub(crate) fn forward(self, input: Tensor<D>) -> Tensor<D> {
         let Self { bn, relu_first, residual, relu: relu_last } = self;
-        let training = bn.training.is_enabled() && input.device().is_autodiff();
+        let with_gradients = input.device().is_autodiff();
+        let training = bn.training.is_enabled() && with_gradients;
+        let around = cpu::Around { relu_first, residual, relu: relu_last };
+        let parameters = [&bn.weight.val(), &bn.bias.val()];
         let fused = if training {
-            let around = cpu::Around { relu_first, residual, relu: relu_last };
-            let batch = cpu::batch_norm_train(&input, around, [&bn.weight.val(), &bn.bias.val()], EPSILON);
+            let batch = cpu::batch_norm_train(&input, around, parameters, EPSILON);
             batch.map(|(output, batch)| {
                 let device = input.device();
                 let vector = |floats: Vec<f32>| {
@@ -133,6 +135,9 @@ impl<const D: usize> Normalisation<'_, D> {
                 bn.update(vector(batch.mean), vector(batch.variance), &input.dims());
                 output
             })
+        } else if with_gradients {
+            let statistics = [&bn.running_mean.value(), &bn.running_var.value()];
+            cpu::batch_norm_fixed(&input, statistics, around, parameters, EPSILON)
         } else {
             self.epilogue().and_then(|epilogue| cpu::normalise(&input, &epilogue))
         };

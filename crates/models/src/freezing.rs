@@ -1,4 +1,4 @@
-//! Layers that do not train for a while, by name.
+//! Layers that do not train for a while, by name; BatchNorm that keeps its statistics.
 
 use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
@@ -12,6 +12,12 @@ use crate::parameters::Path;
 /// for the layer and all that it contains: `front.layer1` is not `front.layer10`.
 pub fn freeze_layers<M: Module>(module: M, prefix: &str, frozen: &[&str]) -> M {
     module.map(&mut Freezer { path: Path::default(), prefix, frozen })
+}
+
+/// `module` whose BatchNorm layers normalise by their running statistics and leave them as they are in training too; their
+/// scales and shifts train on. Everything else stays as it is. [`freeze_layers`] undoes it for the layers that it thaws.
+pub fn keep_running_statistics<M: Module>(module: M) -> M {
+    module.map(&mut StatisticsKeeper::default())
 }
 
 /// Whether the parameter or layer `name` belongs to the layer `layer`.
@@ -49,5 +55,26 @@ impl ModuleMapper for Freezer<'_> {
     fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
         let trains = self.trains();
         flag.with_value(trains)
+    }
+}
+
+#[derive(Default)]
+struct StatisticsKeeper {
+    /// Kinds of the modules around the place at hand, the outermost first.
+    containers: Vec<String>,
+}
+
+impl ModuleMapper for StatisticsKeeper {
+    fn enter_module(&mut self, _name: &str, container_type: &str) {
+        self.containers.push(container_type.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.containers.pop();
+    }
+
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        let of_batch_norm = self.containers.last().is_some_and(|name| name.ends_with("BatchNorm"));
+        if of_batch_norm { flag.with_value(false) } else { flag }
     }
 }

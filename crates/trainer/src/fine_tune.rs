@@ -53,6 +53,13 @@ pub(crate) fn load(
     if init == HeadInit::New {
         return Ok(Network { model, head: fresh });
     }
+    if !config.head.has_classes() {
+        return Err(differs(
+            "head",
+            "head.kind = \"none\"".into(),
+            "a head, or a new one (--head new)".into(),
+        ));
+    }
     let old: Head = head.ok_or_else(|| Error::NoHead { path: path.to_path_buf() })?;
     if old.num_classes() != info.speakers.len() {
         let found = format!("{} classes and {} speaker names", old.num_classes(), info.speakers.len());
@@ -173,7 +180,7 @@ mod tests {
             }
         }
         // The others have rows of their own.
-        let rows: Vec<f32> = tuned.head.weight().into_data().iter::<f32>().collect();
+        let rows: Vec<f32> = tuned.head.weight().unwrap().into_data().iter::<f32>().collect();
         let rows: HashSet<Vec<u32>> =
             rows.chunks(16).map(|row| row.iter().map(|v| v.to_bits()).collect()).collect();
         assert_eq!(rows.len(), 125);

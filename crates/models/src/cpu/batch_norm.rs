@@ -11,9 +11,40 @@ use super::{Around, Context, context, contiguous, floats, recorded, tensor, trac
 /// Normalisation by the batch itself, in training: the output, and mean and biased variance of what is normalised.
 pub(crate) fn batch_norm_train<const D: usize>(
     input: &Tensor<D>,
+    around: Around<'_, D>,
+    parameters: [&Tensor<1>; 2],
+    epsilon: f64,
+) -> Option<(Tensor<D>, BatchStatistics)> {
+    normalise(input, around, parameters, epsilon, None)
+}
+
+/// Normalisation by running statistics (mean, variance), in training: they are constants to the gradients.
+pub(crate) fn batch_norm_fixed<const D: usize>(
+    input: &Tensor<D>,
+    statistics: [&Tensor<1>; 2],
+    around: Around<'_, D>,
+    parameters: [&Tensor<1>; 2],
+    epsilon: f64,
+) -> Option<Tensor<D>> {
+    let vector = |tensor: &Tensor<1>| {
+        let tensor = contiguous(tracked(tensor.clone())?.into_parts().0);
+        Some(floats(&tensor).to_vec())
+    };
+    if statistics.iter().any(|tensor| context(tensor) != Some(Context::Autodiff)) {
+        return None;
+    }
+    let [mean, variance] = statistics;
+    let statistics = BatchStatistics { mean: vector(mean)?, variance: vector(variance)? };
+    normalise(input, around, parameters, epsilon, Some(statistics)).map(|(output, _)| output)
+}
+
+/// By the statistics of the batch where none are given.
+fn normalise<const D: usize>(
+    input: &Tensor<D>,
     Around { relu_first, residual, relu }: Around<'_, D>,
     [scale, offset]: [&Tensor<1>; 2],
     epsilon: f64,
+    given: Option<BatchStatistics>,
 ) -> Option<(Tensor<D>, BatchStatistics)> {
     let kinds = [context(input), residual.map_or(context(input), context), context(scale), context(offset)];
     if Context::common(&kinds)? != Context::Autodiff {
@@ -22,12 +53,13 @@ pub(crate) fn batch_norm_train<const D: usize>(
     let shape = input.dims();
     let positions = shape[2..].iter().product();
     let (channels, epsilon) = (shape[1], epsilon as f32);
-    let norm = ffsvc_kernels::BatchNorm { channels, positions, epsilon, relu_first, relu };
+    let norm =
+        ffsvc_kernels::BatchNorm { channels, positions, epsilon, relu_first, relu, fixed: given.is_some() };
     let (input, input_node) = tracked(input.clone())?.into_parts();
     let (scale, scale_node) = tracked(scale.clone())?.into_parts();
     let (offset, offset_node) = tracked(offset.clone())?.into_parts();
     let (input, scale, offset) = (contiguous(input), contiguous(scale), contiguous(offset));
-    let statistics = norm.statistics(floats(&input));
+    let statistics = given.unwrap_or_else(|| norm.statistics(floats(&input)));
     let apply = |residual: Option<&FlexTensor>| {
         let mut output = vec![0.0; floats(&input).len()];
         let residual = residual.map(floats);

@@ -59,8 +59,8 @@ pub struct AamSoftmax {
 }
 
 impl Classifier for AamSoftmax {
-    fn weight(&self) -> Tensor<2> {
-        self.weight.val()
+    fn weight(&self) -> Option<Tensor<2>> {
+        Some(self.weight.val())
     }
 
     fn margin(&self) -> Option<f64> {

@@ -50,8 +50,8 @@ pub struct AmSoftmax {
 }
 
 impl Classifier for AmSoftmax {
-    fn weight(&self) -> Tensor<2> {
-        self.weight.val()
+    fn weight(&self) -> Option<Tensor<2>> {
+        Some(self.weight.val())
     }
 
     fn margin(&self) -> Option<f64> {

@@ -7,6 +7,7 @@ mod aam_softmax;
 mod am_softmax;
 mod cosines;
 mod margin;
+mod none;
 mod softmax;
 mod sphere_face;
 mod sub_centre_aam;
@@ -14,6 +15,7 @@ mod transfer;
 
 pub use aam_softmax::{AamSoftmax, AamSoftmaxConfig};
 pub use am_softmax::{AmSoftmax, AmSoftmaxConfig};
+pub use none::{NoHead, NoHeadConfig};
 pub use softmax::{Softmax, SoftmaxConfig};
 pub use sphere_face::{SphereFace, SphereFaceConfig};
 pub use sub_centre_aam::{SubCentreAam, SubCentreAamConfig};
@@ -54,8 +56,8 @@ pub(crate) trait ClassifierConfig {
 
 /// What [`Head`] asks of every head, beside `forward`.
 pub(crate) trait Classifier {
-    /// The centres, `[num_classes * rows_per_class, embedding]`.
-    fn weight(&self) -> Tensor<2>;
+    /// The centres, `[num_classes * rows_per_class, embedding]`, where there are classes.
+    fn weight(&self) -> Option<Tensor<2>>;
 
     /// Rows of the weight that belong to one class.
     fn rows_per_class(&self) -> usize {
@@ -83,6 +85,7 @@ macro_rules! each {
             Self::SubCentreAam($inner) => $body,
             Self::SphereFace($inner) => $body,
             Self::Softmax($inner) => $body,
+            Self::NoHead($inner) => $body,
         }
     };
 }
@@ -103,6 +106,9 @@ pub enum HeadConfig {
     SphereFace(SphereFaceConfig),
     /// `kind = "softmax"`: a linear classifier.
     Softmax(SoftmaxConfig),
+    /// `kind = "none"`: no classes and no labels; the network learns from a teacher alone.
+    #[serde(rename = "none")]
+    NoHead(NoHeadConfig),
 }
 
 impl Default for HeadConfig {
@@ -124,6 +130,11 @@ impl HeadConfig {
     /// The margin, where the head has one that a schedule can change.
     pub fn margin(&self) -> Option<f64> {
         each!(self, config => config.margin())
+    }
+
+    /// Whether there are classes, and so a need for labels.
+    pub fn has_classes(&self) -> bool {
+        !matches!(self, Self::NoHead(_))
     }
 
     /// Rows of the weight that belong to one class.
@@ -172,6 +183,8 @@ pub enum Head {
     SphereFace(SphereFace),
     /// See [`Softmax`].
     Softmax(Softmax),
+    /// See [`NoHead`].
+    NoHead(NoHead),
 }
 
 impl Head {
@@ -184,14 +197,14 @@ impl Head {
         each!(self, head => head.forward(embeddings, labels))
     }
 
-    /// The centres, `[num_classes * rows_per_class, embedding]`.
-    pub fn weight(&self) -> Tensor<2> {
+    /// The centres, `[num_classes * rows_per_class, embedding]`; `None` without a head.
+    pub fn weight(&self) -> Option<Tensor<2>> {
         each!(self, head => head.weight())
     }
 
     /// Number of classes.
     pub fn num_classes(&self) -> usize {
-        self.weight().dims()[0] / self.rows_per_class()
+        self.weight().map_or(0, |weight| weight.dims()[0] / self.rows_per_class())
     }
 
     /// Rows of the weight that belong to one class: the number of sub-centres, or 1.
@@ -234,7 +247,7 @@ macro_rules! from_heads {
     )*};
 }
 
-from_heads!(AamSoftmax, AmSoftmax, SubCentreAam, SphereFace, Softmax);
+from_heads!(AamSoftmax, AmSoftmax, SubCentreAam, SphereFace, Softmax, NoHead);
 
 impl HeadOutput {
     /// The output of a head whose softmax sees `logits`.

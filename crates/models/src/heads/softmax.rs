@@ -37,8 +37,8 @@ pub struct Softmax {
 }
 
 impl Classifier for Softmax {
-    fn weight(&self) -> Tensor<2> {
-        self.weight.val()
+    fn weight(&self) -> Option<Tensor<2>> {
+        Some(self.weight.val())
     }
 }
 

@@ -70,8 +70,8 @@ pub struct SphereFace {
 }
 
 impl Classifier for SphereFace {
-    fn weight(&self) -> Tensor<2> {
-        self.weight.val()
+    fn weight(&self) -> Option<Tensor<2>> {
+        Some(self.weight.val())
     }
 
     /// `lambda = max(least, base / (1 + gamma * step))`.

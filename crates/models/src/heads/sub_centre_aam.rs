@@ -98,8 +98,8 @@ pub struct SubCentreAam {
 }
 
 impl Classifier for SubCentreAam {
-    fn weight(&self) -> Tensor<2> {
-        self.weight.val()
+    fn weight(&self) -> Option<Tensor<2>> {
+        Some(self.weight.val())
     }
 
     fn rows_per_class(&self) -> usize {

@@ -109,3 +109,32 @@ fn gradient_counts_the_batch_statistics() {
         assert!((found - expected).abs() < 2e-3, "{i}: {found} {expected}");
     }
 }
+
+/// The fused kernel with fixed statistics against Burn's own operations, gradients of input, scale and shift.
+#[test]
+fn gradients_by_running_statistics_are_those_of_the_formula() {
+    let device = Device::default().autodiff();
+    let bn = BatchNorm::new(2, &device);
+    bn.forward(input(&device));
+    let bn = ffsvc_models::keep_running_statistics(bn);
+    let weights: Vec<f32> = (0..12).map(|i| (i as f32 * 1.7).sin()).collect();
+    let weights = Tensor::<3>::from_data(TensorData::new(weights, [2, 2, 3]), &device);
+    let tracked = input(&device).require_grad();
+    let loss = (bn.forward(tracked.clone()).square() * weights.clone()).sum();
+    let found = loss.clone().backward();
+
+    let theirs = input(&device).require_grad();
+    let per_channel = |vector: Tensor<1>| vector.reshape([1, 2, 1]);
+    let deviation = (bn.running_var.value() + 1e-5).sqrt();
+    let (scale, shift) = (bn.weight.val(), bn.bias.val());
+    let centred = theirs.clone() - per_channel(bn.running_mean.value());
+    let output = centred / per_channel(deviation) * per_channel(scale.clone()) + per_channel(shift.clone());
+    let expected_loss = (output.square() * weights).sum();
+    assert!(max_difference(&values_of(loss), &values_of(expected_loss.clone())) < 1e-4);
+    let expected = expected_loss.backward();
+    let near = |a: Vec<f64>, b: Vec<f64>| assert!(max_difference(&a, &b) < 1e-4, "{a:?} {b:?}");
+    near(values_of(tracked.grad(&found).unwrap()), values_of(theirs.grad(&expected).unwrap()));
+    for parameter in [&scale, &shift] {
+        near(values_of(parameter.grad(&found).unwrap()), values_of(parameter.grad(&expected).unwrap()));
+    }
+}

@@ -76,7 +76,7 @@ fn names_and_shapes_are_the_state_dicts() {
             .named("model.")
             .into_iter()
             .map(|tensor| (tensor.name, tensor.shape))
-            .chain([("classifier.weight".into(), vec![10, head.weight().dims()[1]])])
+            .chain([("classifier.weight".into(), vec![10, head.weight().unwrap().dims()[1]])])
             .collect();
         found.sort();
         expected.sort();

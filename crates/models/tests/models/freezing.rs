@@ -1,8 +1,12 @@
 //! Layers that do not train.
 
+use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
-use ffsvc_models::{ModelConfig, SpeakerModel, freeze_layers, is_in_layer, named_gradients, named_tensors};
+use ffsvc_models::{
+    ModelConfig, SpeakerModel, freeze_layers, is_in_layer, keep_running_statistics, named_gradients,
+    named_tensors,
+};
 
 /// A pass of `model` over a batch: names of the parameters with a gradient, names of the tensors that changed.
 fn trained(model: &SpeakerModel, device: &Device) -> (Vec<String>, Vec<String>) {
@@ -43,4 +47,31 @@ fn a_layer_is_not_another_that_begins_with_its_name() {
     assert!(is_in_layer("front.layer1", "front.layer1"));
     assert!(!is_in_layer("front.layer10.weight", "front.layer1"));
     assert!(!is_in_layer("front", "front.layer1"));
+}
+
+/// Every architecture: no statistic moves, every parameter learns, and a training pass gives the embeddings of an
+/// evaluation.
+#[test]
+fn running_statistics_are_kept_while_everything_else_learns() {
+    let device = Device::flex().autodiff();
+    let architectures = [
+        "architecture = 'resnet'\nin_planes = 2\ndepth = 18\nembedding_size = 4\ndropout = 0.0",
+        "architecture = 'ecapa-tdnn'\nhidden_dim = 16\nembedding_size = 4",
+        "architecture = 'cam-plus-plus'\nembedding_size = 4\ngrowth_rate = 2\ninit_channels = 4",
+        "architecture = 'tdnn'\nhidden_dim = 8\nembedding_size = 4",
+        "architecture = 'wespeaker-ecapa-tdnn'\nchannels = 16\naggregated = 48\nembedding_size = 4",
+        "architecture = 'speechbrain-ecapa-tdnn'\nchannels = 16\naggregated = 48\nembedding_size = 4",
+    ];
+    for text in architectures {
+        device.seed(2);
+        let config: ModelConfig = toml::from_str(text).unwrap();
+        let model = config.init(8, &device).unwrap();
+        let (all, _) = trained(&model, &device);
+        let model = keep_running_statistics(model);
+        assert_eq!(trained(&model, &device), (all, Vec::new()), "{text}");
+        let features = Tensor::<3>::random([3, 8, 40], Distribution::Normal(0.0, 1.0), &device);
+        let evaluated = model.valid().forward(features.clone().inner());
+        let difference = (model.forward(features).inner() - evaluated).abs().max().into_scalar::<f32>();
+        assert!(difference < 1e-4, "{text}: {difference}");
+    }
 }

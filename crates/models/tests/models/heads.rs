@@ -62,7 +62,7 @@ fn logits_losses_and_gradients_equal_the_baselines() {
         assert!(error < 2e-6, "{name} loss: {error:e}");
 
         let gradients = output.loss.backward();
-        let of_weight = values_of(head.weight().grad(&gradients).unwrap());
+        let of_weight = values_of(head.weight().unwrap().grad(&gradients).unwrap());
         let error = max_difference(&of_weight, expected("grad_w"));
         assert!(error < 1e-5 * largest(expected("grad_w")), "{name} grad_w: {error:e}");
 
@@ -119,7 +119,7 @@ fn sub_centres_rivals_and_multiples_equal_pytorchs() {
         let error = max_difference(&values_of(output.loss.clone()), expected("loss"));
         assert!(error < 1e-5, "{name} loss: {error:e}");
         let gradients = output.loss.backward();
-        let of_weight = values_of(head.weight().grad(&gradients).unwrap());
+        let of_weight = values_of(head.weight().unwrap().grad(&gradients).unwrap());
         let error = max_difference(&of_weight, &thin(expected("grad_w")));
         assert!(error < 2e-5 * largest(expected("grad_w")), "{name} grad_w: {error:e}");
         let of_embeddings = values_of(embeddings.grad(&gradients).unwrap());
@@ -221,7 +221,7 @@ fn gradients_are_finite_on_the_centre_and_opposite_it() {
         for values in [
             values_of(output.loss.clone()),
             values_of(embeddings.grad(&gradients).unwrap()),
-            values_of(head.weight().grad(&gradients).unwrap()),
+            values_of(head.weight().unwrap().grad(&gradients).unwrap()),
         ] {
             assert!(values.iter().all(|v| v.is_finite()), "{config:?}: {values:?}");
         }
