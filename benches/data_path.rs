@@ -88,7 +88,7 @@ fn maker(dir: &Path, augment: &str) -> BatchMaker {
     );
     let text = text.replace("DIR", &dir.display().to_string());
     let config: ExperimentConfig = toml::from_str(&text).expect("a configuration");
-    BatchMaker::open(&config.crops()).expect("a readable corpus")
+    BatchMaker::open(&config.crops(&[])).expect("a readable corpus")
 }
 
 fn data_path(criterion: &mut Criterion) {

@@ -6,7 +6,7 @@ use clap::Args;
 use ffsvc_augment::AugmentConfig;
 use ffsvc_cli::{ConfigArgs, Range, RangeArg as _, print_json};
 use ffsvc_dataset::{
-    BatchMaker, CropConfig, DataConfig, LoaderSpeed, Sampler, SamplerConfig, measure_loader,
+    BatchMaker, CropConfig, DataConfig, Labels, LoaderSpeed, Sampler, SamplerConfig, measure_loader,
 };
 use ffsvc_features::FrontEndConfig;
 use serde::{Deserialize, Serialize};
@@ -75,13 +75,9 @@ impl Default for Batches {
 
 impl DataPath {
     fn crops(&self) -> CropConfig<'_> {
-        CropConfig {
-            data: &self.data,
-            features: &self.features,
-            augment: &self.augment,
-            max_frames: self.train.max_frames,
-            seed: self.train.seed,
-        }
+        let seed = self.train.seed;
+        let crops = CropConfig::new(&self.data, &self.features, &self.augment, self.train.max_frames, seed);
+        CropConfig { labels: Labels::Optional, ..crops }
     }
 }
 

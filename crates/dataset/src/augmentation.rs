@@ -1,5 +1,6 @@
 //! What is done to each training crop, drawn from the run's seed.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use ffsvc_augment::{
@@ -73,19 +74,21 @@ impl Augmentation {
         Ok(Self { config: config.clone(), planner, augmenter, num_speakers, seed, fingerprint })
     }
 
-    /// The plan of one crop.
+    /// The plan of view number `view` of one crop; number 0 is the only one of training without views.
     pub fn plan(
         &self,
         utterance: &TrainingUtterance,
+        view: u32,
         at: impl Into<Occurrence>,
         num_mels: usize,
         num_frames: usize,
     ) -> Plan {
         let at = at.into();
         let item = Item { speaker: utterance.label, num_mels, num_frames };
-        let mut plan = self.planner.draw(item, &mut stream(self.seed, Purpose::Augment, at, &utterance.id));
+        let name = view_name(&utterance.id, view);
+        let mut plan = self.planner.draw(item, &mut stream(self.seed, Purpose::Augment, at, &name));
         if let (Some(masks), false) = (&self.config.spec_augment, self.config.compat) {
-            let mut random = stream(self.seed, Purpose::SpecAugment, at, &utterance.id);
+            let mut random = stream(self.seed, Purpose::SpecAugment, at, &name);
             plan.masks = masks.draw(num_mels, num_frames, &mut random);
         }
         plan
@@ -124,6 +127,11 @@ impl Augmentation {
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
+}
+
+/// What the random streams of an utterance's view are named after. No utterance id has a space.
+pub(crate) fn view_name(utterance: &str, view: u32) -> Cow<'_, str> {
+    if view == 0 { utterance.into() } else { format!("{utterance} view {view}").into() }
 }
 
 /// Of all files of the lists; babble is of training utterances, which have a fingerprint of their own.

@@ -11,7 +11,7 @@ use ffsvc_kaldi_io::{Table, utt2spk_to_spk2utt, write_table};
 use rayon::prelude::*;
 
 use crate::augmentation::{Augmentation, class_names};
-use crate::config::DataConfig;
+use crate::config::{DataConfig, Labels};
 use crate::data_set::{TrainingSet, TrainingUtterance};
 use crate::error::{Error, IoContext, ReadError, Result};
 use crate::recording::read_audio;
@@ -39,7 +39,7 @@ impl AugmentedCopy {
         seed: u64,
         epoch: u32,
     ) -> Result<Self> {
-        let set = TrainingSet::open(data, sample_rate)?;
+        let set = TrainingSet::open(data, sample_rate, Labels::Optional)?;
         let config = AugmentConfig { spec_augment: None, ..config.clone() };
         let augmentation = Augmentation::open(&config, &set, sample_rate, seed)?;
         let classes = class_names(&config, &set.speakers);
@@ -57,12 +57,12 @@ impl AugmentedCopy {
     }
 
     fn plan(&self, utterance: &TrainingUtterance) -> Plan {
-        let plan = self.augmentation.plan(utterance, self.epoch, 1, 1);
+        let plan = self.augmentation.plan(utterance, 0, self.epoch, 1, 1);
         Plan { masks: Vec::new(), ..plan }
     }
 
-    /// Writes `out/wav/UTTERANCE.wav` (32-bit float, so that nothing is clipped), `wav.scp`, `utt2spk`, `spk2utt` and
-    /// `plans.jsonl`, on all threads; the bytes do not depend on their number. `done` is called after each recording.
+    /// Writes `out/wav/UTTERANCE.wav` (32-bit float, so that nothing is clipped), `wav.scp`, `plans.jsonl` and, where the
+    /// speakers are known, `utt2spk` and `spk2utt`, on all threads; the bytes do not depend on their number. `done` is called after each recording.
     ///
     /// # Errors
     /// A recording or too many sounds cannot be read, a file cannot be written, or `out` has a `wav.scp` already.
@@ -95,10 +95,13 @@ impl AugmentedCopy {
         }
         let plans: String = written.iter().map(|(_, _, line)| format!("{line}\n")).collect();
         ffsvc_atomic_file::write(out.join("plans.jsonl"), plans).at(out.join("plans.jsonl"))?;
-        write_table(out.join("utt2spk"), speaker_of)?;
-        let utt2spk = Table::read(out.join("utt2spk"))?;
-        let spk2utt = utt2spk_to_spk2utt(&utt2spk)?;
-        write_table(out.join("spk2utt"), spk2utt.iter().map(|(speaker, utts)| (*speaker, utts.join(" "))))?;
+        if self.set.has_speakers {
+            write_table(out.join("utt2spk"), speaker_of)?;
+            let utt2spk = Table::read(out.join("utt2spk"))?;
+            let spk2utt = utt2spk_to_spk2utt(&utt2spk)?;
+            let lines = spk2utt.iter().map(|(speaker, utterances)| (*speaker, utterances.join(" ")));
+            write_table(out.join("spk2utt"), lines)?;
+        }
         // Last, because it makes the folder a data directory.
         write_table(&table, recordings)?;
         Ok(())

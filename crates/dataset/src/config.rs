@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domains::{DataShare, TrainData};
 use crate::error::{Error, Result};
+use crate::views::FurtherView;
 
 /// Everything that decides the crops of a run: a [`BatchMaker`](crate::BatchMaker) is made of it.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,43 @@ pub struct CropConfig<'a> {
     pub max_frames: usize,
     /// Seed of the run.
     pub seed: u64,
+    /// Whether every utterance must have a speaker.
+    pub labels: Labels,
+    /// Share of the crops whose augmented views stay as recorded, drawn for each view. 0 for training without a teacher.
+    pub clean_share: f64,
+    /// Views beside the first one, which is [`View::Augmented`](crate::View::Augmented) 0.
+    pub further_views: &'a [FurtherView],
+}
+
+impl<'a> CropConfig<'a> {
+    /// Crops for training with labels, in one view.
+    pub fn new(
+        data: &'a DataConfig,
+        features: &'a FrontEndConfig,
+        augment: &'a AugmentConfig,
+        max_frames: usize,
+        seed: u64,
+    ) -> Self {
+        Self {
+            data,
+            features,
+            augment,
+            max_frames,
+            seed,
+            labels: Labels::Required,
+            clean_share: 0.0,
+            further_views: &[],
+        }
+    }
+}
+
+/// Whether every utterance must have a speaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Labels {
+    /// A data directory without speakers is an error.
+    Required,
+    /// Each utterance of a directory without speakers counts as a speaker of its own: `wav.scp` alone will do.
+    Optional,
 }
 
 /// Section `[data]`.

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use crate::data_set::{BatchMaker, Scratch};
 use crate::error::{Error, Result};
 use crate::sampler::{EpochPlan, Sampler};
+use crate::views::ViewFeatures;
 
 /// One training batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Batch {
     pub labels: Vec<i64>,
     /// Index into the training set of each utterance.
     pub members: Vec<u32>,
+    /// The crops' further views, where the configuration asks for any.
+    pub further: Vec<ViewFeatures>,
 }
 
 /// Which batches of the run are made.

@@ -10,8 +10,8 @@ use ffsvc_kaldi_io::{DataDir, WavSource};
 use rand::RngExt;
 use rayon::prelude::*;
 
-use crate::augmentation::Augmentation;
-use crate::config::{CropConfig, DataConfig};
+use crate::augmentation::{Augmentation, view_name};
+use crate::config::{CropConfig, DataConfig, Labels};
 use crate::crop_notices::CropNotices;
 use crate::data_loader::Batch;
 use crate::domains::TrainingDomain;
@@ -22,6 +22,7 @@ use crate::recording::{Crop, read_audio_crop};
 use crate::sampler::Draw;
 use crate::stopwatch;
 use crate::unreadable::Unreadable;
+use crate::views::{CropPlan, FurtherView, View, ViewFeatures, ViewPlan};
 
 /// One recording and its speaker.
 #[derive(Debug, Clone)]
@@ -42,6 +43,8 @@ pub struct TrainingSet {
     /// Speaker names: the index of a speaker is its line in `spk2utt`, as in the baseline. Speakers that only a further
     /// directory has follow.
     pub speakers: Vec<String>,
+    /// Whether [`speakers`](Self::speakers) are known ones. Otherwise each utterance of a directory without speakers is one.
+    pub has_speakers: bool,
     /// The directories.
     pub domains: Vec<TrainingDomain>,
     pub(crate) read: ReadOptions,
@@ -51,33 +54,42 @@ impl TrainingSet {
     /// Reads the data directories that `config` names. `sample_rate` is the front end's.
     ///
     /// # Errors
-    /// Unreadable tables, an utterance without a speaker or in two directories, fewer than two speakers.
-    pub fn open(config: &DataConfig, sample_rate: u32) -> Result<Self> {
+    /// Unreadable tables, an utterance in two directories; where labels are required, an utterance without a speaker or fewer
+    /// than two speakers.
+    pub fn open(config: &DataConfig, sample_rate: u32, needed: Labels) -> Result<Self> {
         config.check()?;
         let (mut utterances, mut speakers, mut domains) = (Vec::new(), Vec::new(), Vec::new());
         let mut index_of: HashMap<String, u32> = HashMap::new();
+        let mut index = |speaker: &str| match index_of.get(speaker) {
+            Some(index) => *index,
+            None => {
+                let index = speakers.len() as u32;
+                speakers.push(speaker.to_owned());
+                index_of.insert(speaker.to_owned(), index);
+                index
+            }
+        };
+        let mut has_speakers = true;
         for (path, share) in config.train.shares() {
             let dir = DataDir::open_with(path, config.open_options())?;
-            let labels: Vec<u32> = dir
-                .speakers()
-                .iter()
-                .map(|speaker| {
-                    *index_of.entry(speaker.clone()).or_insert_with(|| {
-                        speakers.push(speaker.clone());
-                        speakers.len() as u32 - 1
-                    })
-                })
-                .collect();
-            for utterance in dir.utterances() {
-                let label = dir.speaker_index(utterance.id).ok_or_else(|| Error::DataSet {
-                    what: format!("{}: utterance {}", path.display(), utterance.id),
-                    found: "no speaker in utt2spk".into(),
-                    expected: "one speaker (ffsvc-data validate lists all such utterances)".into(),
-                })?;
+            has_speakers &= dir.has_speakers();
+            let labels: Vec<u32> = dir.speakers().iter().map(|speaker| index(speaker)).collect();
+            for (position, utterance) in dir.utterances().enumerate() {
+                let label = match (dir.speaker_index_at(position), needed) {
+                    (Some(speaker), _) => labels[speaker],
+                    (None, Labels::Optional) => index(utterance.id),
+                    (None, Labels::Required) => {
+                        return Err(Error::DataSet {
+                            what: format!("{}: utterance {}", path.display(), utterance.id),
+                            found: "no speaker in utt2spk".into(),
+                            expected: "one speaker (ffsvc-data validate lists all such utterances)".into(),
+                        });
+                    }
+                };
                 utterances.push(TrainingUtterance {
                     id: utterance.id.to_string(),
                     source: WavSource::parse(utterance.wav),
-                    label: labels[label],
+                    label,
                 });
             }
             domains.push(TrainingDomain { path: path.to_path_buf(), share, utterances: dir.len() });
@@ -85,14 +97,14 @@ impl TrainingSet {
         if domains.len() > 1 {
             check_ids_unique(&utterances, &config.train.display())?;
         }
-        if speakers.len() < 2 {
+        if speakers.len() < 2 && needed == Labels::Required {
             return Err(Error::DataSet {
                 what: config.train.display(),
                 found: format!("{} speaker(s)", speakers.len()),
                 expected: "at least two, to tell apart".into(),
             });
         }
-        Ok(Self { utterances, speakers, domains, read: config.read_options(sample_rate)? })
+        Ok(Self { utterances, speakers, has_speakers, domains, read: config.read_options(sample_rate)? })
     }
 
     /// The utterances of the data directory that utterance number `index` is from.
@@ -143,14 +155,26 @@ pub struct BatchMaker {
     num_frames: usize,
     seed: u64,
     augmentation: Option<Augmentation>,
+    clean_share: f64,
+    further: Vec<Further>,
     unreadable: Unreadable,
     notices: CropNotices,
+}
+
+/// A view beside the first.
+#[derive(Debug)]
+struct Further {
+    view: View,
+    front_end: FrontEnd,
+    num_frames: usize,
 }
 
 /// Working memory of one worker.
 #[derive(Debug, Default)]
 pub struct Scratch {
     front_end: ffsvc_features::Scratch,
+    /// Of the further views.
+    front_ends: Vec<ffsvc_features::Scratch>,
     augment: ffsvc_augment::Scratch,
 }
 
@@ -164,8 +188,8 @@ impl BatchMaker {
     /// As [`TrainingSet::open`] and [`Augmentation::open`]; a front end that is out of range, or `max_frames` zero or too
     /// short for it.
     pub fn open(config: &CropConfig<'_>) -> Result<Self> {
-        let CropConfig { data, features, augment, max_frames, seed } = *config;
-        let set = TrainingSet::open(data, features.sample_rate)?;
+        let CropConfig { data, features, augment, max_frames, seed, labels, clean_share, .. } = *config;
+        let set = TrainingSet::open(data, features.sample_rate, labels)?;
         let front_end = FrontEnd::new(features).map_err(Error::FrontEnd)?;
         let augmentation = (augment.changes_samples() || augment.spec_augment.is_some())
             .then(|| Augmentation::open(augment, &set, features.sample_rate, seed))
@@ -181,7 +205,19 @@ impl BatchMaker {
         let num_frames = front_end.num_frames(crop_samples);
         let unreadable = Unreadable::new(set.utterances.len(), data.max_failed_share);
         let notices = CropNotices::default();
-        Ok(Self { set, front_end, crop_samples, num_frames, seed, augmentation, unreadable, notices })
+        let further = open_views(config, crop_samples)?;
+        Ok(Self {
+            set,
+            front_end,
+            crop_samples,
+            num_frames,
+            seed,
+            augmentation,
+            clean_share,
+            further,
+            unreadable,
+            notices,
+        })
     }
 
     /// The data.
@@ -218,8 +254,8 @@ impl BatchMaker {
     pub fn survey(&self, epoch: u32, draws: &[Draw]) -> Result<()> {
         draws.par_iter().try_for_each(|draw| {
             let at = Occurrence { epoch, repetition: draw.repetition };
-            let plan = self.plan(&self.set.utterances[draw.utterance as usize], at);
-            match self.crop(draw.utterance, at, speed::source_len(plan.speed, self.crop_samples)) {
+            let plan = self.crop_plan(&self.set.utterances[draw.utterance as usize], at);
+            match self.crop(draw.utterance, plan.place, self.source_len(&plan)) {
                 Ok(_) => Ok(()),
                 Err(error) => self.unreadable.note(draw.utterance, error),
             }
@@ -229,6 +265,11 @@ impl BatchMaker {
     /// Frames of every crop.
     pub fn num_frames(&self) -> usize {
         self.num_frames
+    }
+
+    /// Frames of each crop in the further views.
+    pub fn view_frames(&self) -> impl Iterator<Item = usize> {
+        self.further.iter().map(|of| of.num_frames)
     }
 
     /// Rows of the feature matrix.
@@ -242,26 +283,36 @@ impl BatchMaker {
     /// # Errors
     /// [`Error::TooManyUnreadable`], or too many failures of sounds.
     pub fn make(&self, epoch: u32, members: &[Draw], scratch: &mut Scratch) -> Result<Batch> {
-        let (num_mels, num_frames) = (self.num_mels(), self.num_frames);
-        let item = num_mels * num_frames;
-        let mut features = vec![0.0; members.len() * item];
-        let mut labels = Vec::with_capacity(members.len());
-        let mut used = Vec::with_capacity(members.len());
-        for (draw, out) in members.iter().zip(features.chunks_exact_mut(item)) {
+        let count = members.len();
+        let mut views = vec![ViewFeatures::zeros(count, self.num_mels(), self.num_frames)];
+        let further = self.further.iter();
+        views.extend(further.map(|of| ViewFeatures::zeros(count, of.front_end.num_mels(), of.num_frames)));
+        scratch.front_ends.resize_with(self.further.len(), Default::default);
+        let mut labels = Vec::with_capacity(count);
+        let mut used = Vec::with_capacity(count);
+        for (place, draw) in members.iter().enumerate() {
             let at = Occurrence { epoch, repetition: draw.repetition };
-            let (index, class) = self.item_or_substitute(at, draw.utterance, out, scratch)?;
+            let mut out: Vec<&mut [f32]> = views.iter_mut().map(|view| view.of(place)).collect();
+            let (index, class) = self.item_or_substitute(at, draw.utterance, &mut out, scratch)?;
             labels.push(class as i64);
             used.push(index);
         }
-        Ok(Batch { features, num_mels, num_frames, labels, members: used })
+        let ViewFeatures { features, num_mels, num_frames } = views.remove(0);
+        Ok(Batch { features, num_mels, num_frames, labels, members: used, further: views })
     }
 
-    /// Fills `out` and returns which utterance it is of, and its class.
+    /// What [`make`](Self::make) does to the crop of `draw` in `epoch`.
+    pub fn plan(&self, epoch: u32, draw: Draw) -> CropPlan {
+        let at = Occurrence { epoch, repetition: draw.repetition };
+        self.crop_plan(&self.set.utterances[draw.utterance as usize], at)
+    }
+
+    /// Fills `out`, one matrix a view, and returns which utterance it is of, and its class.
     fn item_or_substitute(
         &self,
         at: Occurrence,
         index: u32,
-        out: &mut [f32],
+        out: &mut [&mut [f32]],
         scratch: &mut Scratch,
     ) -> Result<(u32, usize)> {
         let mut error = match self.item(at, index, out, scratch) {
@@ -285,42 +336,85 @@ impl BatchMaker {
         Err(error)
     }
 
-    /// Fills `out`, `[num_mels, num_frames]`, and returns the class.
-    fn item(&self, at: Occurrence, index: u32, out: &mut [f32], scratch: &mut Scratch) -> Result<usize> {
+    /// Fills `out`, `[num_mels, num_frames]` of each view, and returns the class.
+    fn item(
+        &self,
+        at: Occurrence,
+        index: u32,
+        out: &mut [&mut [f32]],
+        scratch: &mut Scratch,
+    ) -> Result<usize> {
         let utterance = &self.set.utterances[index as usize];
-        let plan = self.plan(utterance, at);
-        let num_samples = speed::source_len(plan.speed, self.crop_samples);
-        let mut samples = self.crop(index, at, num_samples)?;
+        let plan = self.crop_plan(utterance, at);
+        let crop = self.crop(index, plan.place, self.source_len(&plan))?;
         let mut class = utterance.label as usize;
-        if let Some(augmentation) = &self.augmentation {
-            let _stage = stopwatch::augment();
-            augmentation.apply(&plan, utterance, &mut samples, &mut scratch.augment)?;
-            class = augmentation.class(utterance, &plan);
-        }
-        // Not every length can be met by a change of speed: there may be a sample too many.
-        samples.truncate(self.crop_samples);
+        let further = self.further.iter().map(|of| (&of.front_end, of.num_frames));
+        let front_ends = std::iter::once((&self.front_end, self.num_frames)).chain(further);
+        let memory = std::iter::once(&mut scratch.front_end).chain(&mut scratch.front_ends);
+        for (((ViewPlan { plan, .. }, (front_end, num_frames)), memory), out) in
+            plan.views.iter().zip(front_ends).zip(memory).zip(out)
         {
-            let _stage = stopwatch::features();
-            self.front_end
-                .compute_into(&mut scratch.front_end, &samples, out)
-                .map_err(|source| Error::Features { utterance: utterance.id.clone(), source })?;
+            let mut samples = crop.clone();
+            if let Some(augmentation) = &self.augmentation {
+                let _stage = stopwatch::augment();
+                augmentation.apply(plan, utterance, &mut samples, &mut scratch.augment)?;
+                class = augmentation.class(utterance, plan);
+            }
+            // Not every length can be met by a change of speed: there may be a sample too many.
+            samples.truncate(self.crop_samples);
+            {
+                let _stage = stopwatch::features();
+                front_end
+                    .compute_into(memory, &samples, out)
+                    .map_err(|source| Error::Features { utterance: utterance.id.clone(), source })?;
+            }
+            let _stage = stopwatch::augment();
+            apply_masks(out, num_frames, &plan.masks);
         }
-        let _stage = stopwatch::augment();
-        apply_masks(out, self.num_frames, &plan.masks);
         Ok(class)
     }
 
-    fn plan(&self, utterance: &TrainingUtterance, at: Occurrence) -> Plan {
-        let Some(augmentation) = &self.augmentation else { return Plan::default() };
-        let _stage = stopwatch::augment();
-        augmentation.plan(utterance, at, self.num_mels(), self.num_frames)
+    /// Samples of a recording that become a crop at the speed of its views, which is the same for all.
+    fn source_len(&self, plan: &CropPlan) -> usize {
+        let speed = plan.views.first().map_or(1.0, |first| first.plan.speed);
+        speed::source_len(speed, self.crop_samples)
     }
 
-    /// The baseline's crop (dataset.py `_get_sample`): a uniform random start in a longer recording; a
+    fn crop_plan(&self, utterance: &TrainingUtterance, at: Occurrence) -> CropPlan {
+        let _stage = stopwatch::augment();
+        let drawn = |number, num_mels, num_frames| match &self.augmentation {
+            Some(augmentation) => augmentation.plan(utterance, number, at, num_mels, num_frames),
+            None => Plan::default(),
+        };
+        let first = drawn(0, self.num_mels(), self.num_frames);
+        let speed = first.speed;
+        let recorded = || Plan { speed, ..Plan::default() };
+        let stays_clean = |number| {
+            self.clean_share > 0.0 && {
+                let name = view_name(&utterance.id, number);
+                stream(self.seed, Purpose::CleanView, at, &name).random::<f64>() < self.clean_share
+            }
+        };
+        let augmented = |number, plan: Plan| {
+            let plan = if stays_clean(number) { recorded() } else { Plan { speed, ..plan } };
+            ViewPlan { view: View::Augmented(number), plan }
+        };
+        let mut views = vec![augmented(0, first.clone())];
+        views.extend(self.further.iter().map(|of| match of.view {
+            View::Recorded => ViewPlan { view: of.view, plan: recorded() },
+            View::Augmented(0) => augmented(0, first.clone()),
+            View::Augmented(number) => {
+                augmented(number, drawn(number, of.front_end.num_mels(), of.num_frames))
+            }
+        }));
+        let place = stream(self.seed, Purpose::Crop, at, &utterance.id).random();
+        CropPlan { utterance: utterance.id.clone(), place, views }
+    }
+
+    /// The baseline's crop (dataset.py `_get_sample`) at `place`: a uniform random start in a longer recording; a
     /// shorter one is repeated until it is long enough.
-    fn crop(&self, index: u32, at: Occurrence, num_samples: usize) -> Result<Vec<f32>> {
+    fn crop(&self, index: u32, place: f64, num_samples: usize) -> Result<Vec<f32>> {
         let utterance = &self.set.utterances[index as usize];
-        let place: f64 = stream(self.seed, Purpose::Crop, at, &utterance.id).random();
         match read_audio_crop(&utterance.source, place, num_samples, &self.set.read) {
             Ok(Crop { samples, info, repeated }) => {
                 let mut notices = Notice::of(&info, &self.set.read, &samples);
@@ -333,6 +427,32 @@ impl BatchMaker {
             Err(source) => Err(Error::Audio { utterance: utterance.id.clone(), source }),
         }
     }
+}
+
+/// The views of `config` beside the first, of crops of `crop_samples`.
+fn open_views(config: &CropConfig<'_>, crop_samples: usize) -> Result<Vec<Further>> {
+    let open = |of: &FurtherView| {
+        let (rate, of_view) = (config.features.sample_rate, of.front_end.sample_rate);
+        if rate != of_view {
+            return Err(Error::Config {
+                key: "features.sample_rate",
+                found: format!("{rate} Hz beside a view of {of_view} Hz"),
+                expected: "the same sample rate in all views of a crop".into(),
+            });
+        }
+        let front_end = FrontEnd::new(&of.front_end).map_err(Error::FrontEnd)?;
+        let least = front_end.min_samples();
+        if least > crop_samples {
+            return Err(Error::Config {
+                key: "train.max_frames",
+                found: format!("{}, {crop_samples} samples", config.max_frames),
+                expected: format!("at least the {least} samples of a view's front end"),
+            });
+        }
+        let num_frames = front_end.num_frames(crop_samples);
+        Ok(Further { view: of.view, front_end, num_frames })
+    };
+    config.further_views.iter().map(open).collect()
 }
 
 /// The fewest samples that give `num_frames` frames: `160 (n - 1)` for the baseline's log-mel.

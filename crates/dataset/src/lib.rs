@@ -19,10 +19,11 @@ mod shares;
 mod sound_list;
 mod stopwatch;
 mod unreadable;
+mod views;
 
 pub use augmentation::{Augmentation, class_names};
 pub use augmented_copy::{AugmentedCopy, plan_line};
-pub use config::{CropConfig, DataConfig};
+pub use config::{CropConfig, DataConfig, Labels};
 pub use data_loader::{Batch, BatchRange, DataLoader};
 pub use data_set::{BatchMaker, Scratch, TrainingSet, TrainingUtterance};
 pub use domains::{DataShare, TrainData, TrainingDomain};
@@ -36,3 +37,4 @@ pub use recording::{Crop, Recording, open_audio, read_audio, read_audio_crop};
 pub use sampler::{Balance, Draw, EpochPlan, Sampler, SamplerConfig};
 pub use shares::AugmentedShare;
 pub use stopwatch::{Stage, Stopwatch};
+pub use views::{CropPlan, FurtherView, View, ViewFeatures, ViewPlan};

@@ -27,6 +27,8 @@ pub enum Purpose {
     Rooms,
     /// The utterances that take the place of one that cannot be read.
     Substitute,
+    /// Whether an augmented view of a crop stays as recorded.
+    CleanView,
 }
 
 /// One drawing of an utterance: the epoch, and how often the utterance was drawn before in it.

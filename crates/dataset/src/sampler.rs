@@ -298,7 +298,8 @@ mod tests {
             share: *share,
             utterances: counts.iter().sum(),
         });
-        TrainingSet { utterances, speakers, domains: domains.collect(), read: Default::default() }
+        let (domains, read) = (domains.collect(), Default::default());
+        TrainingSet { utterances, speakers, has_speakers: true, domains, read }
     }
 
     fn sampler(set: &TrainingSet, config: &str, batch_size: usize, seed: u64) -> Sampler {

@@ -50,7 +50,7 @@ impl Augmentation {
         let mut counts = [0usize; STEPS.len()];
         for (number, utterance) in utterances.iter().cycle().take(CROPS).enumerate() {
             let epoch = (number / utterances.len()) as u32;
-            let plan = self.plan(utterance, epoch, num_mels, num_frames);
+            let plan = self.plan(utterance, 0, epoch, num_mels, num_frames);
             for (count, (_, is_done)) in counts.iter_mut().zip(STEPS) {
                 *count += usize::from(is_done(&plan));
             }
