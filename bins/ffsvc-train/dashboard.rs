@@ -68,7 +68,9 @@ impl Observer for Dashboard {
             }
             Event::Step { step, epoch, loss, accuracy, learning_rate, utterances_per_s, .. } => {
                 self.renderer.update_train(state(LOSS, f64::from(*loss)));
-                self.renderer.update_train(state(ACCURACY, 100.0 * accuracy));
+                if let Some(accuracy) = accuracy {
+                    self.renderer.update_train(state(ACCURACY, 100.0 * accuracy));
+                }
                 self.renderer.update_train(state(LEARNING_RATE, *learning_rate));
                 self.renderer.update_train(state(SPEED, *utterances_per_s));
                 let in_epoch = (step - 1) % self.steps_per_epoch + 1;

@@ -27,17 +27,33 @@ impl Observer for Display {
                 let bar = Progress::begin(self.total_steps as u64, "steps");
                 bar.inc(*step as u64);
                 self.bar = Some(bar);
+                let speakers = match speakers {
+                    0 => "without labels".into(),
+                    _ => format!("of {speakers} speakers"),
+                };
                 self.say(&format!(
-                    "{utterances} utterances of {speakers} speakers, {parameters} parameters, \
+                    "{utterances} utterances {speakers}, {parameters} parameters, \
                      {epochs} epochs of {steps_per_epoch} steps, {step} done"
                 ));
             }
-            Event::Step { epoch, loss, accuracy, learning_rate, utterances_per_s, data_wait, .. } => {
+            Event::Step {
+                epoch,
+                loss,
+                teacher_loss,
+                accuracy,
+                learning_rate,
+                utterances_per_s,
+                data_wait,
+                ..
+            } => {
                 let Some(bar) = &self.bar else { return };
+                // A teacher's loss is a small number.
+                let digits = if teacher_loss.is_some() { 4 } else { 2 };
+                let accuracy =
+                    accuracy.map_or(String::new(), |share| format!("  accuracy {:.0} %", 100.0 * share));
                 bar.set_message(format!(
-                    "epoch {epoch}  loss {loss:.2}  accuracy {:.0} %  lr {learning_rate:.1e}  \
+                    "epoch {epoch}  loss {loss:.digits$}{accuracy}  lr {learning_rate:.1e}  \
                      {utterances_per_s:.0} utt/s  data wait {:.0} %",
-                    100.0 * accuracy,
                     100.0 * data_wait
                 ));
                 bar.inc(1);

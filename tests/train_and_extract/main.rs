@@ -9,5 +9,6 @@ mod extraction;
 mod programs;
 mod recordings;
 mod resume;
+mod teacher;
 mod training;
 mod validation_failures;

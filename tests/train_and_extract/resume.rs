@@ -42,6 +42,22 @@ const CASES: &[(&str, &str)] = &[
          train.freeze = [{ layer = 'front.layer1', epochs = 1 }, { layer = 'front.bn1' }]",
     ),
     ("a fine-tune with an anchor", "train = { anchor = 0.1 }\nhead = { kind = 'aam-softmax', reserve = 1 }"),
+    (
+        "no head, a teacher that hears the crops, frozen statistics",
+        "head = { kind = 'none' }\nteacher = { clean = 0.5 }\ntrain = { batch_norm = 'frozen', ema = 0.9 }
+         augment.reverb = { probability = 1.0, simulated = { rooms = 3 } }",
+    ),
+    (
+        "no head, a teacher that hears whole recordings, frozen layers and statistics",
+        "head = { kind = 'none' }\nteacher = { target = 'utterance', loss = 'mse' }
+         train = { batch_norm = 'frozen', freeze = [{ layer = 'front.layer1', epochs = 1 }] }
+         augment.reverb = { probability = 1.0, simulated = { rooms = 3 } }",
+    ),
+    (
+        "a teacher beside a margin head, similarities, accumulation",
+        "teacher = { loss = 'similarity', weight = 3.0 }\ntrain = { accumulate = 2, batch_size = 2 }
+         augment.speed = { probability = 0.5 }",
+    ),
 ];
 
 /// Puts the values of `more` over those of `base`.
@@ -88,8 +104,9 @@ fn every_optimiser_and_schedule_resumes_to_the_bit() {
     let mut finals = Vec::new();
     for (number, (name, more)) in CASES.iter().enumerate() {
         let config = config(folder.path(), more);
-        let init = if config.train.anchor > 0.0 {
-            InitFrom::Model { path: first.join("final.safetensors"), head: HeadInit::Keep }
+        let init = if config.train.anchor > 0.0 || config.teacher.is_some() {
+            let head = if config.head.has_classes() { HeadInit::Keep } else { HeadInit::New };
+            InitFrom::Model { path: first.join("final.safetensors"), head }
         } else {
             InitFrom::Random
         };
@@ -102,6 +119,13 @@ fn every_optimiser_and_schedule_resumes_to_the_bit() {
         assert_eq!((end.step, end.interrupted), (8, false), "{name}");
         let of = |exp: &Path, file: &str| weights(&exp.join(file));
         assert!(of(&whole, "final.safetensors") == of(&parts, "final.safetensors"), "{name}");
+        if config.teacher.is_some() {
+            let mut config = config.clone();
+            config.train.workers = if config.train.workers == 3 { 1 } else { 3 };
+            let workers = path(format!("workers-{number}"));
+            train(&config, &workers, &init, None);
+            assert!(of(&whole, "final.safetensors") == of(&workers, "final.safetensors"), "{name}: workers");
+        }
         if config.train.ema > 0.0 {
             assert!(of(&whole, "ema.safetensors") == of(&parts, "ema.safetensors"), "{name}: average");
             assert!(of(&whole, "ema.safetensors") != of(&whole, "final.safetensors"));

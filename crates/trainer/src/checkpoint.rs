@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::{Bytes, Device};
-use ffsvc_dataset::BatchMaker;
-use ffsvc_models::ModelInfo;
+use ffsvc_dataset::{BatchMaker, TrainingSet};
+use ffsvc_models::{Head, ModelInfo, NoHead};
 use serde::{Deserialize, Serialize};
 
 use crate::config::ExperimentConfig;
@@ -20,6 +20,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::learner::Learner;
 use crate::network::Network;
 use crate::setup::first_device;
+use crate::teacher::Teacher;
 use crate::validation::ValidationResult;
 
 const MODEL: &str = "model.safetensors";
@@ -163,6 +164,42 @@ impl ExperimentDir {
     /// The averaged weights after the last step.
     pub fn average_model(&self) -> PathBuf {
         self.path.join(AVERAGE)
+    }
+
+    /// A copy of the teacher, with `[teacher]`.
+    pub fn teacher_model(&self) -> PathBuf {
+        self.path.join("teacher.safetensors")
+    }
+
+    /// The teacher's embeddings of whole training recordings, with `teacher.target = "utterance"`.
+    pub fn teacher_targets(&self) -> PathBuf {
+        self.path.join("teacher-targets.safetensors")
+    }
+
+    /// Copies the teacher's model file `from` into the folder, so that the run can be resumed whatever becomes of that file;
+    /// computes, or reads, the teacher's embeddings of whole recordings where it wants them.
+    ///
+    /// # Errors
+    /// A file cannot be read or written; a recording cannot be read.
+    pub(crate) fn keep_teacher(
+        &self,
+        teacher: &mut Teacher,
+        from: &Path,
+        config: &ExperimentConfig,
+        set: &TrainingSet,
+    ) -> Result<()> {
+        let resumed = from == self.teacher_model();
+        if teacher.wants_targets() {
+            if resumed && self.teacher_targets().is_file() {
+                teacher.read_targets(set, &self.teacher_targets())?;
+            } else {
+                let read = config.data.read_options(config.features.sample_rate)?;
+                tracing::info!("the teacher embeds {} whole recordings", set.utterances.len());
+                teacher.embed(set, 0..set.utterances.len() as u32, &read)?;
+                teacher.save_targets(set, &self.teacher_targets())?;
+            }
+        }
+        if resumed { Ok(()) } else { copy(from, &self.teacher_model()) }
     }
 
     /// The model of a checkpoint.
@@ -312,7 +349,7 @@ impl ExperimentDir {
             return Err(Error::ResumeMismatch { path, differences });
         }
         let device = first_device(devices)?;
-        let network = load_network(&path.join(MODEL), device)?;
+        let network = load_network(&path.join(MODEL), config, device)?;
         let bytes = fs::read(path.join(OPTIMIZER)).at(path.join(OPTIMIZER))?;
         let optimizer = config.optimizer.init(&network)?.from_bytes(Bytes::from_bytes_vec(bytes));
         let optimizer = optimizer.map_err(|error| Error::State {
@@ -321,10 +358,10 @@ impl ExperimentDir {
         })?;
         let mut learner = Learner::new(config, network, optimizer, maker, devices)?;
         if let Some(average) = &mut learner.average {
-            average.set(load_network(&path.join(AVERAGE), device)?)?;
+            average.set(load_network(&path.join(AVERAGE), config, device)?)?;
         }
         if config.train.anchor > 0.0 {
-            learner.anchor_to(&load_network(&self.initial_model(), device)?);
+            learner.anchor_to(&load_network(&self.initial_model(), config, device)?);
         }
         Ok((learner, progress))
     }
@@ -346,8 +383,9 @@ fn write_progress(path: &Path, progress: &Progress) -> Result<()> {
     ffsvc_atomic_file::write(path, json).at(path)
 }
 
-fn load_network(path: &Path, device: &Device) -> Result<Network> {
+fn load_network(path: &Path, config: &ExperimentConfig, device: &Device) -> Result<Network> {
     let (model, head, _) = ffsvc_models::load_model(path, device)?;
+    let head = head.or_else(|| (!config.head.has_classes()).then_some(Head::NoHead(NoHead)));
     let head = head.ok_or_else(|| Error::NoHead { path: path.to_path_buf() })?;
     Ok(Network { model, head })
 }

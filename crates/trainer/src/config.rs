@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use ffsvc_augment::AugmentConfig;
-use ffsvc_dataset::{CropConfig, DataConfig, SamplerConfig};
+use ffsvc_dataset::{CropConfig, DataConfig, FurtherView, Labels, SamplerConfig};
 use ffsvc_features::{FrontEnd, FrontEndConfig};
 use ffsvc_models::{HeadConfig, ModelConfig};
 use ffsvc_ranges::{Checklist, Range, Section};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::optimizer::OptimizerConfig;
 use crate::schedule::ScheduleConfig;
+use crate::teacher::TeacherConfig;
 
 /// Everything that decides the numbers of a training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct ExperimentConfig {
     pub model: ModelConfig,
     /// What the network is trained with and loses afterwards.
     pub head: HeadSection,
+    /// A trained network to learn from. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<TeacherConfig>,
     /// How often each utterance is trained on. Default: once an epoch.
     #[serde(default)]
     pub sampler: SamplerConfig,
@@ -104,6 +108,9 @@ pub struct TrainConfig {
     /// Layers that do not train at first. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<Freeze>,
+    /// What BatchNorm does in training. Default `batch`.
+    #[serde(skip_serializing_if = "is_batch")]
+    pub batch_norm: BatchNormMode,
     /// Strength of the pull towards the weights that a fine-tune starts from: `anchor / 2 * |w - w_start|^2` is added to
     /// the loss, for the network without its head (L2-SP, Li et al., 2018, <https://arxiv.org/abs/1802.01483>). Default 0.
     pub anchor: f64,
@@ -113,6 +120,22 @@ pub struct TrainConfig {
     /// Trains on this many steps' batches of the first epoch again and again, to see whether the model can learn them by
     /// heart; an epoch is one pass over them. Default 0: on all.
     pub overfit_steps: usize,
+}
+
+/// What BatchNorm layers do in training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BatchNormMode {
+    /// They normalise by the statistics of the batch and keep a running average of them.
+    #[default]
+    Batch,
+    /// They normalise by the running statistics of the model that the run starts from, which stay as they are; scales and
+    /// shifts train. For a fine-tune with few, small batches of other speech.
+    Frozen,
+}
+
+fn is_batch(mode: &BatchNormMode) -> bool {
+    *mode == BatchNormMode::Batch
 }
 
 /// An entry of `train.freeze`.
@@ -191,6 +214,7 @@ impl Default for TrainConfig {
             checkpoint_steps: 0,
             keep: 3,
             freeze: Vec::new(),
+            batch_norm: BatchNormMode::default(),
             anchor: 0.0,
             ema: 0.0,
             overfit_steps: 0,
@@ -247,6 +271,9 @@ impl ExperimentConfig {
         self.optimizer.add_numbers(&mut checklist.section("optimizer"));
         self.schedule.add_numbers(&mut checklist.section("schedule"));
         self.train.add_numbers(&mut checklist.section("train"));
+        if let Some(teacher) = &self.teacher {
+            teacher.add_numbers(&mut checklist.section("teacher"));
+        }
         if let Some(validation) = &self.validation {
             validation.add_numbers(&mut checklist.section("validation"));
         }
@@ -267,7 +294,7 @@ impl ExperimentConfig {
                 self.augment.check_consistency().map_err(|e| ffsvc_dataset::Error::Augment(e).into()),
             ),
             ("model", self.model.validate().map_err(Error::from)),
-            ("head", self.head.validate().map_err(Error::from)),
+            ("head", self.check_head()),
             ("sampler", self.sampler.check_consistency().map_err(Error::from)),
             ("optimizer", self.optimizer.check_consistency()),
             (
@@ -287,18 +314,41 @@ impl ExperimentConfig {
         Error::of_all(faults)
     }
 
+    fn check_head(&self) -> Result<()> {
+        self.head.validate()?;
+        if self.head.has_classes() {
+            return Ok(());
+        }
+        if self.teacher.is_none() {
+            return Err(Error::Config {
+                key: "head.kind",
+                found: "\"none\" without a teacher".into(),
+                expected: "a head, or a section [teacher] to learn from".into(),
+            });
+        }
+        if self.head.reserve > 0 {
+            return Err(Error::Config {
+                key: "head.reserve",
+                found: format!("{} without a head", self.head.reserve),
+                expected: "0".into(),
+            });
+        }
+        Ok(())
+    }
+
     fn check_features(&self) -> Result<()> {
         FrontEnd::new(&self.features).map(drop).map_err(|error| ffsvc_dataset::Error::FrontEnd(error).into())
     }
 
-    /// What decides the training crops.
-    pub fn crops(&self) -> CropConfig<'_> {
+    /// What decides the training crops. `further_views` are what a teacher hears beside the student.
+    pub fn crops<'a>(&'a self, further_views: &'a [FurtherView]) -> CropConfig<'a> {
+        let (frames, seed) = (self.train.max_frames, self.train.seed);
+        let crops = CropConfig::new(&self.data, &self.features, &self.augment, frames, seed);
         CropConfig {
-            data: &self.data,
-            features: &self.features,
-            augment: &self.augment,
-            max_frames: self.train.max_frames,
-            seed: self.train.seed,
+            labels: if self.head.has_classes() { Labels::Required } else { Labels::Optional },
+            clean_share: self.teacher.as_ref().map_or(0.0, |teacher| teacher.clean),
+            further_views,
+            ..crops
         }
     }
 
@@ -325,6 +375,8 @@ impl ExperimentConfig {
             ("augment.reverb.list", &reverb.list),
         ];
         paths.extend(lists.into_iter().filter_map(|(key, list)| Some((key, list.as_deref()?))));
+        let teacher = self.teacher.as_ref().and_then(|teacher| teacher.model.as_deref());
+        paths.extend(teacher.map(|path| ("teacher.model", path)));
         if let Some(validation) = &self.validation {
             paths.push(("validation.data", &validation.data));
             paths.push(("validation.trials", &validation.trials));
@@ -339,6 +391,7 @@ impl ExperimentConfig {
         paths.extend(
             [&mut additive.noise.list, &mut additive.music.list, &mut reverb.list].into_iter().flatten(),
         );
+        paths.extend(self.teacher.as_mut().and_then(|teacher| teacher.model.as_mut()));
         if let Some(validation) = &mut self.validation {
             paths.extend([&mut validation.data, &mut validation.trials]);
         }

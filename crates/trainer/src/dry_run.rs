@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use ffsvc_dataset::{AugmentedShare, Balance, Draw, Scratch, TrainingSet};
+use ffsvc_dataset::{AugmentedShare, Balance, CropPlan, Draw, Scratch, TrainingSet};
 use serde::Serialize;
 
 use crate::config::{ExperimentConfig, Freeze};
@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::learner::StepContext;
 use crate::network::Network;
 use crate::setup::{InitFrom, Setup};
+use crate::teacher;
 use crate::validation::Validation;
 
 /// The most crops that are read to look for odd recordings.
@@ -45,6 +46,8 @@ pub struct DryRun {
     pub crop_frames: usize,
     /// What is done to how many of the crops, where there is any augmentation.
     pub augmentation: Vec<AugmentedShare>,
+    /// What is done to the first crop of the run, view by view, where there is more than one view.
+    pub first_crop: Option<CropPlan>,
     /// Layers that are frozen at first.
     pub frozen: Vec<Freeze>,
     /// Crops that were read to look for odd recordings.
@@ -99,12 +102,14 @@ impl DryRun {
     /// # Errors
     /// What would keep the run from starting or from its first step.
     pub fn new(config: &ExperimentConfig, init: &InitFrom, devices: &[Device]) -> Result<Self> {
-        let setup = Setup::new(config)?;
+        let teacher = teacher::model_file(config, init, None)?;
+        let setup = Setup::new(config, teacher.as_deref())?;
         let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
         let mut learner = setup.initial_learner(config, init, &devices)?;
         let parameters = learner.network.num_trainable();
         let weights_bytes = weights_bytes(config, &learner.network);
         let (maker, sampler) = (&setup.maker, &setup.sampler);
+        learner.teacher = setup.teacher(config, teacher.as_deref(), &devices)?;
 
         let begun = Instant::now();
         let (plan, mut scratch) = (sampler.plan(0), Scratch::default());
@@ -112,7 +117,13 @@ impl DryRun {
             .map(|number| maker.make(0, plan.batch(number), &mut scratch))
             .collect::<ffsvc_dataset::Result<Vec<_>>>()?;
         let data_seconds = begun.elapsed().as_secs_f64() / batches.len() as f64;
-        let batch_bytes = size_of_val(batches[0].features.as_slice());
+        let views = batches[0].further.iter().map(|view| &view.features).chain([&batches[0].features]);
+        let batch_bytes = views.map(|features| size_of_val(features.as_slice())).sum::<usize>();
+        if let Some(teacher) = learner.teacher.as_mut().filter(|teacher| teacher.wants_targets()) {
+            let read = config.data.read_options(config.features.sample_rate)?;
+            let members: Vec<u32> = batches.iter().flat_map(|batch| batch.members.clone()).collect();
+            teacher.embed(maker.set(), members.into_iter(), &read)?;
+        }
         let draws = (0..plan.num_batches()).flat_map(|batch| plan.batch(batch)).take(CROPS_READ);
         let draws: Vec<Draw> = draws.copied().collect();
         maker.survey(0, &draws)?;
@@ -149,6 +160,7 @@ impl DryRun {
             accumulate: train.accumulate,
             devices: devices.len(),
             crop_frames: maker.num_frames(),
+            first_crop: config.teacher.as_ref().map(|_| maker.plan(0, plan.batch(0)[0])),
             augmentation: maker.augmentation().map_or_else(Vec::new, |augmentation| {
                 augmentation.shares(&set.utterances, maker.num_mels(), maker.num_frames())
             }),
@@ -236,6 +248,9 @@ impl fmt::Display for DryRun {
                 |AugmentedShare { what, share }: &AugmentedShare| format!("{what} {:.0} %", 100.0 * share);
             let shares: Vec<String> = self.augmentation.iter().map(percent).collect();
             writeln!(f, "augmentation\t{} of the crops", shares.join(", "))?;
+        }
+        if let Some(crop) = &self.first_crop {
+            write!(f, "{crop}")?;
         }
         let until = |freeze: &Freeze| match freeze.epochs {
             Some(epochs) => format!("{} for {epochs} epochs", freeze.layer),

@@ -62,6 +62,18 @@ pub enum Error {
         #[source]
         source: ffsvc_extraction::Error,
     },
+    /// The teacher cannot be used.
+    #[error("[teacher]")]
+    Teacher(#[source] ffsvc_extraction::Error),
+    /// The teacher could not embed a whole training recording.
+    #[error("[teacher]: utterance {utterance}")]
+    TeacherUtterance {
+        /// Utterance id.
+        utterance: String,
+        /// Why.
+        #[source]
+        source: ffsvc_extraction::Error,
+    },
     /// Validation scores could not be measured.
     #[error("validation")]
     Scoring(#[source] ffsvc_scoring::Error),

@@ -37,10 +37,14 @@ pub enum Event {
         step: usize,
         /// Epoch, from 1.
         epoch: usize,
-        /// Mean loss of the batch.
+        /// Mean loss of the batch: the head's and the teacher's together.
         loss: f32,
-        /// Share of the batch whose own speaker has the best score, margin left out.
-        accuracy: f64,
+        /// The teacher's part of it, weighted, where there is a teacher.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        teacher_loss: Option<f32>,
+        /// Share of the batch whose own speaker has the best score, margin left out, where the head has classes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accuracy: Option<f64>,
         /// Learning rate of the step.
         learning_rate: f64,
         /// The head's margin, where a schedule moves it.

@@ -6,13 +6,14 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ffsvc_dataset::{Batch, BatchMaker, Purpose, TrainingSet, stream_seed};
 
-use crate::config::{ExperimentConfig, TrainConfig};
+use crate::config::{BatchNormMode, ExperimentConfig, TrainConfig};
 use crate::data_parallel;
 use crate::error::{Error, Result};
 use crate::gradients::{self, Anchor};
 use crate::moving_average::MovingAverage;
 use crate::network::Network;
 use crate::optimizer::OptimizerConfig;
+use crate::teacher::Teacher;
 
 /// Network, optimiser and what else changes with every step.
 pub(crate) struct Learner {
@@ -20,6 +21,7 @@ pub(crate) struct Learner {
     pub(crate) optimizer: ModuleOptimizer,
     pub(crate) average: Option<MovingAverage>,
     anchor: Option<Anchor>,
+    pub(crate) teacher: Option<Teacher>,
     /// Epoch whose layers are frozen at present.
     frozen_for: Option<usize>,
     /// All have gradients; the network is on the first.
@@ -44,8 +46,12 @@ pub(crate) struct StepContext {
 /// What came of a step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StepOutput {
+    /// Of head and teacher together.
     pub(crate) loss: f32,
-    pub(crate) correct: usize,
+    /// The teacher's part.
+    pub(crate) teacher_loss: Option<f32>,
+    /// Crops whose own class had the best score, where there are classes.
+    pub(crate) correct: Option<usize>,
     pub(crate) utterances: usize,
 }
 
@@ -64,12 +70,15 @@ impl Learner {
     ) -> Result<Self> {
         check_accumulate(&config.train, devices.len())?;
         check_layers(&config.train, &network)?;
+        let frozen = config.train.batch_norm == BatchNormMode::Frozen;
+        let network = if frozen { network.with_frozen_statistics() } else { network };
         let average = (config.train.ema > 0.0).then(|| MovingAverage::new(config.train.ema, &network));
         Ok(Self {
             network,
             optimizer,
             average,
             anchor: None,
+            teacher: None,
             frozen_for: None,
             devices: devices.to_vec(),
             maker,
@@ -100,12 +109,12 @@ impl Learner {
         self.network.head.anneal(context.step);
 
         let number = batches.len();
-        let (train, set) = (&self.train, self.maker.set());
+        let (train, set, teacher) = (&self.train, self.maker.set(), self.teacher.as_ref());
         let forward_backward = |index, batch, network: &Network, device: &Device| {
             // Dropout masks depend on the batch's number alone, so that a resumed run draws the same.
             let batch_number = context.step * train.accumulate + index;
             device.seed(stream_seed(train.seed, Purpose::Dropout, batch_number as u32, ""));
-            loss_and_gradients(batch, context, set, network, device)
+            loss_and_gradients(batch, context, set, network, teacher, device)
         };
         let (outputs, sum) = if let [device] = &self.devices[..] {
             gradients::sum_over(&self.network, batches.into_iter().enumerate(), |index, batch, network| {
@@ -114,10 +123,15 @@ impl Learner {
         } else {
             data_parallel::scatter(&self.network, batches, &self.devices, forward_backward)?
         };
-        let mut output = StepOutput { loss: 0.0, correct: 0, utterances: 0 };
+        let mut output = StepOutput { loss: 0.0, teacher_loss: None, correct: None, utterances: 0 };
         for of_batch in outputs {
             output.loss += of_batch.loss / number as f32;
-            output.correct += of_batch.correct;
+            if let Some(loss) = of_batch.teacher_loss {
+                *output.teacher_loss.get_or_insert(0.0) += loss / number as f32;
+            }
+            if let Some(correct) = of_batch.correct {
+                *output.correct.get_or_insert(0) += correct;
+            }
             output.utterances += of_batch.utterances;
         }
         let mut gradients = gradients::mean(&self.network, sum, number);
@@ -139,24 +153,38 @@ impl Learner {
         }
         let frozen = self.train.frozen(epoch);
         self.network = self.network.clone().with_frozen(&frozen);
+        if self.train.batch_norm == BatchNormMode::Frozen {
+            self.network = self.network.clone().with_frozen_statistics();
+        }
         self.frozen_for = Some(epoch);
     }
 }
 
 /// Loss of a batch, and the gradients.
 fn loss_and_gradients(
-    batch: Batch,
+    mut batch: Batch,
     context: StepContext,
     set: &TrainingSet,
     network: &Network,
+    teacher: Option<&Teacher>,
     device: &Device,
 ) -> Result<(StepOutput, GradientsParams)> {
     let utterances = batch.labels.len();
     let shape = [utterances, batch.num_mels, batch.num_frames];
-    let features = Tensor::<3>::from_data(TensorData::new(batch.features, shape), device);
+    let features = TensorData::new(std::mem::take(&mut batch.features), shape);
+    let features = Tensor::<3>::from_data(features, device);
     let labels = Tensor::<1, Int>::from_data(TensorData::new(batch.labels.clone(), [utterances]), device);
-    let output = network.forward(features, labels);
-    let loss = output.loss.clone().into_scalar::<f32>();
+    let embeddings = network.model.forward(features);
+    let output = network.head.forward(embeddings.clone(), labels);
+    let of_teacher = teacher.map(|teacher| teacher.loss(embeddings, &batch, device));
+    let teacher_loss = of_teacher.as_ref().map(|loss| loss.clone().into_scalar::<f32>());
+    let has_classes = network.head.num_classes() > 0;
+    let whole = match of_teacher {
+        Some(of_teacher) if has_classes => output.loss + of_teacher,
+        Some(of_teacher) => of_teacher,
+        None => output.loss,
+    };
+    let loss = whole.clone().into_scalar::<f32>();
     if !loss.is_finite() {
         return Err(Error::NonFiniteLoss {
             loss,
@@ -166,10 +194,12 @@ fn loss_and_gradients(
             utterances: batch.members.iter().map(|&i| set.utterances[i as usize].id.clone()).collect(),
         });
     }
-    let best = output.cosines_or_scores.inner().argmax(1).into_data();
-    let correct = best.iter::<i64>().zip(&batch.labels).filter(|(guess, label)| guess == *label).count();
-    let gradients = GradientsParams::from_grads(output.loss.backward(), network);
-    Ok((StepOutput { loss, correct, utterances }, gradients))
+    let correct = has_classes.then(|| {
+        let best = output.cosines_or_scores.inner().argmax(1).into_data();
+        best.iter::<i64>().zip(&batch.labels).filter(|(guess, label)| guess == *label).count()
+    });
+    let gradients = GradientsParams::from_grads(whole.backward(), network);
+    Ok((StepOutput { loss, teacher_loss, correct, utterances }, gradients))
 }
 
 /// A step's batches can be dealt out evenly.

@@ -18,10 +18,11 @@ mod reestimate;
 mod run;
 mod schedule;
 mod setup;
+mod teacher;
 mod validation;
 
 pub use checkpoint::{ExperimentDir, Fingerprints, Progress};
-pub use config::{ExperimentConfig, Freeze, HeadSection, TrainConfig, ValidationConfig};
+pub use config::{BatchNormMode, ExperimentConfig, Freeze, HeadSection, TrainConfig, ValidationConfig};
 pub use dry_run::{DryRun, DryRunData, FirstStep};
 pub use error::{Error, Result};
 pub use event::{Event, Observer};
@@ -33,4 +34,5 @@ pub use reestimate::reestimate_batch_norm;
 pub use run::{Outcome, Run};
 pub use schedule::{Schedule, ScheduleConfig, ScheduleKind};
 pub use setup::InitFrom;
+pub use teacher::{TeacherConfig, TeacherLoss, TeacherTarget};
 pub use validation::{Validation, ValidationResult};

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Int, Tensor};
-use ffsvc_models::{Head, HeadOutput, SpeakerModel, freeze_layers, parameter_ids};
+use ffsvc_models::{Head, HeadOutput, SpeakerModel, freeze_layers, keep_running_statistics, parameter_ids};
 
 /// Before the names of the head's parameters, as in a model file.
 const HEAD: &str = "classifier";
@@ -47,6 +47,11 @@ impl Network {
             model: freeze_layers(self.model, "", layers),
             head: freeze_layers(self.head, &format!("{HEAD}."), layers),
         }
+    }
+
+    /// The network whose BatchNorm keeps its running statistics, see [`keep_running_statistics`].
+    pub fn with_frozen_statistics(self) -> Self {
+        Self { model: keep_running_statistics(self.model), head: self.head }
     }
 
     /// Ids of the parameters of one dimension: biases, scale and shift of BatchNorm.

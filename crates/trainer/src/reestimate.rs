@@ -31,7 +31,7 @@ pub fn reestimate_batch_norm(
     config.data.train = data.to_path_buf().into();
     config.train.overfit_steps = 0;
     config.train.accumulate = 1;
-    let Setup { maker, sampler, .. } = Setup::new(&config)?;
+    let Setup { maker, sampler, .. } = Setup::new(&config, None)?;
     let count = sampler.num_batches().min(most_batches);
     let range =
         BatchRange { first: 0, last: count, per_epoch: sampler.num_batches(), first_epoch_only: true };

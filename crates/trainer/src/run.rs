@@ -18,6 +18,7 @@ use crate::event::{Event, EventLog, Observer};
 use crate::learner::{Learner, StepContext, StepOutput};
 use crate::network::Network;
 use crate::setup::{InitFrom, Setup, first_device};
+use crate::teacher;
 use crate::validation::ValidationResult;
 
 /// What a run ended with.
@@ -63,7 +64,7 @@ pub struct Run {
 struct EpochTotals {
     steps: usize,
     loss: f64,
-    correct: usize,
+    correct: Option<usize>,
     utterances: usize,
 }
 
@@ -83,8 +84,11 @@ impl Run {
         init: &InitFrom,
         devices: &[Device],
     ) -> Result<Self> {
-        let setup = Setup::new(config)?;
-        let dir = ExperimentDir::create(dir.as_ref())?;
+        let dir = dir.as_ref();
+        let kept = (*init == InitFrom::Checkpoint).then(|| ExperimentDir::open(dir)).transpose()?;
+        let teacher = teacher::model_file(config, init, kept.map(|dir| dir.teacher_model()))?;
+        let setup = Setup::new(config, teacher.as_deref())?;
+        let dir = ExperimentDir::create(dir)?;
         let lock = Lock::folder(dir.path())?;
         if !lock.is_held() {
             tracing::warn!(
@@ -96,7 +100,7 @@ impl Run {
         if *init != InitFrom::Checkpoint {
             ExperimentDir::check_new(dir.path())?;
         }
-        let (learner, progress) = if *init == InitFrom::Checkpoint {
+        let (mut learner, progress) = if *init == InitFrom::Checkpoint {
             let (steps, maker) = (setup.steps_per_epoch, Arc::clone(&setup.maker));
             let (learner, progress) = dir.resume(config, &setup.fingerprints, steps, maker, &devices)?;
             if let (Some(best), Some((_, newest))) = (progress.best(), dir.list()?.pop())
@@ -120,6 +124,10 @@ impl Run {
             ffsvc_models::save_model(dir.initial_model(), model, Some(head), &info)?;
             (learner, progress)
         };
+        learner.teacher = setup.teacher(config, teacher.as_deref(), &devices)?;
+        if let (Some(of_learner), Some(path)) = (&mut learner.teacher, &teacher) {
+            dir.keep_teacher(of_learner, path, config, setup.maker.set())?;
+        }
         ffsvc_atomic_file::write(dir.config(), config.to_toml()?)
             .map_err(|source| Error::Io { path: dir.config(), source })?;
         let log = EventLog::open(&dir.log(), &progress)?;
@@ -210,7 +218,8 @@ impl Run {
                 step,
                 epoch: context.epoch + 1,
                 loss: output.loss,
-                accuracy: output.correct as f64 / output.utterances as f64,
+                teacher_loss: output.teacher_loss,
+                accuracy: output.correct.map(|correct| correct as f64 / output.utterances as f64),
                 learning_rate: context.learning_rate,
                 margin: context.margin,
                 utterances_per_s: output.utterances as f64 / seconds,
@@ -337,7 +346,7 @@ impl Run {
             step: self.progress.step,
             interrupted,
             loss: mean(self.totals.loss, self.totals.steps),
-            accuracy: mean(self.totals.correct as f64, self.totals.utterances),
+            accuracy: self.totals.correct.and_then(|correct| mean(correct as f64, self.totals.utterances)),
             final_model,
             best_model: existing(self.dir.best_model()),
             average_model: existing(self.dir.average_model()),
@@ -359,7 +368,9 @@ impl EpochTotals {
         }
         self.steps += 1;
         self.loss += f64::from(output.loss);
-        self.correct += output.correct;
+        if let Some(correct) = output.correct {
+            *self.correct.get_or_insert(0) += correct;
+        }
         self.utterances += output.utterances;
     }
 }
@@ -367,7 +378,7 @@ impl EpochTotals {
 /// The description that travels with the weights.
 fn model_info(config: &ExperimentConfig, progress: &Progress, speakers: &[String]) -> ModelInfo {
     let mut info = ModelInfo::new(config.model.clone(), config.features.clone());
-    info.head = Some(config.head.config.clone());
+    info.head = config.head.has_classes().then(|| config.head.config.clone());
     info.speakers = speakers.to_vec();
     info.config_toml.clone_from(&progress.config);
     info.training = serde_json::json!({

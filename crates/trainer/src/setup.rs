@@ -1,20 +1,21 @@
 //! What a run is made of, from its configuration and data: nothing is written here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use ffsvc_dataset::{BatchMaker, Purpose, Sampler, class_names, stream_seed};
+use ffsvc_dataset::{BatchMaker, FurtherView, Purpose, Sampler, class_names, stream_seed};
 use ffsvc_models::reserved_name;
 
 use crate::checkpoint::Fingerprints;
-use crate::config::ExperimentConfig;
+use crate::config::{BatchNormMode, ExperimentConfig};
 use crate::error::{Error, Result};
 use crate::fine_tune::{self, HeadInit};
 use crate::learner::Learner;
 use crate::margin::MarginSchedule;
 use crate::network::Network;
 use crate::schedule::Schedule;
+use crate::teacher::{self, Teacher};
 use crate::validation::Validation;
 
 /// Where a run takes its first weights from.
@@ -47,14 +48,20 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Reads the data directories and checks the whole configuration.
+    /// Reads the data directories and checks the whole configuration. `teacher` is the model file of the teacher, if there is
+    /// one.
     ///
     /// # Errors
     /// Anything wrong in the configuration or the data.
-    pub(crate) fn new(config: &ExperimentConfig) -> Result<Self> {
+    pub(crate) fn new(config: &ExperimentConfig, teacher: Option<&Path>) -> Result<Self> {
         config.check()?;
         let (train, seed) = (&config.train, config.train.seed);
-        let maker = BatchMaker::open(&config.crops())?;
+        let view = match (&config.teacher, teacher) {
+            (Some(section), Some(path)) => teacher::view(section, path)?,
+            _ => None,
+        };
+        let further: Vec<FurtherView> = view.into_iter().collect();
+        let maker = BatchMaker::open(&config.crops(&further))?;
         let set = maker.set();
         let validation = Validation::configured(config)?;
         let fingerprints = Fingerprints {
@@ -62,8 +69,11 @@ impl Setup {
             sounds: maker.augmentation().map(|augmentation| augmentation.fingerprint().to_string()),
             validation: validation.as_ref().map(Validation::fingerprint),
         };
-        let mut classes = class_names(&config.augment, &set.speakers);
-        classes.extend((1..=config.head.reserve).map(reserved_name));
+        let mut classes = Vec::new();
+        if config.head.has_classes() {
+            classes = class_names(&config.augment, &set.speakers);
+            classes.extend((1..=config.head.reserve).map(reserved_name));
+        }
         let sampler = Sampler::new(&config.sampler, set, train.batch_size, train.accumulate, seed)?;
         if maker.num_frames() < config.model.min_frames() {
             return Err(Error::Config {
@@ -109,6 +119,21 @@ impl Setup {
         Ok(Self { maker, sampler, schedule, margin, classes, validation, fingerprints, steps_per_epoch })
     }
 
+    /// The teacher of the model file `path` on `devices`, which have gradients.
+    ///
+    /// # Errors
+    /// As [`Teacher::load`].
+    pub(crate) fn teacher(
+        &self,
+        config: &ExperimentConfig,
+        path: Option<&Path>,
+        devices: &[Device],
+    ) -> Result<Option<Teacher>> {
+        let (Some(section), Some(path)) = (&config.teacher, path) else { return Ok(None) };
+        let frames = self.maker.view_frames().min().unwrap_or(usize::MAX);
+        Teacher::load(section, path, config.model.embedding_size(), frames, devices).map(Some)
+    }
+
     /// The learner before the first step, on `devices`, which have gradients.
     ///
     /// # Errors
@@ -134,6 +159,13 @@ impl Setup {
     ) -> Result<Network> {
         if let InitFrom::Model { path, head } = init {
             return fine_tune::load(config, path, *head, &self.classes, device);
+        }
+        if config.train.batch_norm == BatchNormMode::Frozen {
+            return Err(Error::Config {
+                key: "train.batch_norm",
+                found: "\"frozen\" in a run from random weights, whose statistics are of nothing".into(),
+                expected: "\"batch\", or a model to start from".into(),
+            });
         }
         if config.train.anchor > 0.0 {
             return Err(Error::AnchorWithoutModel { anchor: config.train.anchor });
