@@ -290,3 +290,51 @@ fn what_is_missing_is_said_before_anything_is_done() {
             .stderr(contains("zenodo.org/records/6465819").and(contains("ffsvc2022/trials_dev_keys")));
     }
 }
+
+#[test]
+fn the_far_field_recipe_says_what_it_needs_before_it_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (here, work) = (at(""), at("work"));
+    let name = "far-field/run.sh";
+    let refused = |args: &[&str], what: &str| {
+        let args = [args, &["--work", &work]].concat();
+        recipe(name, &args).code(2).stdout(is_empty()).stderr(contains(what));
+        assert!(!Path::new(&work).exists(), "{args:?}");
+    };
+    refused(&[], "--corpus DIR is no folder");
+    refused(&["--corpus", &here], "--rooms DIR is no folder");
+    refused(&["--corpus", &here, "--rooms", &here, "--noise", "nowhere"], "--noise nowhere is no folder");
+    let inputs = ["--corpus", &here, "--rooms", &here, "--noise", &here];
+    refused(&[&inputs[..], &["--weights", "none.pt"]].concat(), "--weights none.pt is no file");
+    refused(&[&inputs[..], &["--seed", "one"]].concat(), "whole numbers, not \"one\"");
+    recipe(name, &["--stage"]).code(2).stderr(contains("--stage needs a value"));
+    recipe(name, &["--corpse", "x"]).code(2).stderr(contains("unknown option --corpse (try --help)"));
+    recipe(name, &["--help"]).success().stdout(contains("--stop-stage").and(contains("Stages: 1")));
+}
+
+/// A split of the adaptation's lists: nobody and nothing is on both sides.
+#[test]
+fn development_lists_share_nothing_with_what_they_are_measured_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let from = root.join("recipes/speechocean762/lists");
+    let (from_name, out) = (from.to_str().unwrap(), folder.path().join("lists"));
+    recipe("far-field/development-lists.sh", &[from_name, out.to_str().unwrap()]).success();
+    let column = |folder: &Path, name: &str, column: usize| -> std::collections::BTreeSet<String> {
+        let lines = lines(folder.join(name));
+        lines.iter().filter_map(|line| line.split_whitespace().nth(column)).map(str::to_owned).collect()
+    };
+    let (train, dev) = (column(&out, "train.utt2spk", 1), column(&out, "dev.utt2spk", 1));
+    assert_eq!((train.len(), dev.len()), (100, 25));
+    assert!(train.is_disjoint(&dev));
+    assert!(train.union(&dev).all(|speaker| column(&from, "train.utt2spk", 1).contains(speaker)));
+    for (kind, count) in [("rooms", (5, 2)), ("noise", (50, 20))] {
+        let list = |use_: &str| column(&out, &format!("{kind}-{use_}"), 0);
+        let (adaptation, evaluation) = (list("train"), list("evaluation"));
+        assert_eq!((adaptation.len(), evaluation.len()), count, "{kind}");
+        assert!(adaptation.is_disjoint(&evaluation));
+        let reported = column(&from, &format!("{kind}-evaluation"), 0);
+        assert!(reported.is_disjoint(&adaptation) && reported.is_disjoint(&evaluation), "{kind}");
+    }
+}

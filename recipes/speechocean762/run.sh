@@ -2,11 +2,11 @@
 # Real speech: train on 125 speakers of speechocean762, verify 40 others.
 #
 #   recipes/speechocean762/run.sh --corpus DIR [--rooms DIR --noise DIR [--augment]]
-#                                 [--seed N] [--work DIR] [--stage N] [--stop-stage N] [--set section.key=value ...]
+#                                 [--seed N] [--work DIR] [--lists DIR] [--stage N] [--stop-stage N] [--set section.key=value ...]
 #
 # --corpus is speechocean762 as published (OpenSLR SLR101, https://www.openslr.org/101/): it holds
 # WAVE/SPEAKER0001/000010011.WAV and so on. A copy as flac/{train,dev}/0001/000010011.flac works too.
-# The lists beside this script say which utterances are used: 125 training speakers x 12, 40 other speakers x 12
+# The lists beside this script (or those of --lists, under the same names) say which utterances are used: 125 training speakers x 12, 40 other speakers x 12
 # with 2,640 target and 26,400 non-target trials.
 #
 # --rooms (impulse responses) and --noise (ESC-10) add a far-field evaluation: the enrolment recordings as they are, the
@@ -25,6 +25,7 @@ stage=1
 stop_stage=4
 work=exp/speechocean762
 seed=1
+lists=
 rooms=
 noise=
 augment=
@@ -35,6 +36,7 @@ while [ $# -gt 0 ]; do
         --stage) stage=$2; shift 2 ;;
         --stop-stage) stop_stage=$2; shift 2 ;;
         --work) work=$2; shift 2 ;;
+        --lists) lists=$2; shift 2 ;;
         --seed) seed=$2; shift 2 ;;
         --rooms) rooms=$2; shift 2 ;;
         --noise) noise=$2; shift 2 ;;
@@ -48,7 +50,7 @@ if [ -z "$corpus" ] || [ ! -d "$corpus" ]; then
     echo "run.sh: --corpus DIR is needed: download speechocean762 from https://www.openslr.org/101/ and unpack it" >&2
     exit 2
 fi
-for dir in "$rooms" "$noise"; do
+for dir in "$rooms" "$noise" "$lists"; do
     if [ -n "$dir" ] && [ ! -d "$dir" ]; then
         echo "run.sh: $dir is no directory" >&2
         exit 2
@@ -61,9 +63,11 @@ fi
 corpus=$(cd "$corpus" && pwd)
 [ -z "$rooms" ] || rooms=$(cd "$rooms" && pwd)
 [ -z "$noise" ] || noise=$(cd "$noise" && pwd)
+[ -z "$lists" ] || lists=$(cd "$lists" && pwd)
 
 cd "$(dirname "$0")/../.."
 recipe=recipes/speechocean762
+lists=${lists:-$recipe/lists}
 bin=${FFSVC_BIN:-${CARGO_TARGET_DIR:-target}/release}
 config=resnet34
 [ -z "$augment" ] || config=resnet34-augmented
@@ -91,30 +95,36 @@ if run 1; then
         data=$work/data/$set
         mkdir -p "$data"
         if [ -d "$corpus/WAVE" ]; then
-            awk -v dir="$corpus" '{ print $1, dir "/WAVE/SPEAKER" $2 "/" $1 ".WAV" }' $recipe/lists/$set.utt2spk
+            awk -v dir="$corpus" '{ print $1, dir "/WAVE/SPEAKER" $2 "/" $1 ".WAV" }' "$lists/$set.utt2spk"
         else
-            awk -v dir="$corpus/flac/$set" '{ print $1, dir "/" $2 "/" $1 ".flac" }' $recipe/lists/$set.utt2spk
+            while read -r utterance speaker; do
+                file=$corpus/flac/$set/$speaker/$utterance.flac
+                # A list of one's own may take speakers of the other part.
+                [ -f "$file" ] || file=$(ls "$corpus"/flac/*/"$speaker/$utterance.flac" 2> /dev/null || echo "$file")
+                echo "$utterance $file"
+            done < "$lists/$set.utt2spk"
         fi > "$data/wav.scp"
-        tr '\t' ' ' < $recipe/lists/$set.utt2spk > "$data/utt2spk"
+        tr '\t' ' ' < "$lists/$set.utt2spk" > "$data/utt2spk"
         "$bin/ffsvc-data" utt2spk-to-spk2utt "$data/utt2spk" > "$data/spk2utt"
         "$bin/ffsvc-data" validate "$data"
     done
-    gzip -dc $recipe/lists/trials_dev.gz > "$work/data/dev/trials"
+    gzip -dc "$lists/trials_dev.gz" > "$work/data/dev/trials"
     awk 'NR == FNR { gender[$1] = $2; next }
                     FILENAME ~ /utt2spk/ { speaker[$1] = $2; next }
                     gender[speaker[$2]] == gender[speaker[$3]]' \
-        $recipe/lists/spk2gender "$work/data/dev/utt2spk" "$work/data/dev/trials" > "$work/data/dev/trials-same-gender"
+        "$lists/spk2gender" "$work/data/dev/utt2spk" "$work/data/dev/trials" > "$work/data/dev/trials-same-gender"
     # Target trials are same-gender by nature; the cross-gender list has them all and the other non-targets.
     awk 'NR == FNR { gender[$1] = $2; next }
          FILENAME ~ /utt2spk/ { speaker[$1] = $2; next }
          $1 == 1 || gender[speaker[$2]] != gender[speaker[$3]]' \
-        $recipe/lists/spk2gender "$work/data/dev/utt2spk" "$work/data/dev/trials" > "$work/data/dev/trials-cross-gender"
+        "$lists/spk2gender" "$work/data/dev/utt2spk" "$work/data/dev/trials" > "$work/data/dev/trials-cross-gender"
     if [ -n "$rooms" ]; then
         mkdir -p "$work/data/lists"
         for use in train evaluation; do
-            find_files "$rooms" $recipe/lists/rooms-$use > "$work/data/lists/rooms-$use"
-            find_files "$noise" $recipe/lists/noise-$use > "$work/data/lists/noise-$use"
+            find_files "$rooms" "$lists/rooms-$use" > "$work/data/lists/rooms-$use"
+            find_files "$noise" "$lists/noise-$use" > "$work/data/lists/noise-$use"
         done
+        rm -rf "$work/data/dev-far"
         "$bin/ffsvc-data" augment "$work/data/dev" "$work/data/dev-far" --config $recipe/far-field.toml --seed 9 \
             --set augment.reverb.list="$work/data/lists/rooms-evaluation" \
             --set augment.additive.noise.list="$work/data/lists/noise-evaluation"
