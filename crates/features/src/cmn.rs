@@ -27,6 +27,9 @@ pub struct UtteranceCmn {
     pub normalize_variance: bool,
 }
 
+/// The longest window of [`SlidingCmn`].
+const MOST_FRAMES: usize = 1_000_000;
+
 /// Options of [`Cmn::Sliding`], with Kaldi's names and defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -59,14 +62,16 @@ impl Cmn {
     /// Says whether the options can be used.
     ///
     /// # Errors
-    /// A window of no frames.
+    /// A window of no frames, or of more than ten thousand seconds.
     pub fn check(&self) -> Result<()> {
-        match self {
-            Self::Sliding(SlidingCmn { window_frames: 0, .. }) => {
-                Err(Error::option("cmn.window_frames", 0, "at least 1 frame"))
-            }
-            _ => Ok(()),
+        let Self::Sliding(SlidingCmn { window_frames, min_window_frames, .. }) = *self else { return Ok(()) };
+        if !(1..=MOST_FRAMES).contains(&window_frames) {
+            return Err(Error::option("cmn.window_frames", window_frames, format!("1 to {MOST_FRAMES}")));
         }
+        if min_window_frames > MOST_FRAMES {
+            return Err(Error::option("cmn.min_window_frames", min_window_frames, format!("0 to {MOST_FRAMES}")));
+        }
+        Ok(())
     }
 
     /// Normalises `features`, `[mel, num_frames]`, in place. `row` is working memory.

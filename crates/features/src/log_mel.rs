@@ -71,8 +71,8 @@ impl LogMel {
         if !(1..=o.n_fft).contains(&o.window_length) {
             return Err(Error::option("window_length", o.window_length, format!("1 to n_fft ({})", o.n_fft)));
         }
-        if o.hop_length == 0 {
-            return Err(Error::option("hop_length", 0, "at least 1 sample"));
+        if !(1..=65_536).contains(&o.hop_length) {
+            return Err(Error::option("hop_length", o.hop_length, "1 to 65536 samples"));
         }
         if !(o.log_offset >= f32::MIN_POSITIVE && o.log_offset <= 1e30) {
             return Err(Error::option("log_offset", o.log_offset, "1.2e-38 to 1e30"));
