@@ -1,11 +1,12 @@
 //! Recordings in, embeddings out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use ffsvc_audio::{AudioFile, ReadOptions};
+use ffsvc_audio::{AudioFile, Channel, ReadOptions};
 use ffsvc_dataset::{Notice, ReadError, open_audio};
+use ffsvc_embeddings::{AudioReading, Provenance};
 use ffsvc_features::{Features, FrontEnd, FrontEndConfig};
 use ffsvc_kaldi_io::WavSource;
 use ffsvc_models::{ModelConfig, ModelInfo, SpeakerModel, load_model};
@@ -37,8 +38,8 @@ pub struct Extractor {
     memory: Memory,
     /// To estimate the memory of the network by.
     config: Option<ModelConfig>,
-    /// SHA-256 of the model file.
-    checksum: Option<String>,
+    /// The model file and its SHA-256.
+    file: Option<(PathBuf, String)>,
 }
 
 /// A recording on its way into the network.
@@ -65,7 +66,7 @@ impl Extractor {
         let path = model.as_ref();
         let (model, _, info) = load_model(path, device)?;
         let extractor = Self::of_model(model.valid(), &info, device)?;
-        Ok(Self { checksum: Some(crate::checksum(path)?), ..extractor })
+        Ok(Self { file: Some((path.to_path_buf(), crate::checksum(path)?)), ..extractor })
     }
 
     /// As [`open`](Self::open), of a model that is loaded: `model` in evaluation mode on `device` (one without gradients).
@@ -100,7 +101,7 @@ impl Extractor {
             memory: Memory::from_now(options.memory),
             options,
             config: None,
-            checksum: None,
+            file: None,
         })
     }
 
@@ -130,7 +131,25 @@ impl Extractor {
 
     /// SHA-256 of the model file, hexadecimal, where there is one ([`open`](Self::open)).
     pub fn checksum(&self) -> Option<&str> {
-        self.checksum.as_deref()
+        self.file.as_ref().map(|(_, checksum)| checksum.as_str())
+    }
+
+    /// What a store says about embeddings of this model, where there is a model file ([`open`](Self::open)).
+    pub fn provenance(&self) -> Option<Provenance> {
+        let (path, checksum) = self.file.as_ref()?;
+        let mut provenance = Provenance::new(path.display().to_string(), checksum);
+        // Both are read from and written to JSON.
+        provenance.architecture = serde_json::to_value(&self.config).unwrap_or_default();
+        provenance.front_end = serde_json::to_value(self.front_end.config()).unwrap_or_default();
+        let channel = match self.read.channel {
+            Channel::First => "first".to_owned(),
+            Channel::Index(index) => index.to_string(),
+            Channel::Mix => "mix".to_owned(),
+        };
+        provenance.audio = AudioReading::new(channel, self.read.compat_lowpass);
+        provenance.mean_subtracted = self.mean.is_some();
+        provenance.program = concat!("ffsvc-extraction ", env!("CARGO_PKG_VERSION")).to_owned();
+        Some(provenance)
     }
 
     /// Whether recordings of different lengths can share a batch

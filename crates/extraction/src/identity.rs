@@ -34,6 +34,11 @@ impl Identity {
         }
     }
 
+    /// SHA-256 of the names and places of the recordings.
+    pub(crate) fn list(&self) -> &str {
+        &self.list
+    }
+
     /// What is different here from `earlier`; `None` where its embeddings can be taken over.
     pub(crate) fn change_since(&self, earlier: &Self) -> Option<String> {
         let mut changes = Vec::new();

@@ -235,7 +235,7 @@ impl Job {
         report.notices = partial.notices();
         if !report.interrupted {
             report.embeddings = partial.len();
-            report.store = partial.finish(&self.out)?;
+            report.store = partial.finish(&self.out, extractor.provenance())?;
         }
         report.wall_s = begun.elapsed().as_secs_f64();
         Ok(report)

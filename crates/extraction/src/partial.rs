@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ffsvc_dataset::{Notice, Notices, Recording};
-use ffsvc_embeddings::Embeddings;
+use ffsvc_embeddings::{Embeddings, Provenance};
 
 use crate::error::{Error, Result};
 use crate::extractor::Embedding;
@@ -204,7 +204,7 @@ impl Partial {
 
     /// Writes the store `out` in the order of the list and removes the folder. Without any embedding there is no store, and
     /// one of an earlier job goes too.
-    pub(crate) fn finish(mut self, out: &Path) -> Result<Option<PathBuf>> {
+    pub(crate) fn finish(mut self, out: &Path, provenance: Option<Provenance>) -> Result<Option<PathBuf>> {
         let mut store: Option<Embeddings> = None;
         for (recording, values) in self.recordings.iter().zip(&mut self.ready) {
             if let Some(values) = values.take() {
@@ -212,7 +212,11 @@ impl Partial {
             }
         }
         let written = match store {
-            Some(store) => {
+            Some(mut store) => {
+                store.set_provenance(provenance.map(|mut provenance| {
+                    provenance.list_sha256 = Some(self.identity.list().to_owned());
+                    provenance
+                }));
                 store.write(out)?;
                 Mark::write(out, self.identity.clone(), self.notices())?;
                 Some(out.to_path_buf())

@@ -96,7 +96,13 @@ fn state(store: &Path) -> std::io::Result<Vec<(u64, u64)>> {
 
 /// Removes a store of an earlier job, so that nobody takes it for the result of one that has none.
 pub(crate) fn remove(store: &Path) -> Result<()> {
-    for path in files(store).into_iter().chain([Mark::path(store)]) {
+    let mut gone = files(store);
+    if gone.len() == 2 {
+        // A Kaldi archive has its provenance beside it.
+        gone.push(store.with_extension("provenance.json"));
+    }
+    gone.push(Mark::path(store));
+    for path in gone {
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(Error::Io { path, source: error });

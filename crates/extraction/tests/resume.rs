@@ -83,12 +83,21 @@ fn what_is_ready_is_taken_over() {
     let place = Place(tempfile::tempdir().unwrap());
     let folder = place.0.path();
     let (extractor, recordings) = (Arc::new(open(folder, 5)), recordings(folder));
+    assert_eq!(extractor.provenance().unwrap().model_sha256, extractor.checksum().unwrap());
     let whole = place.run("whole.ark", &extractor, recordings.clone(), usize::MAX);
     assert!(!whole.interrupted && whole.changed.is_none());
     assert_eq!((whole.recordings, whole.embeddings, whole.resumed), (10, 9, 0));
     assert_eq!(whole.failed.len(), 1);
     assert_eq!((whole.failed[0].utterance.as_str(), whole.failed[0].kind), ("utt7", FailureKind::Other));
     assert!(whole.failed[0].reason.contains("7.wav"), "{}", whole.failed[0].reason);
+
+    let written = place.read("whole.ark");
+    let provenance = written.provenance().unwrap();
+    assert_eq!(Some(provenance.model_sha256.as_str()), extractor.checksum());
+    assert!(provenance.model.ends_with("model-5.safetensors") && provenance.list_sha256.is_some());
+    assert_eq!(provenance.architecture["architecture"], "resnet");
+    assert_eq!(provenance.front_end["sample_rate"], 16_000);
+    assert_eq!((provenance.audio.channel.as_str(), provenance.mean_subtracted), ("first", false));
 
     // Wherever it is stopped, between and inside blocks.
     for stop_after in 0..10 {
