@@ -9,6 +9,7 @@ mod extraction;
 mod programs;
 mod recordings;
 mod resume;
+mod speakers;
 mod teacher;
 mod training;
 mod validation_failures;

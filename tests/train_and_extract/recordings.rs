@@ -141,7 +141,7 @@ fn the_score_of_a_pair_is_that_of_a_trial_list_and_the_threshold_names_its_origi
     assert!(decisions.iter().all(|&count| count > 0), "{decisions:?}");
 
     let [a, b] = ["data/wav/dev00000/dev00000-00000.wav", "data/wav/dev00001/dev00001-00000.wav"];
-    compare(&folder, &[a, b, "--threshold-from", "dev.json", "--at", "min-dcf:0.05"])
+    compare(&folder, &[a, b, "--threshold-from", "dev.json", "--operating-point", "min-dcf:0.05"])
         .success()
         .stdout(contains("minDCF").and(contains("at P_target 0.05 of 9 target and")))
         .stdout(contains("in data/dev/trials, from dev.json"));
@@ -163,12 +163,14 @@ fn the_score_of_a_pair_is_that_of_a_trial_list_and_the_threshold_names_its_origi
     compare(&folder, &[a, b, "--mean-subtract", "dev.scp", "--threshold-from", "dev.json"])
         .code(2)
         .stderr(contains("without a mean subtracted"));
-    compare(&folder, &[a, b, "--threshold-from", "dev.json", "--at", "min-dcf:0.3"])
+    compare(&folder, &[a, b, "--threshold-from", "dev.json", "--operating-point", "min-dcf:0.3"])
         .code(1)
         .stderr(contains("no minDCF at P_target 0.3; it has 0.01, 0.05"));
-    for wrong in
-        [&["--at", "eer"][..], &["--threshold", "nan"], &["--threshold", "0", "--threshold-from", "x"]]
-    {
+    for wrong in [
+        &["--operating-point", "eer"][..],
+        &["--threshold", "nan"],
+        &["--threshold", "0", "--threshold-from", "x"],
+    ] {
         compare(&folder, &[&[a, b], wrong].concat()).code(2).stdout("");
     }
     compare(&folder, &[a]).code(2);

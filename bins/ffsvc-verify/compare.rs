@@ -1,0 +1,100 @@
+//! Two recordings.
+
+use std::path::PathBuf;
+
+use ffsvc_scoring::report::SourceFile;
+use ffsvc_verification::{Decision, Rule, Voice};
+use serde::Serialize;
+
+use crate::PROGRAM;
+use crate::decision::DecisionArgs;
+use crate::heard::{HearingArgs, describe};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Compare {
+    /// Recording of the enrolled speaker
+    #[arg(value_name = "A")]
+    enrolment: PathBuf,
+
+    /// Recording of the speaker in question
+    #[arg(value_name = "B")]
+    test: PathBuf,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found out about two recordings.
+#[derive(Serialize)]
+struct Comparison<'a> {
+    program: &'static str,
+    model: &'a SourceFile,
+    enrolment: Voice,
+    test: Voice,
+    /// Store whose mean embedding was subtracted from both.
+    mean_subtracted: Option<String>,
+    #[serde(flatten)]
+    decision: Decision,
+    #[serde(flatten)]
+    rule: Option<RuleUsed<'a>>,
+}
+
+/// The rule under the key of its kind.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum RuleUsed<'a> {
+    Threshold(&'a ffsvc_scoring::threshold::Threshold),
+    Calibration(&'a Rule),
+}
+
+impl Compare {
+    pub(crate) fn run(&self, hearing: &HearingArgs, decision: &DecisionArgs) -> anyhow::Result<()> {
+        // What is quickly read first: a wrong report costs no extraction.
+        let mean = hearing.mean_subtract.as_deref();
+        let rule = decision.rule(&hearing.model, mean)?;
+        let verifier = hearing.open()?;
+        let enrolment = verifier.embed(&self.enrolment)?;
+        let test = verifier.embed(&self.test)?;
+        let decided = verifier.decide(&enrolment, &test, rule.as_ref())?;
+        let same_speaker = decided.same_speaker;
+        let mean_subtracted = mean.map(|path| path.display().to_string());
+        if self.json {
+            let used = rule.as_ref().map(|rule| match rule {
+                Rule::Threshold(threshold) => RuleUsed::Threshold(threshold),
+                other => RuleUsed::Calibration(other),
+            });
+            let model = verifier.model();
+            let comparison = Comparison {
+                program: PROGRAM,
+                model,
+                enrolment,
+                test,
+                mean_subtracted,
+                decision: decided,
+                rule: used,
+            };
+            ffsvc_cli::print_json(&comparison)?;
+        } else {
+            print!("{}{}", describe("enrolment", &enrolment), describe("test", &test));
+            print!("score      {:.6}", decided.score);
+            match mean_subtracted {
+                Some(store) => println!(" (cosine, minus the mean of {store})"),
+                None => println!(" (cosine)"),
+            }
+            if let Some(llr) = decided.log_likelihood_ratio {
+                println!("llr        {llr:.6} (log-likelihood ratio, natural logarithm)");
+            }
+            if let Some(rule) = &rule {
+                println!("threshold  {rule}");
+            }
+            match (same_speaker, &decided.no_decision) {
+                (Some(true), _) => println!("decision   same speaker"),
+                (Some(false), _) => println!("decision   different speakers"),
+                (None, reason) => println!("decision   none: {}", reason.as_deref().unwrap_or("unknown")),
+            }
+        }
+        decision.exit(same_speaker);
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! A model that embeds and compares recordings.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use ffsvc_audio::Channel;
+use ffsvc_dataset::file_quality;
+use ffsvc_embeddings::Embeddings;
+use ffsvc_extraction::Extractor;
+use ffsvc_features::{Quality, QualityLimits, Vad};
+use ffsvc_kaldi_io::{TrialColumns, Trials, WavSource};
+use ffsvc_scoring::report::SourceFile;
+use ffsvc_scoring::{Side, score_trials};
+use serde::Serialize;
+
+use crate::decision::{Decision, Rule};
+use crate::error::{Error, Result};
+
+/// A recording as a verifier hears it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Voice {
+    /// Path of the recording.
+    pub recording: String,
+    /// Duration, speech, clipping and level.
+    #[serde(flatten)]
+    pub quality: Quality,
+    /// Sentences about the recording that a person should read: silent, clipped, too little speech, several channels.
+    pub warnings: Vec<String>,
+    /// The embedding, `[embedding_size]`, as the network gives it.
+    #[serde(skip)]
+    pub embedding: Vec<f32>,
+}
+
+/// A model with its front end, ready to compare recordings.
+#[derive(Debug)]
+pub struct Verifier {
+    extractor: Extractor,
+    model: SourceFile,
+    limits: QualityLimits,
+    mean: Option<Vec<f64>>,
+}
+
+impl Verifier {
+    /// Opens a model file on the CPU.
+    ///
+    /// # Errors
+    /// The file is missing or is no model file.
+    pub fn open(model: impl AsRef<Path>) -> Result<Self> {
+        Self::open_on(model, &Device::flex())
+    }
+
+    /// Opens a model file on a device.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on(model: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let path = model.as_ref();
+        let extractor = Extractor::open(path, device).map_err(Error::Model)?;
+        let limits = QualityLimits { min_sample_rate: extractor.sample_rate(), ..QualityLimits::default() };
+        Ok(Self { extractor, model: SourceFile::identify(path)?, limits, mean: None })
+    }
+
+    /// Which channel of recordings with several is heard. Default: the first.
+    #[must_use]
+    pub fn with_channel(mut self, channel: Channel) -> Self {
+        let options = self.extractor.options().with_channel(channel);
+        self.extractor = self.extractor.with_options(options);
+        self
+    }
+
+    /// Seconds of speech below which a recording gets a warning. Default: 2.
+    #[must_use]
+    pub fn with_min_speech(mut self, seconds: f64) -> Self {
+        self.limits.min_speech_s = seconds;
+        self
+    }
+
+    /// Subtracts this mean embedding, `[embedding_size]`, from all before they are compared.
+    #[must_use]
+    pub fn with_mean(mut self, mean: Vec<f64>) -> Self {
+        self.mean = Some(mean);
+        self
+    }
+
+    /// The model file and its SHA-256.
+    pub fn model(&self) -> &SourceFile {
+        &self.model
+    }
+
+    /// Reads a recording once, measures it and embeds it.
+    ///
+    /// # Errors
+    /// The recording cannot be read or is too short for the model.
+    pub fn embed(&self, recording: impl AsRef<Path>) -> Result<Voice> {
+        let path = recording.as_ref();
+        let name = path.display().to_string();
+        let of_this = |source: ffsvc_extraction::Error| Error::Recording { recording: name.clone(), source };
+        let options = self.extractor.options();
+        let mut file = ffsvc_dataset::open_audio(&WavSource::File(path.to_path_buf()), options.limits)
+            .map_err(|error| of_this(error.into()))?;
+        let quality = file_quality(&mut file, &name, options.channel, &Vad::default())?;
+        let embedding = self.extractor.embed_file(&mut file).map_err(of_this)?;
+        let mut warnings: Vec<String> =
+            quality.warnings(&self.limits).iter().map(ToString::to_string).collect();
+        if let Some(words) = channel_taken(file.info().channels, options.channel) {
+            warnings.push(words);
+        }
+        Ok(Voice { recording: name, quality, warnings, embedding: embedding.values })
+    }
+
+    /// The cosine of two embeddings, as a trial list of the two gives it.
+    ///
+    /// # Errors
+    /// Embeddings of different sizes, or of length zero.
+    pub fn score(&self, enrolment: &[f32], test: &[f32]) -> Result<f64> {
+        let mut embeddings = Embeddings::new(0);
+        embeddings.push("enrolment", enrolment)?;
+        embeddings.push("test", test)?;
+        let trials = Trials::parse("the pair", b"enrolment test\n".to_vec(), TrialColumns::NoLabel)?;
+        let side = Side { embeddings: &embeddings, mean: self.mean.as_deref() };
+        let scores = score_trials(&trials, side, side, false)?;
+        scores.scores.get(0).ok_or_else(|| Error::Enrolment {
+            speaker: "the pair".to_owned(),
+            reason: "it has no score".to_owned(),
+        })
+    }
+
+    /// Compares two recordings. Without a rule there is a score and no decision.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score) and [`Rule::accepts`].
+    pub fn decide(&self, enrolment: &Voice, test: &Voice, rule: Option<&Rule>) -> Result<Decision> {
+        let score = self.score(&enrolment.embedding, &test.embedding)?;
+        self.judge(score, [enrolment, test], rule)
+    }
+
+    /// The decision on a score that came from these recordings.
+    ///
+    /// # Errors
+    /// As [`Rule::accepts`].
+    pub fn judge<'a>(
+        &self,
+        score: f64,
+        voices: impl IntoIterator<Item = &'a Voice>,
+        rule: Option<&Rule>,
+    ) -> Result<Decision> {
+        Decision::of(score, rule, voices.into_iter().find_map(|voice| self.why_undecidable(voice)))
+    }
+
+    /// Why a recording can have no decision: it is silent, or nobody speaks in it.
+    pub fn why_undecidable(&self, voice: &Voice) -> Option<String> {
+        if voice.quality.is_silent(&self.limits) {
+            return Some(format!("{} is silent", voice.recording));
+        }
+        (voice.quality.speech_s <= 0.0).then(|| format!("{} has no speech", voice.recording))
+    }
+}
+
+/// Which of several channels was heard.
+fn channel_taken(channels: usize, channel: Channel) -> Option<String> {
+    (channels > 1).then(|| match channel {
+        Channel::Mix => format!("{channels} channels: their mean was taken"),
+        Channel::First => format!("{channels} channels: the first was taken"),
+        Channel::Index(index) => format!("{channels} channels: channel {index} was taken, counted from 0"),
+    })
+}
