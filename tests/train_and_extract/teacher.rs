@@ -202,7 +202,7 @@ fn the_dry_run_shows_the_views_and_mistakes_are_named() {
     run(&[TEACHER, &from].concat())
         .success()
         .stdout(contains("view\taugmented 0 of ").and(contains("view\trecorded of ")));
-    run(&[TEACHER, &["exp2"]].concat()).code(1).stderr(contains("teacher.model is absent"));
+    run(&[TEACHER, &["exp2"]].concat()).code(1).stderr(contains("teacher.model = absent"));
     let named = ["--set", "teacher.model=exp/final.safetensors", "exp2"];
     run(&[TEACHER, &named].concat())
         .code(1)
@@ -210,7 +210,7 @@ fn the_dry_run_shows_the_views_and_mistakes_are_named() {
     run(&["exp2", "--set", "head={ kind = \"none\" }"]).code(1).stderr(contains("without a teacher"));
     run(&[&["--set", "teacher={ weight = 0 }"], &from[..]].concat())
         .code(1)
-        .stderr(contains("teacher.weight = 0 is out of range"));
+        .stderr(contains("teacher.weight = 0"));
     let wider =
         ["--set", "model.embedding_size=16", "--set", "teacher={ model = \"exp/final.safetensors\" }"];
     run(&[&wider[..], &["--dry-run"]].concat())

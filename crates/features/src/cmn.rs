@@ -69,7 +69,11 @@ impl Cmn {
             return Err(Error::option("cmn.window_frames", window_frames, format!("1 to {MOST_FRAMES}")));
         }
         if min_window_frames > MOST_FRAMES {
-            return Err(Error::option("cmn.min_window_frames", min_window_frames, format!("0 to {MOST_FRAMES}")));
+            return Err(Error::option(
+                "cmn.min_window_frames",
+                min_window_frames,
+                format!("0 to {MOST_FRAMES}"),
+            ));
         }
         Ok(())
     }

@@ -1,0 +1,92 @@
+//! The plan of the house: imports go down, and Burn is where networks run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// The crates from the bottom up; a crate imports crates of lower floors only.
+const FLOORS: [&[&str]; 6] = [
+    &["atomic-file", "hashing", "ranges", "test-data"],
+    &["features", "kernels", "cli", "kaldi-io", "audio"],
+    &["embeddings", "augment", "models", "corpora", "synth"],
+    &["dataset", "scoring", "clustering"],
+    &["extraction", "plots"],
+    &["trainer", "verification"],
+];
+
+/// The crates that know Burn.
+const WITH_BURN: [&str; 4] = ["models", "extraction", "trainer", "verification"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The dependencies of each crate in `crates/`, without those of its tests.
+fn dependencies() -> BTreeMap<String, Vec<String>> {
+    let mut crates = BTreeMap::new();
+    for entry in fs::read_dir(root().join("crates")).unwrap() {
+        let folder = entry.unwrap().path();
+        let manifest: toml::Table =
+            toml::from_str(&fs::read_to_string(folder.join("Cargo.toml")).unwrap()).unwrap();
+        let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table);
+        let names = dependencies.into_iter().flat_map(|table| table.keys().cloned()).collect();
+        crates.insert(folder.file_name().unwrap().to_str().unwrap().to_owned(), names);
+    }
+    crates
+}
+
+fn floor(name: &str) -> usize {
+    FLOORS.iter().position(|crates| crates.contains(&name)).unwrap_or_else(|| {
+        panic!("the crate {name} has no floor: add it to FLOORS here and to ARCHITECTURE.md")
+    })
+}
+
+#[test]
+fn imports_go_down() {
+    let crates = dependencies();
+    for (name, dependencies) in &crates {
+        for dependency in dependencies.iter().filter_map(|dependency| dependency.strip_prefix("ffsvc-")) {
+            assert!(
+                floor(dependency) < floor(name),
+                "{name} (floor {}) imports {dependency} (floor {})",
+                floor(name),
+                floor(dependency)
+            );
+        }
+    }
+    let placed: usize = FLOORS.iter().map(|crates| crates.len()).sum();
+    assert_eq!(placed, crates.len(), "a crate of FLOORS is gone");
+}
+
+#[test]
+fn burn_is_where_networks_run() {
+    for (name, dependencies) in dependencies() {
+        let knows = dependencies.iter().any(|dependency| dependency == "burn");
+        assert_eq!(knows, WITH_BURN.contains(&name.as_str()), "{name}");
+    }
+}
+
+#[test]
+fn three_programs_build_without_burn() {
+    let tree = |features: &[&str]| {
+        let output = Command::new(env!("CARGO"))
+            .args(["tree", "--package", "ffsvc", "--edges", "normal", "--prefix", "none", "--offline"])
+            .args(features)
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let burn = |tree: &str| tree.lines().any(|line| line.starts_with("burn"));
+    assert!(burn(&tree(&[])));
+    assert!(!burn(&tree(&["--no-default-features"])));
+
+    let manifest: toml::Table =
+        toml::from_str(&fs::read_to_string(root().join("Cargo.toml")).unwrap()).unwrap();
+    let without_networks =
+        manifest["bin"].as_array().unwrap().iter().filter(|bin| bin.get("required-features").is_none());
+    let names: Vec<&str> = without_networks.map(|bin| bin["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["ffsvc-data", "ffsvc-score", "ffsvc-cluster"]);
+}
