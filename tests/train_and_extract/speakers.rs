@@ -58,7 +58,9 @@ fn speakers_are_enrolled_claimed_identified_and_forgotten() {
     with_model(&folder, &["claim", "bob", EVE, "--threshold", "1.5", "--exit-code"])
         .code(3)
         .stdout(contains("decision   it is not bob"));
-    with_model(&folder, &["claim", "ann", EVE]).code(1).stderr(contains("no speaker `ann`; enrolled: Eve/../2, bob"));
+    with_model(&folder, &["claim", "ann", EVE])
+        .code(1)
+        .stderr(contains("no speaker `ann`; enrolled: Eve/../2, bob"));
 
     // A database belongs to one model.
     program("ffsvc-verify")
