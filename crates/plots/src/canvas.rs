@@ -76,7 +76,7 @@ impl Format {
     }
 }
 
-/// Looks whether [`write`] knows the file's ending, before work begins that would be in vain.
+/// Looks whether [`write`](fn@write) knows the file's ending, before work begins that would be in vain.
 ///
 /// # Errors
 /// The ending is neither `.svg` nor `.png`.

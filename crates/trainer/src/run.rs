@@ -159,7 +159,7 @@ impl Run {
     /// `[validation]`, and where `stop` became true meanwhile.
     ///
     /// # Errors
-    /// As [`Validation::measure`].
+    /// As the measurement of an epoch.
     pub fn validate(&self, stop: &AtomicBool) -> Result<Option<ValidationResult>> {
         let Self { config, learner, .. } = self;
         let Some(validation) = &self.setup.validation else { return Ok(None) };

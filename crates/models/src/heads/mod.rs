@@ -1,6 +1,6 @@
 //! Classification heads: what the embedding is trained with.
 //!
-//! To add a head: a file here with its options ([`ClassifierConfig`]) and its module ([`Classifier`], with
+//! To add a head: a file here with its options (`ClassifierConfig`) and its module (`Classifier`, with
 //! `weight: [num_classes, embedding]` and a `forward`), a variant in [`HeadConfig`] and [`Head`], and a line in `each!`.
 
 mod aam_softmax;

@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::remark::Remark;
 use crate::{EnrolAverage, Result, ScoreNorm, TrialScores};
 
-/// The result of a scoring run. Its JSON form is the fields' names; its [`Display`](fmt::Display) form is a table.
+/// The result of a scoring run. Its JSON form is the fields' names; its [`Display`](std::fmt::Display) form is a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Program and version that made it.
