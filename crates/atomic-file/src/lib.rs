@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod lock;
-mod sha256;
 mod target;
 
 use std::fs::File;
@@ -11,7 +10,6 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 pub use lock::{Lock, LockError};
-pub use sha256::{Sha256, sha256, sha256_of_file};
 pub use target::{Identity, Target, absolute, check_folder};
 
 const BUFFER_BYTES: usize = 1 << 16;

@@ -1,10 +1,9 @@
 //! What decides the embeddings of a list, to tell whether those of an earlier job can be taken over.
 
 use ffsvc_dataset::Recording;
+use ffsvc_hashing::Sha256;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::checksum::hexadecimal;
 use crate::extractor::Extractor;
 
 /// Model, reading and list of a job.
@@ -29,7 +28,7 @@ impl Identity {
         Self {
             model: extractor.checksum().map(str::to_owned),
             reading: format!("{:?}", extractor.read_options()),
-            list: hexadecimal(&hash.finalize()),
+            list: hash.hex(),
             recordings: recordings.len(),
         }
     }

@@ -4,7 +4,7 @@
 //! two. The checksum is taken of this text, with zeros for its own digits, and of all tensors in the order of their
 //! names: it does not depend on how safetensors lays out a file.
 
-use ffsvc_atomic_file::Sha256;
+use ffsvc_hashing::Sha256;
 use serde::Serialize;
 use serde_json::Value;
 

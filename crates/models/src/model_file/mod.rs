@@ -116,7 +116,7 @@ impl ModelFile {
     pub fn identity(&self) -> ModelIdentity {
         let info = self.info();
         ModelIdentity {
-            sha256: ffsvc_atomic_file::sha256(&self.bytes),
+            sha256: ffsvc_hashing::sha256(&self.bytes),
             architecture: info.model.architecture(),
             embedding_size: info.model.embedding_size(),
             front_end: serde_json::to_value(&info.front_end).unwrap_or_default(),

@@ -283,7 +283,7 @@ fn a_model_is_known_by_its_bytes() {
     let model = config.init(80, &Device::default()).unwrap();
     save_model(&path, &model, None, &without_head(config)).unwrap();
     let identity = ModelFile::open(&path).unwrap().identity();
-    assert_eq!(identity.sha256, ffsvc_atomic_file::sha256_of_file(&path).unwrap());
+    assert_eq!(identity.sha256, ffsvc_hashing::sha256_of_file(&path).unwrap());
     assert_eq!((identity.architecture.as_str(), identity.embedding_size), ("tdnn", 5));
     assert_eq!(identity.front_end["sample_rate"], 16000);
     let text = serde_json::to_string(&identity).unwrap();
