@@ -52,8 +52,9 @@ impl Compare {
     pub(crate) fn run(&self, hearing: &HearingArgs, decision: &DecisionArgs) -> anyhow::Result<()> {
         // What is quickly read first: a wrong report costs no extraction.
         let mean = hearing.mean_subtract.as_deref();
-        let rule = decision.rule(&hearing.model, mean)?;
+        let rule = decision.rule(mean)?;
         let verifier = hearing.open()?;
+        decision.check_model(rule.as_ref(), verifier.model())?;
         let enrolment = verifier.embed(&self.enrolment)?;
         let test = verifier.embed(&self.test)?;
         let decided = verifier.decide(&enrolment, &test, rule.as_ref())?;

@@ -55,8 +55,9 @@ pub(crate) struct DecisionArgs {
 }
 
 impl DecisionArgs {
-    /// The rule, if one was asked for, for scores of `model` with the mean of a store subtracted or not.
-    pub(crate) fn rule(&self, model: &Path, mean_subtract: Option<&Path>) -> anyhow::Result<Option<Rule>> {
+    /// The rule, if one was asked for, for scores with the mean of a store subtracted or not. Call [`check_model`](Self::check_model)
+    /// when the model is open.
+    pub(crate) fn rule(&self, mean_subtract: Option<&Path>) -> anyhow::Result<Option<Rule>> {
         if let (Some(path), Some(p_target)) = (&self.calibration, self.p_target) {
             let costs = DcfParameters::new(p_target, self.c_miss, self.c_fa)?;
             return Ok(Some(Rule::calibration(path, costs)?));
@@ -68,13 +69,13 @@ impl DecisionArgs {
         if let Origin::Report { mean_subtracted, .. } = &threshold.origin {
             check_mean(report, mean_subtracted.as_deref(), mean_subtract)?;
         }
-        self.check_model(&threshold, model)?;
         Ok(Some(Rule::Threshold(threshold)))
     }
 
-    fn check_model(&self, threshold: &Threshold, model: &Path) -> anyhow::Result<()> {
-        let identity = SourceFile::identify(model)?;
-        match threshold.check_model(&identity.path, &identity.sha256) {
+    /// Checks that a threshold is of trials of `model`.
+    pub(crate) fn check_model(&self, rule: Option<&Rule>, model: &SourceFile) -> anyhow::Result<()> {
+        let Some(Rule::Threshold(threshold)) = rule else { return Ok(()) };
+        match threshold.check_model(&model.path, &model.sha256) {
             Ok(None) => {}
             Ok(Some(remark)) => warn!("{remark}"),
             Err(error) if self.allow_other_model => warn!("{error}: allowed by --allow-other-model"),

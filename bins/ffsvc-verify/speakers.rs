@@ -153,10 +153,11 @@ impl Enrol {
 
 impl Claim {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let rule = self.decision.rule(&self.hearing.model, self.hearing.mean_subtract.as_deref())?;
+        let rule = self.decision.rule(self.hearing.mean_subtract.as_deref())?;
         let database = SpeakerDatabase::open(&self.database.database)?;
         database.speaker(&self.name)?;
         let verifier = self.hearing.open()?;
+        self.decision.check_model(rule.as_ref(), verifier.model())?;
         let voice = verifier.embed(&self.recording)?;
         let candidate = database.verify(&verifier, &self.name, &voice)?;
         let decided = verifier.judge(candidate.score, [&voice], rule.as_ref())?;
@@ -186,9 +187,10 @@ impl Claim {
 
 impl Identify {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let rule = self.decision.rule(&self.hearing.model, self.hearing.mean_subtract.as_deref())?;
+        let rule = self.decision.rule(self.hearing.mean_subtract.as_deref())?;
         let database = SpeakerDatabase::open(&self.database.database)?;
         let verifier = self.hearing.open()?;
+        self.decision.check_model(rule.as_ref(), verifier.model())?;
         let voice = verifier.embed(&self.recording)?;
         let candidates = database.identify(&verifier, &voice)?;
         let best = candidates.first().map_or(f64::NEG_INFINITY, |best| best.score);

@@ -57,7 +57,11 @@ impl Verifier {
         let path = model.as_ref();
         let extractor = Extractor::open(path, device).map_err(Error::Model)?;
         let limits = QualityLimits { min_sample_rate: extractor.sample_rate(), ..QualityLimits::default() };
-        Ok(Self { extractor, model: SourceFile::identify(path)?, limits, mean: None })
+        let model = match extractor.checksum() {
+            Some(sha256) => SourceFile { path: path.display().to_string(), sha256: sha256.to_owned() },
+            None => SourceFile::identify(path)?,
+        };
+        Ok(Self { extractor, model, limits, mean: None })
     }
 
     /// Which channel of recordings with several is heard. Default: the first.
