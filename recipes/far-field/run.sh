@@ -155,7 +155,7 @@ if run 5; then
             name=${networks[i]}
             out=$(embeddings "$name")
             figures() { # report, options: EER in per cent and minDCF(0.01)
-                "$bin/ffsvc-score" --trials "$data/dev/trials" --report "$exp/result-$name-$1.json" "${@:2}" |
+                "$bin/ffsvc-score" --trials "$data/dev/trials" --report-out "$exp/result-$name-$1.json" "${@:2}" |
                     awk '/^EER/ { eer = $2 } /^minDCF.*P_target 0.01,/ && !dcf { dcf = $2 }
                          END { printf " %8.2f %% %8.4f", eer, dcf }'
             }
