@@ -1,11 +1,11 @@
 //! `ffsvc-data synth`: a corpus of synthetic speakers.
 
 use clap::Args;
-use ffsvc_cli::{OutputPath, Progress, Range, RangeArg as _, RunFiles, UsageError, print_json};
+use ffsvc_cli::{OutputPath, Progress, Range, RangeArg as _, RunFiles, Span, UsageError, print_json};
 use ffsvc_synth::{Error, SynthConfig, generate};
 
-/// Range of `--channel-db`, dB.
-const CHANNEL_DB: Range<f64> = Range::of(0.0, 30.0);
+/// Range of `--workers`.
+const WORKERS: Range<usize> = Range::of(0, 1024);
 
 /// Write a small corpus of synthetic speakers, to train and test on anywhere
 ///
@@ -39,64 +39,52 @@ pub(crate) struct Synth {
     seed: u64,
 
     /// Speakers to train on
-    #[arg(long, value_name = "N", default_value_t = SynthConfig::default().train_speakers)]
+    #[arg(long, value_name = "N", default_value_t = SynthConfig::default().train_speakers, range = SynthConfig::TRAIN_COUNT)]
     train_speakers: u32,
 
     /// Utterances of each training speaker
-    #[arg(long, value_name = "N", default_value_t = SynthConfig::default().train_utterances)]
+    #[arg(long, value_name = "N", default_value_t = SynthConfig::default().train_utterances, range = SynthConfig::TRAIN_COUNT)]
     train_utterances: u32,
 
     /// Speakers to test on, none of them in training
-    #[arg(long, value_name = "N", default_value_t = SynthConfig::default().dev_speakers)]
+    #[arg(long, value_name = "N", default_value_t = SynthConfig::default().dev_speakers, range = SynthConfig::DEV_COUNT)]
     dev_speakers: u32,
 
     /// Utterances of each test speaker
-    #[arg(long, value_name = "N", default_value_t = SynthConfig::default().dev_utterances)]
+    #[arg(long, value_name = "N", default_value_t = SynthConfig::default().dev_utterances, range = SynthConfig::DEV_COUNT)]
     dev_utterances: u32,
 
     /// Range of the duration of an utterance, s
-    #[arg(long, value_name = "LOW,HIGH", value_parser = ends, default_value = "2.5,4")]
-    seconds: Ends,
+    #[arg(long, value_name = "LOW,HIGH", default_value = "2.5,4", span = SynthConfig::SECONDS)]
+    seconds: Span<f64>,
 
     /// Range of the signal-to-noise ratio, dB; lower is harder
-    #[arg(long, value_name = "LOW,HIGH", value_parser = ends, default_value = "10,30", allow_hyphen_values = true)]
-    snr_db: Ends,
+    #[arg(long, value_name = "LOW,HIGH", default_value = "10,30", span = SynthConfig::SNR_DB)]
+    snr_db: Span<f64>,
 
     /// Range of the reverberation time, s; higher is harder
-    #[arg(long, value_name = "LOW,HIGH", value_parser = ends, default_value = "0.15,0.6")]
-    rt60: Ends,
+    #[arg(long, value_name = "LOW,HIGH", default_value = "0.15,0.6", span = SynthConfig::RT60_S)]
+    rt60: Span<f64>,
 
     /// Range of the distance between talker and microphone, m
-    #[arg(long, value_name = "LOW,HIGH", value_parser = ends, default_value = "0.2,3")]
-    distance: Ends,
+    #[arg(long, value_name = "LOW,HIGH", default_value = "0.2,3", span = SynthConfig::DISTANCE_M)]
+    microphone_distance: Span<f64>,
 
     /// Largest gain or cut of each band of the recording channel, dB; higher is harder
-    #[arg(long, value_name = "DB", default_value_t = SynthConfig::default().channel_db, range = CHANNEL_DB)]
+    #[arg(long, value_name = "DB", default_value_t = SynthConfig::default().channel_db, range = SynthConfig::CHANNEL_DB)]
     channel_db: f64,
 
     /// At most this many target trials (else all pairs)
-    #[arg(long, value_name = "N", default_value_t = SynthConfig::default().max_target_trials)]
+    #[arg(long, value_name = "N", default_value_t = SynthConfig::default().max_target_trials, range = SynthConfig::TRIALS)]
     max_target_trials: u32,
 
     /// Nontarget trials, half of them between speakers of the same sex
-    #[arg(long, value_name = "N", default_value_t = SynthConfig::default().nontarget_trials)]
+    #[arg(long, value_name = "N", default_value_t = SynthConfig::default().nontarget_trials, range = SynthConfig::TRIALS)]
     nontarget_trials: u32,
 
     /// Threads that make recordings (0: one a core)
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, range = WORKERS)]
     workers: usize,
-}
-
-/// Lower and upper end.
-type Ends = [f64; 2];
-
-fn finite(text: &str) -> Option<f64> {
-    text.trim().parse().ok().filter(|number: &f64| number.is_finite())
-}
-
-fn ends(text: &str) -> Result<Ends, String> {
-    let found = text.split_once(',').and_then(|(low, high)| Some([finite(low)?, finite(high)?]));
-    found.ok_or_else(|| "expected two numbers with a comma between them".to_owned())
 }
 
 impl Synth {
@@ -107,10 +95,10 @@ impl Synth {
             train_utterances: self.train_utterances,
             dev_speakers: self.dev_speakers,
             dev_utterances: self.dev_utterances,
-            seconds: self.seconds,
-            snr_db: self.snr_db,
-            rt60_s: self.rt60,
-            distance_m: self.distance,
+            seconds: self.seconds.0,
+            snr_db: self.snr_db.0,
+            rt60_s: self.rt60.0,
+            distance_m: self.microphone_distance.0,
             channel_db: self.channel_db,
             max_target_trials: self.max_target_trials,
             nontarget_trials: self.nontarget_trials,

@@ -29,6 +29,17 @@ impl ConfigArgs {
     pub fn load<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         load_config(&self.config, &self.set)
     }
+
+    /// Reads the configuration, and names all missing keys at once; see [`load_config_with`].
+    ///
+    /// # Errors
+    /// As [`load_config_with`].
+    pub fn load_with<T: DeserializeOwned>(
+        &self,
+        missing_keys: impl Fn(&Table) -> Vec<String>,
+    ) -> Result<T, ConfigError> {
+        load_config_with(&self.config, &self.set, missing_keys)
+    }
 }
 
 /// Why a configuration was refused.
@@ -52,6 +63,14 @@ pub enum ConfigError {
         line_column: Option<(usize, usize)>,
         /// What was found and what was expected.
         message: String,
+    },
+    /// Keys that have no default are missing.
+    #[error("{}: missing: {}", path.display(), keys.join(", "))]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// All of them, each as `section.key`.
+        keys: Vec<String>,
     },
     /// An override is not of the form `section.key=value`, or it makes the configuration wrong.
     #[error("--set {set}: {message}")]
@@ -98,23 +117,53 @@ fn position(line_column: Option<(usize, usize)>) -> String {
 /// # Errors
 /// [`ConfigError`] names the file with line and column, or the override that is at fault.
 pub fn load_config<T: DeserializeOwned>(path: &Path, sets: &[String]) -> Result<T, ConfigError> {
+    load_config_with(path, sets, |_| Vec::new())
+}
+
+/// Reads a configuration as [`load_config`] does. Where a key is missing, `missing_keys` says which ones a table lacks, so
+/// that the error names all of them: serde stops at the first.
+///
+/// # Errors
+/// As [`load_config`]; [`ConfigError::Missing`].
+pub fn load_config_with<T: DeserializeOwned>(
+    path: &Path,
+    sets: &[String],
+    missing_keys: impl Fn(&Table) -> Vec<String>,
+) -> Result<T, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
+    parse(path, &text, sets).map_err(|error| {
+        let keys = match &error {
+            ConfigError::File { message, .. } | ConfigError::Set { message, .. }
+                if message.starts_with("missing field") =>
+            {
+                let table = toml::from_str(&text).ok().and_then(|table| with_overrides(table, sets).ok());
+                table.map(|table| missing_keys(&table)).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        };
+        if keys.is_empty() { error } else { ConfigError::Missing { path: path.to_path_buf(), keys } }
+    })
+}
+
+fn with_overrides(mut table: Table, sets: &[String]) -> Result<Table, ConfigError> {
+    sets.iter().try_for_each(|set| apply(&mut table, set))?;
+    Ok(table)
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, text: &str, sets: &[String]) -> Result<T, ConfigError> {
     let file_error = |error: &toml::de::Error| ConfigError::File {
         path: path.to_path_buf(),
-        line_column: error.span().map(|span| line_column(&text, span.start)),
+        line_column: error.span().map(|span| line_column(text, span.start)),
         message: explain(error),
     };
     if sets.is_empty() {
-        return toml::from_str(&text).map_err(|error| file_error(&error));
+        return toml::from_str(text).map_err(|error| file_error(&error));
     }
-    let mut table: Table = toml::from_str(&text).map_err(|error| file_error(&error))?;
-    for set in sets {
-        apply(&mut table, set)?;
-    }
-    table.try_into().map_err(|error| match culprit::<T>(&text, sets, &error) {
+    let table = with_overrides(toml::from_str(text).map_err(|error| file_error(&error))?, sets)?;
+    table.try_into().map_err(|error| match culprit::<T>(text, sets, &error) {
         // Read from the text, the same error knows its line.
-        None => file_error(&toml::from_str::<T>(&text).err().unwrap_or(error)),
+        None => file_error(&toml::from_str::<T>(text).err().unwrap_or(error)),
         Some(set) => ConfigError::Set { set: set.clone(), message: explain(&error) },
     })
 }

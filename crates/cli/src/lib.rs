@@ -14,7 +14,7 @@ pub mod progress;
 pub mod run_files;
 
 pub use allocator::keep_freed_memory;
-pub use config::{ConfigArgs, ConfigError, load_config};
+pub use config::{ConfigArgs, ConfigError, load_config, load_config_with};
 pub use exit::{Failed, Interrupted, UsageError, run};
 pub use logging::Logging;
 pub use output::print_json;
@@ -23,4 +23,4 @@ pub use program::{parse, program};
 pub use progress::Progress;
 pub use run_files::{Findings, RunFiles};
 
-pub use ffsvc_ranges::{Range, RangeArg};
+pub use ffsvc_ranges::{Range, RangeArg, Span};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ffsvc_cli::load_config;
+use ffsvc_cli::{load_config, load_config_with};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize, PartialEq)]
@@ -117,4 +117,39 @@ fn malformed_input_is_explained() {
     }
     let error = load_config::<Config>("/no/such.toml".as_ref(), &[]).unwrap_err();
     assert_eq!(error.to_string(), "cannot read the configuration /no/such.toml");
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Strict {
+    name: String,
+    data: Data,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Data {
+    train: PathBuf,
+}
+
+#[test]
+fn all_missing_keys_are_in_one_error() {
+    let load = |text: &str, sets: &[&str]| {
+        let file = file(text);
+        let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
+        let missing = |table: &toml::Table| {
+            let lacks = |key: &&str| !table.contains_key(*key);
+            ["name", "data"].iter().filter(|key| lacks(key)).map(ToString::to_string).collect()
+        };
+        load_config_with::<Strict>(&file.path, &sets, missing)
+            .map(|config| (config.name, config.data.train))
+            .map_err(|e| e.to_string().replace(&file.path.display().to_string(), "a.toml"))
+    };
+    assert_eq!(load("", &[]).unwrap_err(), "a.toml: missing: name, data");
+    assert_eq!(load("", &["name=x"]).unwrap_err(), "a.toml: missing: data");
+    // What is misspelt is not called missing.
+    assert!(load("nam = 'x'", &[]).unwrap_err().contains("did you mean `name`?"));
+    // A key that the list does not know.
+    assert_eq!(load("name = 'x'\n[data]", &[]).unwrap_err(), "a.toml:2:1: missing field `train`");
+    assert_eq!(load("name = 'x'", &["data.train=a"]).unwrap(), ("x".to_owned(), "a".into()));
 }

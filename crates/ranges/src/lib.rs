@@ -9,7 +9,7 @@ use std::ops::Bound;
 
 pub use checklist::{Checklist, Section};
 #[cfg(feature = "clap")]
-pub use option::{RangeArg, is_number};
+pub use option::{RangeArg, Span, is_number};
 
 /// A type of numbers that can have a range.
 pub trait Number: Copy + PartialOrd + fmt::Display {

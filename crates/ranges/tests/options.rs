@@ -2,11 +2,12 @@
 #![cfg(feature = "clap")]
 
 use clap::{CommandFactory, Parser};
-use ffsvc_ranges::{Range, RangeArg as _, is_number};
+use ffsvc_ranges::{Range, RangeArg as _, Span, is_number};
 
 const LEVEL: Range<f64> = Range::above(0.0).below(1.0);
 const SIZE: Range<usize> = Range::at_least(1);
 const OFFSET: Range<f32> = Range::any();
+const SNR_DB: Range<f64> = Range::of(-30.0, 100.0);
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -23,6 +24,10 @@ struct Args {
     /// Offsets
     #[arg(long, value_delimiter = ',', range = OFFSET)]
     offset: Vec<f32>,
+
+    /// Noise
+    #[arg(long, value_name = "LOW,HIGH", default_value = "10,30", span = SNR_DB)]
+    snr_db: Span<f64>,
 
     /// A name
     #[arg(long)]
@@ -63,11 +68,29 @@ fn others_are_refused_with_the_option_the_value_and_the_range() {
 }
 
 #[test]
+fn two_numbers_are_a_span() {
+    assert_eq!(parse(&[]).unwrap().snr_db, Span([10.0, 30.0]));
+    assert_eq!(parse(&["--snr-db", "-5,5"]).unwrap().snr_db, Span([-5.0, 5.0]));
+    for (value, message) in [
+        ("5", "expected two numbers of the range, with a comma between them: -30 to 100"),
+        ("5,x", "expected a number of the range: -30 to 100"),
+        ("5,101", "101 is out of range, expected -30 to 100"),
+        ("nan,5", "not a number, expected -30 to 100"),
+        ("5,4", "5 is above 4, expected the lower number first"),
+    ] {
+        let error = parse(&["--snr-db", value]).unwrap_err();
+        let message = format!("error: invalid value '{value}' for '--snr-db <LOW,HIGH>': {message}\n");
+        assert!(error.starts_with(&message), "{error}");
+    }
+}
+
+#[test]
 fn the_help_shows_the_range() {
     let help = Args::command().render_help().to_string();
     let long_help = Args::command().render_long_help().to_string();
     assert!(help.contains("Confidence of the intervals [range: > 0 and < 1] [default: 0.95]"), "{help}");
     assert!(help.contains("Batch size [range: >= 1]\n"), "{help}");
+    assert!(help.contains("Noise [range: -30 to 100] [default: 10,30]"), "{help}");
     assert!(long_help.contains("share a batch. [range: >= 1]"), "{long_help}");
 }
 

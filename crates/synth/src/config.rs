@@ -1,5 +1,6 @@
 //! How large and how hard a corpus is.
 
+use ffsvc_ranges::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -55,35 +56,53 @@ impl Default for SynthConfig {
 }
 
 impl SynthConfig {
+    /// Range of [`train_speakers`](Self::train_speakers) and [`train_utterances`](Self::train_utterances).
+    pub const TRAIN_COUNT: Range<u32> = Range::of(1, 99_999);
+    /// Range of [`dev_speakers`](Self::dev_speakers) and [`dev_utterances`](Self::dev_utterances): trials need two of each.
+    pub const DEV_COUNT: Range<u32> = Range::of(2, 99_999);
+    /// Range of the ends of [`seconds`](Self::seconds).
+    pub const SECONDS: Range<f64> = Range::of(0.1, 3_600.0);
+    /// Range of the ends of [`snr_db`](Self::snr_db).
+    pub const SNR_DB: Range<f64> = Range::of(-30.0, 100.0);
+    /// Range of the ends of [`rt60_s`](Self::rt60_s).
+    pub const RT60_S: Range<f64> = Range::of(0.05, 5.0);
+    /// Range of the ends of [`distance_m`](Self::distance_m).
+    pub const DISTANCE_M: Range<f64> = Range::of(0.05, 10.0);
+    /// Range of [`channel_db`](Self::channel_db).
+    pub const CHANNEL_DB: Range<f64> = Range::of(0.0, 30.0);
+    /// Range of [`max_target_trials`](Self::max_target_trials) and [`nontarget_trials`](Self::nontarget_trials).
+    pub const TRIALS: Range<u32> = Range::at_least(0);
+
     /// Checks that the corpus can be made.
     ///
     /// # Errors
     /// [`Error::Option`] names the option, what was found and what is expected.
     pub fn validate(&self) -> Result<()> {
         let counts = [
-            ("train_speakers", self.train_speakers, 1),
-            ("train_utterances", self.train_utterances, 1),
-            ("dev_speakers", self.dev_speakers, 2),
-            ("dev_utterances", self.dev_utterances, 2),
+            ("train_speakers", self.train_speakers, Self::TRAIN_COUNT),
+            ("train_utterances", self.train_utterances, Self::TRAIN_COUNT),
+            ("dev_speakers", self.dev_speakers, Self::DEV_COUNT),
+            ("dev_utterances", self.dev_utterances, Self::DEV_COUNT),
         ];
-        for (name, found, least) in counts {
-            if !(least..=99_999).contains(&found) {
-                return Err(Error::option(name, found, format!("{least} to 99999")));
+        for (name, found, range) in counts {
+            if !range.contains(found) {
+                return Err(Error::option(name, found, range.to_string()));
             }
         }
-        let ranges = [
-            ("seconds", self.seconds, 0.1, 3_600.0),
-            ("snr_db", self.snr_db, -30.0, 100.0),
-            ("rt60_s", self.rt60_s, 0.05, 5.0),
-            ("distance_m", self.distance_m, 0.05, 10.0),
-            ("channel_db", [0.0, self.channel_db], 0.0, 30.0),
+        let spans = [
+            ("seconds", self.seconds, Self::SECONDS),
+            ("snr_db", self.snr_db, Self::SNR_DB),
+            ("rt60_s", self.rt60_s, Self::RT60_S),
+            ("distance_m", self.distance_m, Self::DISTANCE_M),
         ];
-        for (name, [low, high], least, most) in ranges {
-            // Written so that NaN fails.
-            if !(least <= low && low <= high && high <= most) {
-                let expected = format!("LOW,HIGH with {least} <= LOW <= HIGH <= {most}");
+        for (name, [low, high], range) in spans {
+            if !(range.contains(low) && range.contains(high) && low <= high) {
+                let expected = format!("two numbers in ascending order, each {range}");
                 return Err(Error::option(name, format!("{low},{high}"), expected));
             }
+        }
+        if !Self::CHANNEL_DB.contains(self.channel_db) {
+            return Err(Error::option("channel_db", self.channel_db, Self::CHANNEL_DB.to_string()));
         }
         Ok(())
     }

@@ -118,7 +118,7 @@ fn what_cannot_be_made_is_refused() {
     assert_eq!(message(SynthConfig { dev_speakers: 1, ..small() }), "dev_speakers is 1, expected 2 to 99999");
     assert_eq!(
         message(SynthConfig { seconds: [3.0, 2.0], ..small() }),
-        "seconds is 3,2, expected LOW,HIGH with 0.1 <= LOW <= HIGH <= 3600"
+        "seconds is 3,2, expected two numbers in ascending order, each 0.1 to 3600"
     );
     assert!(message(SynthConfig { snr_db: [0.0, f64::NAN], ..small() }).starts_with("snr_db is 0,NaN"));
     assert!(message(SynthConfig { channel_db: -1.0, ..small() }).starts_with("channel_db is "));

@@ -15,6 +15,7 @@ mod moving_average;
 mod network;
 mod optimizer;
 mod reestimate;
+mod required;
 mod run;
 mod schedule;
 mod setup;
