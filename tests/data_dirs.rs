@@ -130,7 +130,7 @@ fn split_writes_numbered_parts() {
     assert_eq!(read(&folder, "parts/2/utt2spk"), "b1 b\n");
     let parts = json(&ffsvc_data(
         &folder,
-        &["split", "d", "--parts", "3", "--group-by", "utterances", "-o", "p", "--json"],
+        &["split", "d", "--parts", "3", "--keep-together", "utterances", "-o", "p", "--json"],
     ));
     assert_eq!(parts[2]["path"], "p/3");
     ffsvc_data(&folder, &["split", "d", "--parts", "3", "-o", "q"])

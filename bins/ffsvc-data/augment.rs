@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Range of `--sample-rate`, Hz.
 const SAMPLE_RATE: Range<u32> = Range::of(1000, 192_000);
+/// Range of `--epoch`.
+const EPOCH: Range<u32> = Range::at_least(0);
 
 /// Write a data directory in rooms and noise, or print what would be done to it
 ///
@@ -51,7 +53,7 @@ pub(crate) struct Augment {
     seed: u64,
 
     /// Epoch of the run, from 0
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, range = EPOCH)]
     epoch: u32,
 
     /// Sample rate of what is written, Hz

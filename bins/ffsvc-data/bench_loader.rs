@@ -11,7 +11,9 @@ use ffsvc_dataset::{
 use ffsvc_features::FrontEndConfig;
 use serde::{Deserialize, Serialize};
 
-/// Range of `--seconds`.
+/// Range of `--threads`.
+const THREADS: Range<u16> = Range::of(1, 1024);
+/// Range of `--measure-seconds`.
 const SECONDS: Range<f64> = Range::of(0.1, 3600.0);
 
 /// Measure how many utterances a second the data path of an experiment makes, and which stage is the bottleneck
@@ -30,18 +32,18 @@ STAGES
 
 EXAMPLES
     ffsvc-data bench-loader configs/resnet34.toml --set data.train=data/train
-    ffsvc-data bench-loader exp/a/config.toml --threads 1,2,4 --seconds 10 --json")]
+    ffsvc-data bench-loader exp/a/config.toml --threads 1,2,4 --measure-seconds 10 --json")]
 pub(crate) struct BenchLoader {
     #[command(flatten)]
     config: ConfigArgs,
 
     /// Numbers of threads to measure; default: 1, 2, 4, ... up to the processors
-    #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N,N", value_delimiter = ',', range = THREADS)]
     threads: Vec<u16>,
 
     /// Time for each number of threads, s; a quarter of it is spent before, to fill the caches
-    #[arg(long, value_name = "S", default_value_t = 5.0, range = SECONDS)]
-    seconds: f64,
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, range = SECONDS)]
+    measure_seconds: f64,
 }
 
 /// What of an experiment's configuration decides its batches. The network's sections are not looked at.
@@ -93,7 +95,7 @@ impl BenchLoader {
         let config: DataPath = self.config.load()?;
         config.data.check()?;
         config.augment.check()?;
-        let duration = Duration::from_secs_f64(self.seconds);
+        let duration = Duration::from_secs_f64(self.measure_seconds);
         let maker = BatchMaker::open(&config.crops())?;
         let threads = if self.threads.is_empty() { up_to_processors() } else { self.threads };
         let batch_size = config.train.batch_size;

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ffsvc_cli::{Failed, print_json};
+use ffsvc_cli::{Failed, RangeArg as _, print_json};
 use ffsvc_kaldi_io::{
     DataDir, FixOptions, NameList, OpenOptions, TrialColumns, Trials as TrialList, ValidateOptions,
 };
 use serde::Serialize;
+
+use crate::shown::{SHOWN, shown};
 
 /// Report everything that is wrong with a data directory
 ///
@@ -36,19 +38,20 @@ pub(crate) struct Validate {
     #[arg(long)]
     no_audio_check: bool,
 
-    /// Print at most so many problems of a kind (all are in --json)
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    show: usize,
+    /// Print at most so many problems of a kind; default: 20 (all are in --json)
+    #[arg(long, value_name = "N", range = SHOWN)]
+    show: Option<usize>,
 }
 
 impl Validate {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        let shown = shown(self.show, json)?;
         let options = ValidateOptions { allow_pipes: self.allow_pipes, check_audio: !self.no_audio_check };
         let report = DataDir::validate(&self.dir, options)?;
         if json {
             print_json(&report)?;
         } else {
-            print!("{}", report.display(self.show));
+            print!("{}", report.display(shown));
             let found = match report.problems.len() {
                 0 => "no problem".to_owned(),
                 1 => "1 problem".to_owned(),
@@ -126,7 +129,7 @@ pub(crate) struct Trials {
     list: PathBuf,
 
     /// Where the label is: auto, label-first, label-last or no-label
-    #[arg(long, value_name = "COLUMNS", default_value = "auto")]
+    #[arg(long, value_name = "ORDER", default_value = "auto")]
     trial_columns: TrialColumns,
 
     /// A data directory that must have every utterance of the list

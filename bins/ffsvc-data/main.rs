@@ -9,6 +9,7 @@ mod make_trials;
 mod prepare;
 mod quality;
 mod reshape;
+mod shown;
 mod speakers;
 mod synth;
 mod value;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use anyhow::Context;
 use clap::Args;
 use ffsvc_cli::{OutputFile, Range, RangeArg as _, RunFiles, print_json};
 use ffsvc_kaldi_io::{Condition, DataDir, Nontargets, OpenOptions, Table, TrialOptions, write_table};
@@ -132,8 +133,8 @@ impl MakeTrials {
             None => Nontargets::AsTargets,
         };
         options.same_gender = self.same_gender;
-        options.enrolment = self.condition(self.enrol.as_ref())?;
-        options.test = self.condition(self.test.as_ref())?;
+        options.enrolment = self.condition("--enrol", self.enrol.as_ref())?;
+        options.test = self.condition("--test", self.test.as_ref())?;
         options.enrol_utterances = self.enrol_utterances;
         options.seed = self.seed;
         let made = dir.make_trials(&options)?;
@@ -162,8 +163,9 @@ impl MakeTrials {
         if is_name { self.dir.join(table) } else { table.clone() }
     }
 
-    fn condition(&self, condition: Option<&Where>) -> anyhow::Result<Condition> {
+    fn condition(&self, option: &str, condition: Option<&Where>) -> anyhow::Result<Condition> {
         let Some(condition) = condition else { return Ok(Condition::Any) };
-        Ok(Condition::OneOf(Table::read(self.table(condition))?, condition.values.clone()))
+        let table = Table::read(self.table(condition)).with_context(|| format!("the table of {option}"))?;
+        Ok(Condition::OneOf(table, condition.values.clone()))
     }
 }

@@ -84,11 +84,11 @@ struct WithTrials {
     /// A published list of trials, such as veri_test2.txt; may be given several times
     ///
     /// Written as OUT/trials_o, trials_o_cleaned, trials_e, ... by the list's name, or trials_NAME for others.
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "FILE")]
     trials: Vec<PathBuf>,
 
     /// Leave out trials whose recordings are not there
-    #[arg(long)]
+    #[arg(long, requires = "trials")]
     skip_missing: bool,
 }
 
@@ -112,7 +112,7 @@ struct Dev {
     meta: PathBuf,
 
     /// trials_dev_keys (or trials_dev, without labels)
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "FILE")]
     trials: PathBuf,
 
     /// Leave out recordings that are not there, and their trials
@@ -126,7 +126,7 @@ struct Eval {
     place: Place,
 
     /// trials_eval
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "FILE")]
     trials: PathBuf,
 }
 
@@ -193,7 +193,12 @@ impl Corpus {
             Self::Musan(args) => (&args.sources, &[], &args.out),
             Self::Rirs(args) => (std::slice::from_ref(&args.source), &[], &args.out),
         };
-        RunFiles::new().input("SOURCE", sources).input("--trials", lists).output_folder("OUT", [out])
+        let meta = if let Self::Ffsvc2022Dev(args) = self { Some(&args.meta) } else { None };
+        RunFiles::new()
+            .input("SOURCE", sources)
+            .input("--trials", lists)
+            .input("--meta", meta)
+            .output_folder("OUT", [out])
     }
 
     fn prepare(&self) -> ffsvc_corpora::Result<Prepared> {

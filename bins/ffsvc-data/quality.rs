@@ -13,6 +13,8 @@ use ffsvc_features::{EnergyVad, NoiseFloorVad, Quality as Measured, QualityLimit
 use ffsvc_kaldi_io::{DataDir, NameList, OpenOptions, WavSource, write_table};
 use serde::Serialize;
 
+use crate::shown::{SHOWN, shown};
+
 /// Recordings that are in memory at once.
 const WINDOW: usize = 64;
 
@@ -54,9 +56,9 @@ pub(crate) struct Quality {
     #[arg(long, default_value = "first")]
     channel: Channel,
 
-    /// Print at most so many warnings (all are in utt2warning)
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    show: usize,
+    /// Print at most so many warnings; default: 20 (all are in utt2warning and --json)
+    #[arg(long, value_name = "N", range = SHOWN)]
+    show: Option<usize>,
 
     /// Run `command |` entries of wav.scp; whoever wrote the list decides what they do
     #[arg(long)]
@@ -110,6 +112,7 @@ fn kind(warning: &QualityWarning) -> &'static str {
 
 impl Quality {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        let shown = shown(self.show, json)?;
         // The folder may be the data directory itself.
         RunFiles::new().output_folder("OUT", [&self.out]).check(json)?;
         let dir = DataDir::open_with(&self.dir, OpenOptions { allow_pipes: self.allow_pipes })?;
@@ -169,7 +172,7 @@ impl Quality {
         if json {
             print_json(&summary)?;
         } else {
-            for (id, warning) in summary.warnings.iter().take(self.show) {
+            for (id, warning) in summary.warnings.iter().take(shown) {
                 println!("{id}: {warning}");
             }
             for (kind, recordings) in &summary.kinds {

@@ -140,7 +140,7 @@ pub(crate) struct Subset {
     count: Option<usize>,
 
     /// Choose utterances at random instead of the first ones
-    #[arg(long, value_name = "SEED", conflicts_with_all = ["speakers", "utterances"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["speakers", "utterances"])]
     seed: Option<u64>,
 
     #[command(flatten)]
@@ -182,11 +182,11 @@ enum Together {
 /// Split a data directory into parts
 ///
 /// Writes the folders 1 to N of the output, with about the same number of utterances each: for parallel jobs
-/// (--group-by utterances), or for cross-validation with no speaker in two parts (--group-by speakers).
+/// (--keep-together utterances), or for cross-validation with no speaker in two parts (--keep-together speakers).
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:
-  ffsvc-data split data/train --parts 2 --group-by speakers --output data/train-split
+  ffsvc-data split data/train --parts 2 --keep-together speakers --output data/train-split
   data/train-split/1: 503 utterances
   data/train-split/2: 497 utterances")]
 pub(crate) struct Split {
@@ -198,8 +198,8 @@ pub(crate) struct Split {
     parts: usize,
 
     /// What stays together
-    #[arg(long, value_enum, default_value = "speakers")]
-    group_by: Together,
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "speakers")]
+    keep_together: Together,
 
     #[command(flatten)]
     target: Target,
@@ -209,7 +209,7 @@ impl Split {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         self.target.check([&self.dir], RunFiles::new(), json)?;
         let dir = DataDir::open_with(&self.dir, self.target.options())?;
-        let by = match self.group_by {
+        let by = match self.keep_together {
             Together::Speakers => SplitBy::Speakers,
             Together::Utterances => SplitBy::Utterances,
         };

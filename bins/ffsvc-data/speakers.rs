@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use ffsvc_cli::{OutputFile, RunFiles, print_json};
+use ffsvc_cli::{OutputFile, RunFiles, UsageError, print_json};
 use ffsvc_kaldi_io::{Table, spk2utt_to_utt2spk, utt2spk_to_spk2utt, write_table};
 
 /// Turn utt2spk into spk2utt
@@ -25,6 +25,7 @@ pub(crate) struct Utt2spkToSpk2utt {
 
 impl Utt2spkToSpk2utt {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        refuse_json_beside_a_file(json, self.output.as_ref())?;
         RunFiles::new().input("UTT2SPK", [&self.utt2spk]).output("--output", &self.output).check(json)?;
         let table = Table::read(&self.utt2spk)?;
         let spk2utt = utt2spk_to_spk2utt(&table)?;
@@ -57,6 +58,7 @@ pub(crate) struct Spk2uttToUtt2spk {
 
 impl Spk2uttToUtt2spk {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        refuse_json_beside_a_file(json, self.output.as_ref())?;
         RunFiles::new().input("SPK2UTT", [&self.spk2utt]).output("--output", &self.output).check(json)?;
         let table = Table::read(&self.spk2utt)?;
         let utt2spk = spk2utt_to_utt2spk(&table)?;
@@ -67,5 +69,15 @@ impl Spk2uttToUtt2spk {
             None => utt2spk.iter().for_each(|(utterance, speaker)| println!("{utterance} {speaker}")),
         }
         Ok(())
+    }
+}
+
+/// `--json` prints the table, which goes to the file of `--output` in its own form.
+fn refuse_json_beside_a_file(json: bool, output: Option<&OutputFile>) -> Result<(), UsageError> {
+    match output {
+        Some(_) if json => {
+            Err(UsageError::new("--json prints the table, and --output writes it: leave one of them out"))
+        }
+        _ => Ok(()),
     }
 }

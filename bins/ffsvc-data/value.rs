@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use ffsvc_cli::print_json;
+use ffsvc_cli::{Range, RangeArg as _, UsageError, print_json};
 use serde_json::Value as Json;
+
+/// Range of `--decimals`: a 64-bit number has no more.
+const DECIMALS: Range<u8> = Range::of(0, 17);
 
 /// Print single values of a JSON report
 ///
@@ -25,7 +28,7 @@ pub(crate) struct Value {
     pointers: Vec<String>,
 
     /// Print numbers with so many decimals
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=17))]
+    #[arg(long, value_name = "N", range = DECIMALS)]
     decimals: Option<u8>,
 
     /// Print numbers times 100, with 2 decimals if --decimals is not given
@@ -35,6 +38,13 @@ pub(crate) struct Value {
 
 impl Value {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        if json && (self.percent || self.decimals.is_some()) {
+            let option = if self.percent { "--percent" } else { "--decimals" };
+            return Err(UsageError::new(format!(
+                "{option} is for printed numbers, and --json gives them as they are"
+            ))
+            .into());
+        }
         let file = self.file.display();
         let read = if self.file.as_os_str() == "-" {
             std::io::read_to_string(std::io::stdin())

@@ -80,7 +80,7 @@ fn the_loader_is_measured_stage_by_stage() {
     let bench = |arguments: &[&str]| {
         program("ffsvc-data")
             .current_dir(&folder)
-            .args(["bench-loader", "tiny.toml", "--seconds", "0.3"])
+            .args(["bench-loader", "tiny.toml", "--measure-seconds", "0.3"])
             .args(arguments)
             .assert()
     };
