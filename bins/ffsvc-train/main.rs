@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use clap::{CommandFactory, FromArgMatches, Parser};
-use ffsvc_cli::{ConfigArgs, Interrupted, Logging, UsageError};
+use ffsvc_cli::{ConfigArgs, Interrupted, Logging, OutputPath, RunFiles, UsageError};
 use ffsvc_models::DeviceChoice;
 use ffsvc_trainer::{
     DryRun, Event, ExperimentConfig, ExperimentDir, HeadInit, InitFrom, Observer, Outcome, Run,
@@ -70,7 +70,7 @@ struct Args {
 
     /// Folder of the experiment; made where it is missing
     #[arg(required_unless_present = "dry_run")]
-    exp: Option<PathBuf>,
+    exp: Option<OutputPath>,
 
     /// Go on from the newest complete checkpoint in EXP
     #[arg(long, conflicts_with = "init_from")]
@@ -80,8 +80,16 @@ struct Args {
     #[arg(long, value_name = "MODEL")]
     init_from: Option<PathBuf>,
 
+    // `requires` alone is not enough: clap drops it where the other option conflicts with one on the line.
     /// With --init-from: where the classification head comes from
-    #[arg(long, value_enum, value_name = "WHAT", default_value = "new", requires = "init_from")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHAT",
+        default_value = "new",
+        requires = "init_from",
+        conflicts_with = "resume"
+    )]
     head: HeadInit,
 
     /// Where to compute: cpu, auto (CUDA if there is any), cuda:0,1, wgpu:0, remote:HOST:PORT,HOST:PORT
@@ -155,7 +163,11 @@ impl Parser for Invocation {}
 impl Args {
     fn run(&self) -> anyhow::Result<()> {
         self.logging.init();
-        let mut config: ExperimentConfig = self.config.load()?;
+        let files = self.files();
+        files.clone().check(self.json)?;
+        let mut config: ExperimentConfig = self.config.load_with(ExperimentConfig::missing_keys)?;
+        let named = config.input_paths();
+        named.into_iter().fold(files, |files, (key, path)| files.input(key, [path])).check(self.json)?;
         if let Some(steps) = self.overfit {
             config.train.overfit_steps = steps;
         }
@@ -171,6 +183,14 @@ impl Args {
             }
             _ => dry_run(self, &config, &devices),
         }
+    }
+
+    /// What the command line names; the configuration names more.
+    fn files(&self) -> RunFiles {
+        RunFiles::new()
+            .input("CONFIG", [&self.config.config])
+            .input("--init-from", &self.init_from)
+            .output_folder("EXP", &self.exp)
     }
 
     /// Before anything is written.
@@ -210,7 +230,7 @@ fn init_from(args: &Args) -> InitFrom {
 
 fn dry_run(args: &Args, config: &ExperimentConfig, devices: &[Device]) -> anyhow::Result<()> {
     if let Some(exp) = &args.exp {
-        ExperimentDir::check_new(exp).map_err(with_advice)?;
+        ExperimentDir::check_new(&**exp).map_err(with_advice)?;
     }
     let plan = DryRun::new(config, &init_from(args), devices).map_err(with_advice)?;
     if args.json {
