@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
 use ffsvc_audio::{Channel, Limits};
-use ffsvc_cli::{Failed, Interrupted, Logging, Progress, Range, RangeArg, RunFiles, UsageError};
+use ffsvc_cli::{Failed, Interrupted, Logging, OutputPath, Progress, Range, RangeArg, RunFiles, UsageError};
 use ffsvc_extraction::{Extractor, ExtractorOptions, FailureKind, Job, Recording, Report};
 use ffsvc_kaldi_io::{DataDir, OpenOptions, WavSource};
 use ffsvc_models::DeviceChoice;
@@ -61,7 +62,7 @@ struct Args {
 
     /// Embedding store to write
     #[arg(short, long, value_name = "STORE")]
-    output: Option<PathBuf>,
+    output: Option<OutputPath>,
 
     /// Where to compute: cpu, auto (CUDA if there is any), cuda:0, wgpu:0, remote:HOST:PORT
     #[arg(long, value_name = "DEVICE", default_value_t)]
@@ -69,7 +70,7 @@ struct Args {
 
     /// Only the I-th of N equal parts of the recordings, counted from 1
     #[arg(long, value_name = "I/N")]
-    shard: Option<String>,
+    shard: Option<Shard>,
 
     /// At most N recordings of equal length in one batch; 1: each alone. The embeddings agree to rounding
     #[arg(long, default_value_t = 16, value_name = "N", range = Range::at_least(1usize))]
@@ -123,6 +124,25 @@ fn main() -> ExitCode {
     })
 }
 
+/// Part `index` of `parts`, from 1.
+#[derive(Debug, Clone, Copy)]
+struct Shard {
+    index: usize,
+    parts: usize,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text
+            .split_once('/')
+            .and_then(|(index, parts)| Some(Self { index: index.parse().ok()?, parts: parts.parse().ok()? }));
+        let is_part = |shard: &Self| shard.index >= 1 && shard.index <= shard.parts;
+        numbers.filter(is_part).ok_or_else(|| "expected I/N with I from 1 to N, e.g. 2/8".to_owned())
+    }
+}
+
 /// What is extracted.
 enum Input<'a> {
     Data(&'a Path),
@@ -162,12 +182,19 @@ fn check_files(args: &Args, input: &Input<'_>, store: &Path) -> Result<(), Usage
     if args.allow_pipes && matches!(input, Input::Files(_)) {
         return Err(UsageError::new("--allow-pipes is for the wav.scp of a data directory"));
     }
-    ffsvc_extraction::check_store(store).map_err(|error| UsageError::new(error.to_string()))?;
+    if args.length_bucket > 1 && args.batch_size == 1 {
+        return Err(UsageError::new(format!(
+            "--length-bucket {}: with --batch-size 1 each recording is alone; leave one of them out",
+            args.length_bucket
+        )));
+    }
+    let named = if args.output.is_some() { "--output" } else { "STORE" };
+    ffsvc_extraction::check_store(store).map_err(|error| UsageError::new(format!("{named} {error}")))?;
     let files = match input {
         Input::Data(data) => RunFiles::new().input("DATA", [data.join("wav.scp")]),
         Input::Files(files) => RunFiles::new().input("RECORDING", *files),
     };
-    files.input("--model", [&args.model]).regular_output("--output", [store]).check(args.json)?;
+    files.input("--model", [&args.model]).regular_output(named, [store]).check(args.json)?;
     Ok(())
 }
 
@@ -218,8 +245,7 @@ fn named_recordings(files: &[PathBuf]) -> anyhow::Result<Vec<Recording>> {
 
 fn extract(args: &Args, input: &Input<'_>, store: &Path) -> anyhow::Result<Report> {
     let mut recordings = recordings(args, input)?;
-    if let Some(shard) = &args.shard {
-        let (index, parts) = parse_shard(shard)?;
+    if let Some(Shard { index, parts }) = args.shard {
         let (from, to) = (recordings.len() * (index - 1) / parts, recordings.len() * index / parts);
         recordings = recordings[from..to].to_vec();
     }
@@ -255,13 +281,6 @@ fn extract(args: &Args, input: &Input<'_>, store: &Path) -> anyhow::Result<Repor
         tracing::warn!("{line}");
     }
     Ok(report)
-}
-
-fn parse_shard(text: &str) -> Result<(usize, usize), UsageError> {
-    text.split_once('/')
-        .and_then(|(index, parts)| Some((index.parse().ok()?, parts.parse().ok()?)))
-        .filter(|&(index, parts): &(usize, usize)| index >= 1 && index <= parts)
-        .ok_or_else(|| UsageError::new(format!("--shard {text}: expected I/N with I from 1 to N, e.g. 2/8")))
 }
 
 fn report(args: &Args, store: &Path, report: &Report) -> anyhow::Result<()> {

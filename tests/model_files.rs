@@ -256,7 +256,7 @@ fn nothing_compared_is_a_failure() {
         .code(1)
         .stderr(contains("nothing was compared"));
     for tolerance in ["nan", "-1", "inf"] {
-        model(&folder, &[&verify[..], &["--tolerance", tolerance]].concat()).code(2);
+        model(&folder, &[&verify[..], &["--max-distance", tolerance]].concat()).code(2);
     }
     // What is in common is compared, and the rest counted.
     program("ffsvc-extract", &folder)

@@ -35,7 +35,7 @@ pub(crate) struct Average {
 
     /// Replace the running statistics of BatchNorm by those of the averaged network over this data directory, cropped
     /// and augmented as in training
-    #[arg(long, value_name = "DATA")]
+    #[arg(long, value_name = "DIR")]
     reestimate_batch_norm: Option<PathBuf>,
 
     /// With --reestimate-batch-norm: how many batches at most

@@ -5,6 +5,7 @@ use anyhow::bail;
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::Args;
+use ffsvc_cli::RunFiles;
 use ffsvc_extraction::Extractor;
 use ffsvc_models::{NamedTensor, load_model, named_tensors};
 use serde::Serialize;
@@ -54,6 +55,11 @@ struct Distance {
 
 impl Compare {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        RunFiles::new()
+            .input("A", [&self.a])
+            .input("B", [&self.b])
+            .input("--audio", &self.audio)
+            .check(json)?;
         let device = Device::flex();
         let load = |path| load_model(path, &device).map_err(import_first);
         let ((a, _, info_a), (b, _, info_b)) = (load(&self.a)?, load(&self.b)?);

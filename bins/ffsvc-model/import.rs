@@ -43,7 +43,7 @@ pub(crate) struct Import {
 
     /// Take the head too (as AAM-softmax): a list with the name of each class first on its line, in the order of the
     /// classes, such as spk2utt
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "FILE")]
     speakers: Option<PathBuf>,
 }
 

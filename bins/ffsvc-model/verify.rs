@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use burn::tensor::Device;
 use clap::Args;
-use ffsvc_cli::{Failed, Progress, Range, RangeArg as _};
+use ffsvc_cli::{Failed, Progress, Range, RangeArg as _, RunFiles};
 use ffsvc_embeddings::Embeddings;
 use ffsvc_extraction::{Extractor, ExtractorOptions};
 use ffsvc_kaldi_io::{DataDir, WavSource};
@@ -14,12 +14,12 @@ use crate::embedder;
 use crate::import_first::import_first_to_extract;
 
 /// Range of a cosine distance.
-const TOLERANCE: Range<f64> = Range::of(0.0, 2.0);
+const DISTANCE: Range<f64> = Range::of(0.0, 2.0);
 
 /// Check a model against embeddings that another program made of the same recordings
 ///
 /// Embeds each recording and compares. The keys of the store are utterances of --data, or else audio files. The exit
-/// status is 1 if an embedding is further away than --tolerance, or if nothing was compared.
+/// status is 1 if an embedding is further away than --max-distance, or if nothing was compared.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:
@@ -33,7 +33,7 @@ pub(crate) struct Verify {
     against: PathBuf,
 
     /// Data directory with the recordings
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
     /// Leave out embeddings whose utterance is not in --data, and say how many
@@ -41,8 +41,8 @@ pub(crate) struct Verify {
     skip_missing: bool,
 
     /// Largest cosine distance that passes
-    #[arg(long, default_value_t = 1e-4, range = TOLERANCE)]
-    tolerance: f64,
+    #[arg(long, value_name = "D", default_value_t = 1e-4, range = DISTANCE)]
+    max_distance: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -61,6 +61,11 @@ struct Findings {
 
 impl Verify {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
+        RunFiles::new()
+            .input("MODEL", [&self.model])
+            .input("--against", [&self.against])
+            .input("--data", &self.data)
+            .check(json)?;
         let expected = Embeddings::read(&self.against)?;
         if expected.is_empty() {
             bail!("{}: nothing was compared: the store is empty", self.against.display());
@@ -82,7 +87,7 @@ impl Verify {
             max_cosine_distance: 0.0,
             max_at: String::new(),
             max_relative_difference: 0.0,
-            tolerance: self.tolerance,
+            tolerance: self.max_distance,
             passed: true,
         };
         let progress = Progress::begin(expected.len() as u64, "recordings");
@@ -130,7 +135,7 @@ impl Verify {
                 .map(|(&x, &y)| (f64::from(x) - f64::from(y)).abs())
                 .fold(0.0, f64::max);
             findings.max_relative_difference = findings.max_relative_difference.max(difference / length);
-            findings.passed &= distance <= self.tolerance;
+            findings.passed &= distance <= self.max_distance;
             progress.inc(1);
         }
         progress.finish();
@@ -150,7 +155,7 @@ impl Verify {
             println!("largest relative difference\t{:.3e}", findings.max_relative_difference);
             println!(
                 "tolerance\t{:.1e}: {}",
-                self.tolerance,
+                self.max_distance,
                 if findings.passed { "passed" } else { "failed" }
             );
         }
