@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use ffsvc_cli::RunFiles;
 use ffsvc_scoring::report::SourceFile;
 use ffsvc_verification::{Decision, Rule, Voice};
 use serde::Serialize;
 
 use crate::PROGRAM;
 use crate::decision::DecisionArgs;
-use crate::heard::{HearingArgs, describe};
+use crate::heard::{HearingArgs, MeanArgs, describe};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Compare {
@@ -49,17 +50,23 @@ enum RuleUsed<'a> {
 }
 
 impl Compare {
-    pub(crate) fn run(&self, hearing: &HearingArgs, decision: &DecisionArgs) -> anyhow::Result<()> {
+    pub(crate) fn run(
+        &self,
+        hearing: &HearingArgs,
+        mean: &MeanArgs,
+        decision: &DecisionArgs,
+    ) -> anyhow::Result<()> {
+        let recordings = RunFiles::new().input("A", [&self.enrolment]).input("B", [&self.test]);
+        decision.of(mean.of(hearing.of(recordings))).check(self.json)?;
         // What is quickly read first: a wrong report costs no extraction.
-        let mean = hearing.mean_subtract.as_deref();
-        let rule = decision.rule(mean)?;
-        let verifier = hearing.open()?;
+        let rule = decision.rule(mean.store())?;
+        let verifier = hearing.open_with(mean)?;
         decision.check_model(rule.as_ref(), verifier.model())?;
         let enrolment = verifier.embed(&self.enrolment)?;
         let test = verifier.embed(&self.test)?;
         let decided = verifier.decide(&enrolment, &test, rule.as_ref())?;
         let same_speaker = decided.same_speaker;
-        let mean_subtracted = mean.map(|path| path.display().to_string());
+        let mean_subtracted = mean.store().map(|path| path.display().to_string());
         if self.json {
             let used = rule.as_ref().map(|rule| match rule {
                 Rule::Threshold(threshold) => RuleUsed::Threshold(threshold),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ffsvc_cli::{Range, RangeArg, UsageError};
+use ffsvc_cli::{Range, RangeArg, RunFiles, UsageError};
 use ffsvc_scoring::metrics::DcfParameters;
 use ffsvc_scoring::report::SourceFile;
 use ffsvc_scoring::threshold::{Origin, Point, Threshold};
@@ -15,6 +15,7 @@ const PROBABILITY: Range<f64> = Range::above(0.0).below(1.0);
 const COST: Range<f64> = Range::above(0.0);
 
 /// Options of the commands that decide.
+// `requires` alone is not enough: clap drops what an option requires where that conflicts with another option on the line.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DecisionArgs {
     /// Accept from this score on
@@ -26,11 +27,12 @@ pub(crate) struct DecisionArgs {
     threshold_from: Option<PathBuf>,
 
     /// Operating point of the report: eer, or min-dcf:P with the prior P of a target trial
-    #[arg(long, value_name = "POINT", default_value = "eer", requires = "threshold_from")]
+    #[arg(long, value_name = "POINT", default_value = "eer", requires = "threshold_from",
+          conflicts_with_all = ["threshold", "calibration"])]
     operating_point: Point,
 
     /// Take the threshold although it is of another model
-    #[arg(long, requires = "threshold_from")]
+    #[arg(long, requires = "threshold_from", conflicts_with_all = ["threshold", "calibration"])]
     allow_other_model: bool,
 
     /// Turn the score into a log-likelihood ratio by this calibration (ffsvc-score calibrate), and decide by --p-target
@@ -38,15 +40,18 @@ pub(crate) struct DecisionArgs {
     calibration: Option<PathBuf>,
 
     /// Prior probability that both recordings are the same person
-    #[arg(long, value_name = "P", requires = "calibration", range = PROBABILITY)]
+    #[arg(long, value_name = "P", requires = "calibration", conflicts_with_all = ["threshold", "threshold_from"],
+          range = PROBABILITY)]
     p_target: Option<f64>,
 
     /// Cost of a missed target, with --calibration
-    #[arg(long, value_name = "COST", default_value_t = 1.0, requires = "calibration", range = COST)]
+    #[arg(long, value_name = "COST", default_value_t = 1.0, requires = "calibration",
+          conflicts_with_all = ["threshold", "threshold_from"], range = COST)]
     c_miss: f64,
 
     /// Cost of a false alarm, with --calibration
-    #[arg(long, value_name = "COST", default_value_t = 1.0, requires = "calibration", range = COST)]
+    #[arg(long, value_name = "COST", default_value_t = 1.0, requires = "calibration",
+          conflicts_with_all = ["threshold", "threshold_from"], range = COST)]
     c_fa: f64,
 
     /// Say the decision in the exit status: 0 same speaker, 3 different speakers, 4 no decision
@@ -55,6 +60,11 @@ pub(crate) struct DecisionArgs {
 }
 
 impl DecisionArgs {
+    /// Adds the report or the calibration to the files of the run.
+    pub(crate) fn of(&self, files: RunFiles) -> RunFiles {
+        files.input("--threshold-from", &self.threshold_from).input("--calibration", &self.calibration)
+    }
+
     /// The rule, if one was asked for, for scores with the mean of a store subtracted or not. Call [`check_model`](Self::check_model)
     /// when the model is open.
     pub(crate) fn rule(&self, mean_subtract: Option<&Path>) -> anyhow::Result<Option<Rule>> {

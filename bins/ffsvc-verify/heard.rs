@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use ffsvc_audio::Channel;
-use ffsvc_cli::{Range, RangeArg, UsageError};
+use ffsvc_cli::{Range, RangeArg, RunFiles, UsageError};
 use ffsvc_embeddings::Embeddings;
 use ffsvc_features::QualityLimits;
 use ffsvc_models::DeviceChoice;
@@ -21,7 +21,7 @@ const SECONDS: Range<f64> = Range::at_least(0.0);
 pub(crate) struct HearingArgs {
     /// Model file (final.safetensors of ffsvc-train, or one that ffsvc-model import has made)
     #[arg(long, value_name = "FILE")]
-    pub(crate) model: PathBuf,
+    model: PathBuf,
 
     /// Where to compute: cpu, auto (CUDA if there is any), cuda:0, wgpu:0, remote:HOST:PORT
     #[arg(long, value_name = "DEVICE", default_value_t)]
@@ -34,28 +34,54 @@ pub(crate) struct HearingArgs {
     /// Warn of less speech than this, s
     #[arg(long, value_name = "SECONDS", default_value_t = QualityLimits::default().min_speech_s, range = SECONDS)]
     min_speech: f64,
+}
 
+/// Option of the commands that compare.
+#[derive(Debug, clap::Args)]
+pub(crate) struct MeanArgs {
     /// Subtract the mean of these embeddings (in-domain audio, labels not needed) from all before they are compared
     #[arg(long, value_name = "STORE")]
-    pub(crate) mean_subtract: Option<PathBuf>,
+    mean_subtract: Option<PathBuf>,
+}
+
+impl MeanArgs {
+    /// The store, if there is one.
+    pub(crate) fn store(&self) -> Option<&Path> {
+        self.mean_subtract.as_deref()
+    }
+
+    /// Adds it to the files of the run.
+    pub(crate) fn of(&self, files: RunFiles) -> RunFiles {
+        files.input("--mean-subtract", &self.mean_subtract)
+    }
 }
 
 impl HearingArgs {
+    /// Adds the model to the files of the run.
+    pub(crate) fn of(&self, files: RunFiles) -> RunFiles {
+        files.input("--model", [&self.model])
+    }
+
+    /// Opens the model, to compare with the mean of a store subtracted.
+    pub(crate) fn open_with(&self, mean: &MeanArgs) -> anyhow::Result<Verifier> {
+        let mean = mean.store().map(read_mean).transpose()?;
+        let verifier = self.open()?;
+        Ok(match mean {
+            Some(mean) => verifier.with_mean(mean),
+            None => verifier,
+        })
+    }
+
     /// Opens the model.
     pub(crate) fn open(&self) -> anyhow::Result<Verifier> {
-        let mean = self.mean_subtract.as_deref().map(read_mean).transpose()?;
         let device = self.device.open_one().map_err(|error| UsageError::new(format!("--device: {error}")))?;
-        let verifier = Verifier::open_on(&self.model, &device)
+        Ok(Verifier::open_on(&self.model, &device)
             .map_err(|error| match error {
                 ffsvc_verification::Error::Model(error) => import_first_to_extract(error),
                 error => error.into(),
             })?
             .with_channel(self.channel)
-            .with_min_speech(self.min_speech);
-        Ok(match mean {
-            Some(mean) => verifier.with_mean(mean),
-            None => verifier,
-        })
+            .with_min_speech(self.min_speech))
     }
 }
 

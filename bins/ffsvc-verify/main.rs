@@ -58,6 +58,9 @@ struct Args {
     hearing: Option<heard::HearingArgs>,
 
     #[command(flatten)]
+    mean: heard::MeanArgs,
+
+    #[command(flatten)]
     decision: decision::DecisionArgs,
 
     #[command(flatten)]
@@ -86,7 +89,7 @@ fn main() -> ExitCode {
             None => {}
         }
         match (args.compare, args.hearing) {
-            (Some(compare), Some(hearing)) => compare.run(&hearing, &args.decision),
+            (Some(compare), Some(hearing)) => compare.run(&hearing, &args.mean, &args.decision),
             _ => Err(UsageError::new("give --model and two recordings, or a subcommand").into()),
         }
     })

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use ffsvc_cli::{Range, RangeArg, print_json};
+use ffsvc_cli::{Range, RangeArg, RunFiles, print_json};
 use ffsvc_verification::{Candidate, SpeakerDatabase, Voice};
 use serde::Serialize;
 
 use crate::PROGRAM;
 use crate::decision::DecisionArgs;
-use crate::heard::{HearingArgs, describe};
+use crate::heard::{HearingArgs, MeanArgs, describe};
 
 /// Number of candidates.
 const COUNT: Range<usize> = Range::at_least(1);
@@ -23,6 +23,20 @@ struct DatabaseArgs {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+}
+
+impl DatabaseArgs {
+    /// Checks the files of a run that reads the database.
+    fn check_read(&self, files: RunFiles) -> anyhow::Result<()> {
+        files.input("--database", [&self.database]).check(self.json)?;
+        Ok(())
+    }
+
+    /// Checks the files of a run that changes the database.
+    fn check_written(&self, files: RunFiles) -> anyhow::Result<()> {
+        files.output_folder("--database", [&self.database]).check(self.json)?;
+        Ok(())
+    }
 }
 
 /// Enrol a speaker with recordings, or add recordings to those that the speaker has
@@ -60,6 +74,9 @@ pub(crate) struct Claim {
     hearing: HearingArgs,
 
     #[command(flatten)]
+    mean: MeanArgs,
+
+    #[command(flatten)]
     database: DatabaseArgs,
 
     #[command(flatten)]
@@ -75,12 +92,15 @@ pub(crate) struct Identify {
     #[arg(value_name = "RECORDING")]
     recording: PathBuf,
 
-    /// How many speakers to print, the nearest first
-    #[arg(long, value_name = "COUNT", default_value_t = 5, range = COUNT)]
-    top: usize,
+    /// Print at most so many speakers, the nearest first
+    #[arg(long, value_name = "N", default_value_t = 5, range = COUNT)]
+    show: usize,
 
     #[command(flatten)]
     hearing: HearingArgs,
+
+    #[command(flatten)]
+    mean: MeanArgs,
 
     #[command(flatten)]
     database: DatabaseArgs,
@@ -126,6 +146,8 @@ struct Identified<'a> {
 
 impl Enrol {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let recordings = RunFiles::new().input("RECORDING", &self.recordings);
+        self.database.check_written(self.hearing.of(recordings))?;
         let verifier = self.hearing.open()?;
         let mut database = SpeakerDatabase::open_or_create(&self.database.database, verifier.model())?;
         let voices = self.recordings.iter().map(|recording| verifier.embed(recording));
@@ -153,10 +175,12 @@ impl Enrol {
 
 impl Claim {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let rule = self.decision.rule(self.hearing.mean_subtract.as_deref())?;
+        let recording = RunFiles::new().input("RECORDING", [&self.recording]);
+        self.database.check_read(self.decision.of(self.mean.of(self.hearing.of(recording))))?;
+        let rule = self.decision.rule(self.mean.store())?;
         let database = SpeakerDatabase::open(&self.database.database)?;
         database.speaker(&self.name)?;
-        let verifier = self.hearing.open()?;
+        let verifier = self.hearing.open_with(&self.mean)?;
         self.decision.check_model(rule.as_ref(), verifier.model())?;
         let voice = verifier.embed(&self.recording)?;
         let candidate = database.verify(&verifier, &self.name, &voice)?;
@@ -187,15 +211,17 @@ impl Claim {
 
 impl Identify {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let rule = self.decision.rule(self.hearing.mean_subtract.as_deref())?;
+        let recording = RunFiles::new().input("RECORDING", [&self.recording]);
+        self.database.check_read(self.decision.of(self.mean.of(self.hearing.of(recording))))?;
+        let rule = self.decision.rule(self.mean.store())?;
         let database = SpeakerDatabase::open(&self.database.database)?;
-        let verifier = self.hearing.open()?;
+        let verifier = self.hearing.open_with(&self.mean)?;
         self.decision.check_model(rule.as_ref(), verifier.model())?;
         let voice = verifier.embed(&self.recording)?;
         let candidates = database.identify(&verifier, &voice)?;
         let best = candidates.first().map_or(f64::NEG_INFINITY, |best| best.score);
         let decided = verifier.judge(best, [&voice], rule.as_ref())?;
-        let shown = &candidates[..candidates.len().min(self.top)];
+        let shown = &candidates[..candidates.len().min(self.show)];
         let identified = candidates
             .first()
             .filter(|_| decided.same_speaker == Some(true))
@@ -247,6 +273,7 @@ impl List {
 
 impl Remove {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        self.database.check_written(RunFiles::new())?;
         let mut database = SpeakerDatabase::open(&self.database.database)?;
         database.remove(&self.name)?;
         if self.database.json {

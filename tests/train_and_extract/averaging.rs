@@ -46,6 +46,10 @@ fn the_last_checkpoints_are_averaged() {
     for ((name, fresh), (_, last)) in numbers(&path("fresh.safetensors")).iter().zip(&last) {
         assert_eq!(fresh == last, !name.contains(".running_"), "{name}");
     }
+    // Masks change what BatchNorm hears.
+    let without = ["--no-augmentation", "-o", "unmasked.safetensors"];
+    model(&[&["exp/final.safetensors"][..], &without, &with_statistics].concat()).success();
+    assert!(numbers(&path("unmasked.safetensors")) != numbers(&path("fresh.safetensors")));
     program("ffsvc-extract")
         .current_dir(&folder)
         .args(["--model", "fresh.safetensors", "data/dev", "dev.npz", "-q"])

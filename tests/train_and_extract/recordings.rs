@@ -166,6 +166,11 @@ fn the_score_of_a_pair_is_that_of_a_trial_list_and_the_threshold_names_its_origi
     compare(&folder, &[a, b, "--threshold-from", "dev.json", "--operating-point", "min-dcf:0.3"])
         .code(1)
         .stderr(contains("no minDCF at P_target 0.3; it has 0.01, 0.05"));
+    let of_another = [a, b, "--threshold-from", "dev.json", "--model", "exp/initial.safetensors"];
+    let of_another =
+        |more: &[&str]| program("ffsvc-verify").current_dir(&folder).args(of_another).args(more).assert();
+    of_another(&[]).code(1).stderr(contains("--allow-other-model takes it"));
+    of_another(&["--allow-other-model"]).success().stdout(contains("decision "));
     for wrong in [
         &["--operating-point", "eer"][..],
         &["--threshold", "nan"],

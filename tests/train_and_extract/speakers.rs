@@ -46,7 +46,7 @@ fn speakers_are_enrolled_claimed_identified_and_forgotten() {
     with_model(&folder, &["identify", EVE, "--threshold", "1.5", "--exit-code"])
         .code(3)
         .stdout(contains("decision   nobody"));
-    with_model(&folder, &["identify", EVE, "--top", "1", "--exit-code"])
+    with_model(&folder, &["identify", EVE, "--show", "1", "--exit-code"])
         .code(4)
         .stdout(contains("decision   none").and(contains("bob").not()));
 
