@@ -6,8 +6,20 @@ use std::sync::LazyLock;
 use assert_cmd::Command;
 use serde_json::Value;
 
-/// The programs whose options are walked.
-pub(crate) const CHECKED: &[&str] = &["ffsvc-cluster", "ffsvc-score"];
+/// The programs whose options are walked: all that were built.
+pub(crate) const CHECKED: &[&str] = &[
+    "ffsvc-cluster",
+    "ffsvc-data",
+    "ffsvc-score",
+    #[cfg(feature = "networks")]
+    "ffsvc-extract",
+    #[cfg(feature = "networks")]
+    "ffsvc-model",
+    #[cfg(feature = "networks")]
+    "ffsvc-train",
+    #[cfg(feature = "networks")]
+    "ffsvc-verify",
+];
 
 /// Options that the programs share and that change what is said, not what is done.
 pub(crate) const SHARED: &[&str] = &["options", "help", "version", "quiet", "verbose", "json"];
@@ -33,6 +45,12 @@ impl Opt {
 
     pub(crate) fn is_output(&self) -> bool {
         self.kind.starts_with("output-")
+    }
+
+    /// Whether it names a folder that the run changes in place, and makes where there is none.
+    pub(crate) fn is_changed_in_place(&self) -> bool {
+        (self.program, self.command.as_str()) == ("ffsvc-verify", "enrol")
+            && self.long.as_deref() == Some("database")
     }
 }
 

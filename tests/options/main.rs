@@ -1,6 +1,7 @@
 //! Every option of every program, by the programs' own descriptions (`PROGRAM --dump-options`): what it is called, what
 //! it accepts, whether it is read or refused, and where outputs go. A new option has to pass too.
 
+mod corpora;
 mod dump;
 mod modes;
 mod numbers;

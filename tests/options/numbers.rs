@@ -45,6 +45,24 @@ fn every_number_has_a_range_in_its_help_and_refuses_what_lies_outside() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// Two numbers, of which the first is not above the second.
+#[test]
+fn every_span_has_a_range_in_its_help_and_refuses_what_lies_outside() {
+    let mut faults = Vec::new();
+    for option in options().iter().filter(|option| option.value_name == "LOW,HIGH") {
+        let Some(range) = option.range.as_deref() else {
+            faults.push(format!("{option} shows no range: give it one with `#[arg(span = ...)]`"));
+            continue;
+        };
+        let (low, high) = range.split_once(" to ").expect("a span has two ends");
+        let outside = outside(range);
+        let beside = outside.iter().flat_map(|value| [format!("{low},{value}"), format!("{value},{high}")]);
+        let unordered = [format!("{high},{low}"), low.to_owned()];
+        faults.extend(beside.chain(unordered).filter_map(|value| accepted(option, &value)));
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 /// What is wrong if the program does not refuse `value` as wrong usage, with the option's name.
 fn accepted(option: &Opt, value: &str) -> Option<String> {
     let long = option.long.as_ref()?;

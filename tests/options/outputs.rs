@@ -115,6 +115,104 @@ const RUNS: &[Run] = &[
     run("ffsvc-cluster", Form::Folder, "sweep e.npz --k 2..6:2 --output OUTPUT", &["e.npz"]),
     run("ffsvc-cluster", Form::File, "sweep e.npz --k 2..6:2 --output sweep --plot-out OUTPUT", &["e.npz"]),
     run("ffsvc-cluster", Form::Folder, "labels clusters data --output OUTPUT", &["clusters", "data"]),
+    run(
+        "ffsvc-data",
+        Form::Folder,
+        "combine corpus/train corpus/dev --output OUTPUT",
+        &["corpus/train", "corpus/dev"],
+    ),
+    run("ffsvc-data", Form::Folder, "subset corpus/train --count 2 --output OUTPUT", &["corpus/train"]),
+    run("ffsvc-data", Form::Folder, "split corpus/train --parts 2 --output OUTPUT", &["corpus/train"]),
+    run("ffsvc-data", Form::Text, "utt2spk-to-spk2utt utt2spk --output OUTPUT", &["utt2spk"]),
+    run("ffsvc-data", Form::Text, "spk2utt-to-utt2spk spk2utt --output OUTPUT", &["spk2utt"]),
+    run("ffsvc-data", Form::Folder, "synth OUTPUT", &[]),
+    run(
+        "ffsvc-data",
+        Form::Folder,
+        "prepare voxceleb1 vox1 OUTPUT --trials veri_test2.txt",
+        &["vox1", "veri_test2.txt"],
+    ),
+    run("ffsvc-data", Form::Folder, "prepare voxceleb2 vox2 OUTPUT", &["vox2"]),
+    run("ffsvc-data", Form::Folder, "prepare ffsvc2020 ffsvc2020 OUTPUT", &["ffsvc2020"]),
+    run(
+        "ffsvc-data",
+        Form::Folder,
+        "prepare ffsvc2022-dev ffsvc2022-dev OUTPUT --meta dev_meta_list --trials trials_dev_keys",
+        &["ffsvc2022-dev", "dev_meta_list", "trials_dev_keys"],
+    ),
+    run(
+        "ffsvc-data",
+        Form::Folder,
+        "prepare ffsvc2022-eval ffsvc2022-eval OUTPUT --trials trials_eval",
+        &["ffsvc2022-eval", "trials_eval"],
+    ),
+    run("ffsvc-data", Form::Folder, "prepare musan musan OUTPUT", &["musan"]),
+    run("ffsvc-data", Form::Folder, "prepare rirs RIRS_NOISES OUTPUT", &["RIRS_NOISES"]),
+    run("ffsvc-data", Form::Folder, "from-folders tree OUTPUT", &["tree"]),
+    run(
+        "ffsvc-data",
+        Form::Text,
+        "make-trials corpus/dev --enrol-utterances 1 --models-out models --output OUTPUT",
+        &["corpus/dev/utt2spk"],
+    ),
+    run(
+        "ffsvc-data",
+        Form::Text,
+        "make-trials corpus/dev --enrol-utterances 1 --models-out OUTPUT --output new-trials",
+        &["corpus/dev/utt2spk"],
+    ),
+    run(
+        "ffsvc-data",
+        Form::Folder,
+        "augment corpus/dev OUTPUT --config tiny.toml",
+        &["corpus/dev", "tiny.toml"],
+    ),
+    run("ffsvc-data", Form::Folder, "audio-quality corpus/dev OUTPUT", &[]),
+    run("ffsvc-data", Form::Folder, "ffsvc-tables dev_meta_list OUTPUT", &["dev_meta_list"]),
+    run("ffsvc-train", Form::Folder, "tiny.toml OUTPUT", &["tiny.toml", "corpus/train", "corpus/dev"]),
+    run(
+        "ffsvc-train",
+        Form::Folder,
+        "tiny.toml OUTPUT --init-from exp/final.safetensors",
+        &["exp/final.safetensors"],
+    ),
+    run(
+        "ffsvc-extract",
+        Form::File,
+        "--model exp/final.safetensors corpus/dev --output OUTPUT",
+        &["exp/final.safetensors", "corpus/dev/wav.scp"],
+    ),
+    run(
+        "ffsvc-extract",
+        Form::File,
+        "--model exp/final.safetensors corpus/wav/dev00000/dev00000-00000.wav --output OUTPUT",
+        &["exp/final.safetensors", "corpus/wav/dev00000/dev00000-00000.wav"],
+    ),
+    run("ffsvc-model", Form::File, "import net.pkl --output OUTPUT", &["net.pkl"]),
+    run(
+        "ffsvc-model",
+        Form::File,
+        "export --to wespeaker exp/final.safetensors --output OUTPUT",
+        &["exp/final.safetensors"],
+    ),
+    run(
+        "ffsvc-model",
+        Form::File,
+        "mean exp/final.safetensors heard.npz --output OUTPUT",
+        &["exp/final.safetensors", "heard.npz"],
+    ),
+    run(
+        "ffsvc-model",
+        Form::File,
+        "average exp/final.safetensors exp/initial.safetensors --output OUTPUT",
+        &["exp/final.safetensors", "exp/initial.safetensors"],
+    ),
+    run(
+        "ffsvc-verify",
+        Form::Folder,
+        "enrol eve corpus/wav/dev00001/dev00001-00000.wav --model exp/final.safetensors --database OUTPUT",
+        &["exp/final.safetensors", "corpus/wav/dev00001/dev00001-00000.wav"],
+    ),
 ];
 
 impl Run {
@@ -129,8 +227,13 @@ impl Run {
             .max_by_key(|command| command.len())
             .unwrap_or_default();
         let name = words[place - 1];
+        let is_it = |option: &&Opt| match name.starts_with("--") {
+            true => option.name() == name,
+            false => option.is_output() && option.long.is_none(),
+        };
         of_program()
-            .find(|option| option.command == command && option.name() == name)
+            .filter(|option| option.command == command)
+            .find(is_it)
             .unwrap_or_else(|| panic!("{} {command} has no {name}", self.program))
     }
 
@@ -165,13 +268,19 @@ fn runs() -> impl Iterator<Item = &'static Run> {
 #[test]
 fn every_output_option_has_a_run() {
     let with_run: Vec<String> = runs().map(|run| run.option().to_string()).collect();
-    // A positional argument is the second form of --output.
-    let outputs = options().iter().filter(|option| option.is_output() && option.long.is_some());
+    let is_named = |option: &Opt| option.long.as_deref() == Some("output");
+    let outputs = options().iter().filter(|option| option.is_output()).filter(|option| {
+        // A positional argument beside --output is its second form.
+        let beside =
+            options().iter().filter(|o| (o.program, &o.command) == (option.program, &option.command));
+        option.long.is_some() || !beside.into_iter().any(is_named)
+    });
     let faults: Vec<String> =
         outputs.map(ToString::to_string).filter(|output| !with_run.contains(output)).collect();
     assert!(faults.is_empty(), "give these a run in RUNS:\n{}", faults.join("\n"));
     for run in runs() {
-        assert_eq!(run.option().kind, kind_of(run.form), "{}", run.option());
+        let option = run.option();
+        assert!(option.is_changed_in_place() || option.kind == kind_of(run.form), "{option}");
     }
 }
 
@@ -187,9 +296,9 @@ fn what_would_cost_work_or_data_is_refused_before_the_work() {
         }
         for input in run.inputs {
             run.is_refused(&place, input, input, &mut faults);
-            let link = format!("link-to-{input}");
+            let link = format!("link-to-{}", input.replace('/', "-"));
             symlink(input, place.at(&link)).unwrap();
-            run.is_refused(&place, &link, input, &mut faults);
+            run.is_refused(&place, &link, &link, &mut faults);
             fs::remove_file(place.at(&link)).unwrap();
         }
     }
@@ -274,7 +383,7 @@ fn text_goes_to_devices_pipes_links_and_standard_output() {
 #[test]
 fn what_needs_a_file_says_so() {
     let mut faults = Vec::new();
-    for run in runs().filter(|run| run.form != Form::Text) {
+    for run in runs().filter(|run| run.form != Form::Text && run.option().is_output()) {
         let place = Place::new();
         run.is_refused(&place, "-", "standard output", &mut faults);
         if run.form == Form::File {

@@ -8,10 +8,36 @@ use std::sync::LazyLock;
 use ffsvc_embeddings::Embeddings;
 use tempfile::TempDir;
 
+use crate::corpora;
 use crate::dump::{CHECKED, program};
 
-/// Inputs that programs make.
+/// An experiment of one step, with a network of some thousand parameters.
+const TINY: &str = "
+data.train = 'corpus/train'
+augment = {}
+model = { architecture = 'resnet', in_planes = 2, depth = 18, embedding_size = 8 }
+head.kind = 'aam-softmax'
+train = { epochs = 1, batch_size = 4, max_frames = 40 }
+
+[features.kind]
+type = 'log-mel'
+num_mels = 16
+";
+
+/// Inputs that programs make, each of what stands before it.
 const MADE: &[(&str, &str)] = &[
+    (
+        "ffsvc-data",
+        "synth corpus --train-speakers 2 --train-utterances 2 --dev-speakers 2 --dev-utterances 2 --seconds 0.6,0.8",
+    ),
+    ("ffsvc-train", "tiny.toml exp"),
+    ("ffsvc-model", "export --to wespeaker exp/final.safetensors --output net.pkl"),
+    ("ffsvc-extract", "--model exp/final.safetensors corpus/dev heard.npz"),
+    ("ffsvc-score", "--trials corpus/dev/trials --embeddings heard.npz --report-out heard.json"),
+    (
+        "ffsvc-verify",
+        "enrol ann corpus/wav/dev00000/dev00000-00000.wav --model exp/final.safetensors --database people",
+    ),
     ("ffsvc-cluster", "kmeans e.npz clusters --k 6"),
     ("ffsvc-score", "train-backend --embeddings e.npz --utt2spk utt2spk --plda --output plda.safetensors"),
     ("ffsvc-score", "calibrate --trials trials --scores scores --output calibration.json"),
@@ -106,10 +132,17 @@ fn make(folder: &Path) {
     let score = |a: usize, b: usize| (a * 37 + b * 101) % 89 + if is_target(a, b) { 60 } else { 0 };
     write("scores", lines(&|a, b| format!("{} {} {}\n", name(a), name(b), score(a, b) as f64 / 20.0 - 4.0)));
     write("utt2spk", table(&|n| format!("s{}", n % 6)));
+    write("spk2utt", (0..6).map(|s| format!("s{s} {}\n", name(s))).collect());
     write("utt2device", table(&|n| ["far", "near"][n % 2].to_owned()));
     fs::create_dir(folder.join("data")).unwrap();
     write("data/wav.scp", table(&|n| format!("{n}.wav")));
-    for (name, words) in MADE.iter().filter(|(name, _)| CHECKED.contains(name)) {
+    write("tiny.toml", format!("{TINY}\n[validation]\ndata = 'corpus/dev'\ntrials = 'corpus/dev/trials'\n"));
+    write("no-validation.toml", TINY.to_owned());
+    corpora::write(folder);
+    let can_be_made = |words: &&(&str, &str)| {
+        CHECKED.contains(&words.0) && (cfg!(feature = "networks") || !words.1.contains("heard"))
+    };
+    for (name, words) in MADE.iter().filter(can_be_made) {
         let output = program(name).current_dir(folder).args(words.split_whitespace()).output().unwrap();
         assert!(output.status.success(), "{name} {words}: {}", said(&output));
     }

@@ -1,0 +1,51 @@
+//! Trees of published corpora: their file names and lists. No audio is opened, so the files need no content.
+
+use std::fs;
+use std::path::Path;
+
+const RECORDINGS: &[&str] = &[
+    "vox1/dev/wav/id10001/1zcIwhmdeo4/00001.wav",
+    "vox1/test/wav/id10270/8jEAjG6SegY/00008.wav",
+    "vox1/test/wav/id10270/x6uYqmx31kE/00001.wav",
+    "vox2/dev/aac/id00012/21Uxsk56VDQ/00001.m4a",
+    "ffsvc2020/dev/T0549/549I0.25M/T0549_549I0.25M_1_0305_normal.wav",
+    "ffsvc2020/dev/T0549/549PCM5M/T0549_549PCM5M_recorded6_0305_normal.wav",
+    "ffsvc2022-dev/ffsvc22_dev_000000.wav",
+    "ffsvc2022-dev/ffsvc22_dev_000001.wav",
+    "ffsvc2022-eval/ffsvc22_eval_000000.wav",
+    "ffsvc2022-eval/ffsvc22_eval_000001.wav",
+    "musan/music/hd-classical/music-hd-0022.wav",
+    "musan/noise/free-sound/noise-free-sound-0000.wav",
+    "musan/speech/librivox/speech-librivox-0000.wav",
+    "RIRS_NOISES/real_rirs_isotropic_noises/RWCP_type1_rir_cirline_jr1_imp010.wav",
+    "RIRS_NOISES/simulated_rirs/mediumroom/Room129/Room129-00098.wav",
+    "RIRS_NOISES/simulated_rirs/smallroom/Room001/Room001-00001.wav",
+    "tree/ann/monday/phone_1.wav",
+    "tree/bob/monday/phone_1.wav",
+];
+
+const LISTS: &[(&str, &str)] = &[
+    ("veri_test2.txt", "1 id10270/x6uYqmx31kE/00001.wav id10270/8jEAjG6SegY/00008.wav\n"),
+    (
+        "dev_meta_list",
+        "Original_Name FFSVC2022_Name\n\
+         T0344_344I1M_1_0307_normal ffsvc22_dev_000000\n\
+         F0336_336I-1.5M_1_0009_fast ffsvc22_dev_000001\n",
+    ),
+    ("trials_dev_keys", "0 ffsvc22_dev_000000.wav ffsvc22_dev_000001.wav\n"),
+    ("trials_eval", "ffsvc22_eval_000000.wav ffsvc22_eval_000001.wav\n"),
+    (
+        "RIRS_NOISES/real_rirs_isotropic_noises/rir_list",
+        "--rir-id 00001 --room-id RWCP_type1_cirline_jr1 \
+         RIRS_NOISES/real_rirs_isotropic_noises/RWCP_type1_rir_cirline_jr1_imp010.wav\n",
+    ),
+];
+
+/// Writes all of them below `folder`.
+pub(crate) fn write(folder: &Path) {
+    for (name, text) in RECORDINGS.iter().map(|name| (*name, "RIFF")).chain(LISTS.iter().copied()) {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
