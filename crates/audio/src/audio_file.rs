@@ -11,6 +11,9 @@ use crate::source::Source;
 use crate::stream::Stream;
 use crate::{Limits, require_rate, stages};
 
+/// No file has so many samples. Farther starts of a crop are looked for here, where a change of rate cannot overflow.
+const FARTHEST: u64 = 1 << 48;
+
 /// An open recording: says what it is, and gives crops and the whole.
 ///
 /// The file is opened and its header read once, in [`open`](Self::open). Any number of reads may follow, in any order.
@@ -208,7 +211,7 @@ fn crop(source: &mut Source, start: u64, out: &mut [f32], options: &ReadOptions)
         return Ok(to);
     }
     with_resampler(from, to, |resampler| {
-        let range = resampler.input_range(start, len as u64);
+        let range = resampler.input_range(start.min(FARTHEST), len as u64);
         let begin = u64::try_from(range.start).unwrap_or(0).saturating_sub(settling);
         let mut end = u64::try_from(range.end).unwrap_or(0);
         if let Some(total) = source.info().num_samples {
@@ -227,6 +230,7 @@ fn crop(source: &mut Source, start: u64, out: &mut [f32], options: &ReadOptions)
         if let Some(lowpass) = &lowpass {
             lowpass.apply(&mut samples);
         }
+        // No file reaches `FARTHEST`, so here `start` is before it.
         resampler.process_range(&samples, begin, start, out)
     })?;
     Ok(to)

@@ -1,6 +1,6 @@
 //! Arbitrary bytes and damaged files: an error or samples, never a panic, never more memory than the input accounts for.
 
-use ffsvc_audio::{AudioFile, ReadOptions};
+use ffsvc_audio::{AudioFile, Cause, ReadOptions};
 use proptest::prelude::*;
 
 const FIXTURES: [&str; 7] = [
@@ -98,4 +98,14 @@ fn flac_seek_table_that_runs_backwards() {
     let block = [&[3, 0, 0, table.len() as u8][..], &table].concat();
     // After the marker and the stream info, which are 4 and 38 bytes long.
     read_all_ways(&[&bytes[..42], &block, &bytes[42..]].concat());
+}
+
+/// Nothing overflows at the far end of what a start can say. The file has no length in its header and another rate.
+#[test]
+fn crops_from_beyond_any_file() {
+    let mut file = AudioFile::from_bytes("far", fixture("tone_16k_mono.aac")).unwrap();
+    for start in [1 << 40, 1 << 62, u64::MAX - 100, u64::MAX] {
+        let error = file.crop(start, 400, &ReadOptions::at_rate(48_000)).unwrap_err();
+        assert!(matches!(error.cause, Cause::CropPastEnd { start: named, .. } if named == start), "{error}");
+    }
 }
