@@ -49,10 +49,11 @@ impl MelBanks {
         check(num_mels, n_fft, sample_rate, low_hz, high_hz)?;
         let (low, high) = (htk_mel(low_hz), htk_mel(high_hz));
         let edge = |i: usize| htk_hertz(low + (high - low) * i as f64 / (num_mels + 1) as f64);
+        let edges: Vec<f64> = (0..num_mels + 2).map(edge).collect();
         let bin_hz = f64::from(sample_rate) / n_fft as f64;
         Ok(Self::from_weights(num_mels, n_fft / 2 + 1, |band, bin| {
             let hz = bin_hz * bin as f64;
-            let (left, centre, right) = (edge(band), edge(band + 1), edge(band + 2));
+            let (left, centre, right) = (edges[band], edges[band + 1], edges[band + 2]);
             ((hz - left) / (centre - left)).min((right - hz) / (right - centre)).max(0.0) as f32
         }))
     }
@@ -103,10 +104,10 @@ impl MelBanks {
         let nyquist = f64::from(sample_rate) / 2.0;
         check(num_mels, n_fft, sample_rate, 0.0, nyquist)?;
         let step = htk_mel(nyquist) / (num_mels + 1) as f64;
-        let edge = |i: usize| htk_hertz(step * i as f64);
+        let edges: Vec<f64> = (0..num_mels + 1).map(|i| htk_hertz(step * i as f64)).collect();
         let bin_hz = f64::from(sample_rate) / n_fft as f64;
         Ok(Self::from_weights(num_mels, n_fft / 2 + 1, |band, bin| {
-            let (left, centre) = (edge(band), edge(band + 1));
+            let (left, centre) = (edges[band], edges[band + 1]);
             let slope = (bin_hz * bin as f64 - centre) / (centre - left);
             (1.0 - slope.abs()).max(0.0) as f32
         }))
