@@ -59,9 +59,13 @@ fn write_seeds(folder: &std::path::Path) {
     export_model(safetensors, &config, &model, None, ExportFormat::Safetensors).expect("a checkpoint");
 
     let mut zip = ZipArchive::new(std::fs::File::open(&path).expect("it was written")).expect("a zip file");
-    let name = zip.file_names().find(|name| name.ends_with("data.pkl")).expect("a pickle").to_owned();
     let mut pickle = Vec::new();
-    zip.by_name(&name).expect("it is there").read_to_end(&mut pickle).expect("a pickle");
+    for index in 0..zip.len() {
+        let mut entry = zip.by_index(index).expect("an entry");
+        if entry.name().is_ok_and(|name| name.ends_with("data.pkl")) {
+            entry.read_to_end(&mut pickle).expect("a pickle");
+        }
+    }
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).expect("a seed");
     write("ecapa.pkl", &pickle);
     let tensor = tensor();
