@@ -7,7 +7,7 @@ use std::process::Command;
 
 /// The crates from the bottom up; a crate imports crates of lower floors only.
 const FLOORS: [&[&str]; 6] = [
-    &["atomic-file", "hashing", "ranges", "test-data"],
+    &["atomic-file", "hashing", "pickle", "ranges", "test-data"],
     &["features", "kernels", "cli", "kaldi-io", "audio"],
     &["embeddings", "augment", "models", "corpora", "synth"],
     &["dataset", "scoring", "clustering"],

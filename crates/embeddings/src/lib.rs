@@ -5,7 +5,7 @@ mod dict;
 mod dtype;
 mod npy;
 mod npz;
-pub mod pickle;
+mod pickle;
 mod provenance;
 mod row_finder;
 mod safetensors;

@@ -1,10 +1,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use ffsvc_pickle::{Argument, Token, Tokens, opcode as op};
+
 use super::PickleError;
 use super::heap::{Global, Heap, Item, Object};
-use super::opcode as op;
-use super::tokens::{Argument, Token, Tokens};
 
 /// Runs the pickle to its STOP; gives the heap and the item that was on top.
 pub(crate) fn run(bytes: &[u8]) -> Result<(Heap<'_>, Item), PickleError> {
@@ -149,7 +149,7 @@ impl<'a> Machine<'a> {
                 return Err(refuse(&String::from_utf8_lossy(module), &String::from_utf8_lossy(name)));
             }
             (other, _) => {
-                return Err(format!("opcode 0x{other:02x} is refused: {}", op::refusal(other)));
+                return Err(format!("opcode 0x{other:02x} is refused: {}", refusal(other)));
             }
         }
         Ok(None)
@@ -283,4 +283,19 @@ fn refuse(module: &str, name: &str) -> String {
         short(module),
         short(name)
     )
+}
+
+/// Why an opcode that numpy's pickles do not have is refused.
+fn refusal(opcode: u8) -> &'static str {
+    match opcode {
+        op::OBJ | op::NEWOBJ | op::NEWOBJ_EX => "it builds an instance of a class",
+        op::PERSID | op::BINPERSID => "it refers to an object outside the file",
+        op::EXT1 | op::EXT2 | op::EXT4 => "it names a function of Python's extension registry",
+        op::NEXT_BUFFER | op::READONLY_BUFFER => "it refers to a buffer outside the file",
+        op::EMPTY_SET | op::ADDITEMS | op::FROZENSET => "it builds a set",
+        op::FLOAT | op::INT | op::LONG | op::STRING | op::UNICODE | op::GET | op::PUT => {
+            "it is of protocol 0; save again with numpy of today"
+        }
+        _ => "numpy's pickles do not have it",
+    }
 }

@@ -1,5 +1,4 @@
-//! Pickles, read as data: the [`Tokens`] of any, and the contents of those that numpy writes for dictionaries of arrays.
-//! Nothing is run.
+//! Pickles that numpy writes for dictionaries of arrays, read as data. Nothing is run.
 //!
 //! A pickle is a program for a stack machine, and Python's own reader calls whatever function the program names.
 //! Here a fixed list of names is known, each with one meaning that is data: numpy's array, dtype and scalar
@@ -13,12 +12,8 @@
 mod heap;
 mod machine;
 mod numpy;
-pub mod opcode;
-mod tokens;
 
 use std::fmt;
-
-pub use tokens::{Argument, Token, Tokens};
 
 pub(crate) use heap::{ArrayData, Item, View};
 

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use ffsvc_pickle::{Argument, Token, Tokens, opcode as op};
+
 /// Most bytes of one of a checkpoint's pickles. The description of ResNet293 with its optimiser takes some 0.5 MB.
 pub(super) const LONGEST_PICKLE: usize = 4 << 20;
 
@@ -11,15 +13,15 @@ pub(super) const LONGEST_PICKLE: usize = 4 << 20;
 /// The first name outside what `torch.load(weights_only=True)` takes for tensors and containers; or what is wrong with
 /// the opcodes.
 pub(super) fn check(bytes: &[u8]) -> Result<usize, String> {
-    let mut scan = Scan { bytes, at: 0, last: [None, None], memo: HashMap::new() };
+    let mut scan = Scan { tokens: Tokens::new(bytes), last: [None, None], memo: HashMap::new() };
     loop {
-        if scan.at > LONGEST_PICKLE {
+        if scan.tokens.offset() > LONGEST_PICKLE {
             return Err(format!(
                 "its pickle has more than {LONGEST_PICKLE} bytes; a network's has far fewer"
             ));
         }
         if scan.step()? {
-            return Ok(scan.at);
+            return Ok(scan.tokens.offset());
         }
     }
 }
@@ -28,80 +30,50 @@ pub(super) fn check(bytes: &[u8]) -> Result<usize, String> {
 type Value<'a> = Option<&'a str>;
 
 struct Scan<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    tokens: Tokens<'a>,
     /// The two values pushed last, the newest last. STACK_GLOBAL takes its names from there.
     last: [Value<'a>; 2],
     /// The values that MEMOIZE and PUT kept, by their numbers.
-    memo: HashMap<u32, Value<'a>>,
+    memo: HashMap<i64, Value<'a>>,
 }
 
 impl<'a> Scan<'a> {
     /// One opcode; true at STOP.
     fn step(&mut self) -> Result<bool, String> {
-        let opcode = self.take(1)?[0];
-        match opcode {
-            b'.' => return Ok(true),
-            // Strings.
-            b'X' => self.text(4)?,
-            0x8c => self.text(1)?,
-            0x8d => self.text(8)?,
-            // The memo.
-            b'h' => self.recall(1)?,
-            b'j' => self.recall(4)?,
-            b'q' => self.keep(1)?,
-            b'r' => self.keep(4)?,
-            b'p' => {
-                let number = self.memo_number()?;
-                self.memo.insert(number, self.last[1]);
+        let Token { opcode, argument, .. } = self.tokens.token()?;
+        match (opcode, argument) {
+            (op::STOP, _) => return Ok(true),
+            (op::PROTO | op::FRAME, _) => {}
+            (op::BINUNICODE | op::SHORT_BINUNICODE | op::BINUNICODE8, Argument::Bytes(text)) => {
+                self.push(std::str::from_utf8(text).ok());
             }
-            b'g' => {
-                let number = self.memo_number()?;
-                let value = self.memo.get(&number).copied().flatten();
-                self.push(value);
-            }
-            0x94 => {
-                let number = self.memo.len() as u32;
-                self.memo.insert(number, self.last[1]);
-            }
-            // Names.
-            b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
-                allow(module, name)?;
+            (op::BINGET | op::LONG_BINGET, Argument::Number(number)) => self.recall(number),
+            (op::GET, Argument::Line(line)) => self.recall(memo_number(line)?),
+            (op::BINPUT | op::LONG_BINPUT, Argument::Number(number)) => self.keep(number),
+            (op::PUT, Argument::Line(line)) => self.keep(memo_number(line)?),
+            (op::MEMOIZE, _) => self.keep(self.memo.len() as i64),
+            (op::GLOBAL, Argument::Name(module, name)) => {
+                allow(name_of(module)?, name_of(name)?)?;
                 self.push(None);
             }
-            b'i' => {
-                let (module, name) = (self.line()?, self.line()?);
+            (op::INST, Argument::Name(module, name)) => {
+                let (module, name) = (name_of(module)?, name_of(name)?);
                 allow(module, name)?;
                 return Err(format!(
                     "it makes an instance of `{module}.{name}` by an opcode that is refused"
                 ));
             }
-            0x93 => {
+            (op::STACK_GLOBAL, _) => {
                 let [Some(module), Some(name)] = self.last else {
                     return Err("it asks for a class whose name is not written beside it".to_owned());
                 };
                 allow(module, name)?;
                 self.push(None);
             }
-            0x82..=0x84 => {
+            (op::EXT1 | op::EXT2 | op::EXT4, _) => {
                 return Err("it asks for a class by a number of Python's extension registry".into());
             }
-            // What neither pushes nor pops anything.
-            0x80 => self.skip(1)?,
-            0x95 => self.skip(8)?,
-            other => {
-                match length(other).ok_or_else(|| format!("byte 0x{other:02x} is no opcode of a pickle"))? {
-                    Length::Fixed(len) => self.skip(len)?,
-                    Length::Counted(width) => {
-                        self.counted(width)?;
-                    }
-                    Length::Line => {
-                        self.line()?;
-                    }
-                }
-                self.push(None);
-            }
+            _ => self.push(None),
         }
         Ok(false)
     }
@@ -110,89 +82,24 @@ impl<'a> Scan<'a> {
         self.last = [self.last[1], value];
     }
 
-    fn take(&mut self, len: usize) -> Result<&'a [u8], String> {
-        let rest = &self.bytes[self.at..];
-        let piece = rest.get(..len).ok_or_else(|| {
-            format!("its pickle ends {} bytes later, but {len} more are announced", rest.len())
-        })?;
-        self.at += len;
-        Ok(piece)
-    }
-
-    fn skip(&mut self, len: usize) -> Result<(), String> {
-        self.take(len).map(|_| ())
-    }
-
-    fn number(&mut self, width: usize) -> Result<u64, String> {
-        let bytes = self.take(width)?;
-        Ok(bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
-    }
-
-    fn counted(&mut self, width: usize) -> Result<&'a [u8], String> {
-        let len = self.number(width)?;
-        self.take(usize::try_from(len).unwrap_or(usize::MAX))
-    }
-
-    fn text(&mut self, width: usize) -> Result<(), String> {
-        let text = std::str::from_utf8(self.counted(width)?).ok();
-        self.push(text);
-        Ok(())
-    }
-
-    fn line(&mut self) -> Result<&'a str, String> {
-        let rest = &self.bytes[self.at..];
-        let rest = &rest[..rest.len().min(4096)];
-        let len = rest.iter().position(|&b| b == b'\n').ok_or("its pickle has a line without an end")?;
-        self.at += len + 1;
-        std::str::from_utf8(&rest[..len]).map_err(|_| "its pickle has a name that is not UTF-8".to_owned())
-    }
-
-    /// The line of PUT or GET.
-    fn memo_number(&mut self) -> Result<u32, String> {
-        let line = self.line()?;
-        line.trim_end_matches('\r').parse().map_err(|_| format!("a memo number of `{}`", shown(line)))
-    }
-
-    fn keep(&mut self, width: usize) -> Result<(), String> {
-        let number = self.number(width)? as u32;
+    fn keep(&mut self, number: i64) {
         self.memo.insert(number, self.last[1]);
-        Ok(())
     }
 
-    fn recall(&mut self, width: usize) -> Result<(), String> {
-        let number = self.number(width)? as u32;
+    fn recall(&mut self, number: i64) {
         let value = self.memo.get(&number).copied().flatten();
         self.push(value);
-        Ok(())
     }
 }
 
-/// What follows an opcode.
-enum Length {
-    /// So many bytes.
-    Fixed(usize),
-    /// A length of so many bytes, and as many bytes as it says.
-    Counted(usize),
-    /// A line.
-    Line,
+fn name_of(name: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(name).map_err(|_| "its pickle has a name that is not UTF-8".to_owned())
 }
 
-/// The opcodes that need no attention here.
-fn length(opcode: u8) -> Option<Length> {
-    Some(match opcode {
-        b'(' | b')' | b'0' | b'1' | b'2' | b'N' | b'Q' | b'R' | b'a' | b'b' | b'd' | b'e' | b'l' | b'o'
-        | b's' | b't' | b'u' | b']' | b'}' => Length::Fixed(0),
-        0x81 | 0x85..=0x89 | 0x8f..=0x92 | 0x97 | 0x98 => Length::Fixed(0),
-        b'K' => Length::Fixed(1),
-        b'M' => Length::Fixed(2),
-        b'J' => Length::Fixed(4),
-        b'G' => Length::Fixed(8),
-        b'C' | b'U' | 0x8a => Length::Counted(1),
-        b'B' | b'T' | 0x8b => Length::Counted(4),
-        0x8e | 0x96 => Length::Counted(8),
-        b'F' | b'I' | b'L' | b'P' | b'S' | b'V' => Length::Line,
-        _ => return None,
-    })
+/// The line of PUT or GET.
+fn memo_number(line: &[u8]) -> Result<i64, String> {
+    let line = name_of(line)?;
+    line.trim_end_matches('\r').parse().map_err(|_| format!("a memo number of `{}`", shown(line)))
 }
 
 /// The names of `torch.load(weights_only=True)` that stand for tensors, their parts, and containers.

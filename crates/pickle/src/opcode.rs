@@ -70,18 +70,3 @@ pub const STRING: u8 = b'S';
 pub const UNICODE: u8 = b'V';
 pub const GET: u8 = b'g';
 pub const PUT: u8 = b'p';
-
-/// Why an opcode that numpy's pickles do not have is refused.
-pub(super) fn refusal(opcode: u8) -> &'static str {
-    match opcode {
-        OBJ | NEWOBJ | NEWOBJ_EX => "it builds an instance of a class",
-        PERSID | BINPERSID => "it refers to an object outside the file",
-        EXT1 | EXT2 | EXT4 => "it names a function of Python's extension registry",
-        NEXT_BUFFER | READONLY_BUFFER => "it refers to a buffer outside the file",
-        EMPTY_SET | ADDITEMS | FROZENSET => "it builds a set",
-        FLOAT | INT | LONG | STRING | UNICODE | GET | PUT => {
-            "it is of protocol 0; save again with numpy of today"
-        }
-        _ => "numpy's pickles do not have it",
-    }
-}

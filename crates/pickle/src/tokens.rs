@@ -1,6 +1,6 @@
 //! The opcodes of a pickle with their arguments, one after the other, without carrying any of them out.
 
-use super::opcode as op;
+use crate::opcode as op;
 
 /// Longest line of an opcode: a module's or function's name, or a number in digits.
 const LONGEST_LINE: usize = 4096;
@@ -37,7 +37,7 @@ pub enum Argument<'a> {
 /// not looked at. Nothing is allocated.
 ///
 /// ```
-/// use ffsvc_embeddings::pickle::{Argument, Tokens};
+/// use ffsvc_pickle::{Argument, Tokens};
 /// let mut tokens = Tokens::new(b"\x80\x02cos\nsystem\n.rest");
 /// let names = tokens.by_ref().filter_map(|token| match token.ok()?.argument {
 ///     Argument::Name(module, name) => Some((module, name)),
@@ -64,8 +64,11 @@ impl<'a> Tokens<'a> {
         self.at
     }
 
-    /// The next opcode.
-    pub(super) fn token(&mut self) -> Result<Token<'a>, String> {
+    /// The next opcode, as [`next`](Iterator::next) gives it until STOP.
+    ///
+    /// # Errors
+    /// The pickle ends before its STOP, or has a byte that is no opcode.
+    pub fn token(&mut self) -> Result<Token<'a>, String> {
         let offset = self.at;
         let [opcode] = self.array()?;
         let argument = match argument_of(opcode) {
