@@ -46,13 +46,20 @@ enum Writer {
 #[derive(Debug)]
 struct Direct {
     /// `None` only while it is dropped.
-    writer: Option<BufWriter<File>>,
+    writer: Option<BufWriter<Special>>,
     is_stdout: bool,
 }
 
+/// What is written to directly, opened with the first byte that leaves the buffer: opening a FIFO waits for its reader.
+#[derive(Debug)]
+struct Special {
+    target: Target,
+    file: Option<File>,
+}
+
 impl AtomicFile {
-    /// Starts a file that will become `target`. The folder of `target` must exist. A FIFO without a reader is
-    /// waited for.
+    /// Starts a file that will become `target`. The folder of `target` must exist. A FIFO is opened, and its reader waited for,
+    /// when the first buffer is full or on [`commit`](Self::commit): a run that fails before waits for nobody.
     ///
     /// # Errors
     /// The folder is missing or cannot be written to; `target` is a folder; a device or pipe cannot be opened.
@@ -60,14 +67,19 @@ impl AtomicFile {
         let resolved = Target::of(target.as_ref())?;
         let writer = match resolved {
             Target::File(file) => Writer::replace(file)?,
-            direct => {
-                let is_stdout = direct.is_stdout();
-                if is_stdout {
+            target => {
+                if target.is_stdout() {
                     // What was printed before comes first.
                     io::stdout().flush()?;
                 }
-                let file = BufWriter::with_capacity(BUFFER_BYTES, direct.open()?);
-                Writer::Direct(Direct { writer: Some(file), is_stdout })
+                let file = match target.may_wait() {
+                    true => target.check_writable().map(|()| None)?,
+                    false => Some(target.open()?),
+                };
+                let is_stdout = target.is_stdout();
+                let writer = BufWriter::with_capacity(BUFFER_BYTES, Special { target, file });
+                let direct = Direct { writer: Some(writer), is_stdout };
+                Writer::Direct(direct)
             }
         };
         Ok(Self { writer, target: target.as_ref().to_path_buf() })
@@ -138,7 +150,7 @@ impl Writer {
 }
 
 impl Direct {
-    fn with<T>(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>) -> io::Result<T> {
+    fn with<T>(&mut self, write: impl FnOnce(&mut BufWriter<Special>) -> io::Result<T>) -> io::Result<T> {
         let Some(writer) = &mut self.writer else { return Err(ErrorKind::NotConnected.into()) };
         match write(writer) {
             Err(error) if self.is_stdout && error.kind() == ErrorKind::BrokenPipe => {
@@ -146,6 +158,26 @@ impl Direct {
             }
             result => result,
         }
+    }
+}
+
+impl Special {
+    fn opened(&mut self) -> io::Result<&mut File> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => self.target.open()?,
+        };
+        Ok(self.file.insert(file))
+    }
+}
+
+impl Write for Special {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.opened()?.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.opened()?.flush()
     }
 }
 

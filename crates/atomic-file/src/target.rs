@@ -185,6 +185,11 @@ impl Target {
         }
     }
 
+    /// Whether opening it waits for a process at its other end.
+    pub(crate) fn may_wait(&self) -> bool {
+        matches!(self, Self::Special(_, kind) if is_fifo(*kind))
+    }
+
     /// Opens what is written to directly.
     pub(crate) fn open(&self) -> io::Result<File> {
         match self {

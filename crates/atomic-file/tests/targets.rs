@@ -98,6 +98,17 @@ fn a_fifos_reader_gets_the_bytes() {
 }
 
 #[test]
+fn a_run_that_fails_waits_for_no_reader() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = fifo(dir.path());
+    // Nobody reads: opening would never return.
+    let mut file = AtomicFile::create(&fifo).unwrap();
+    file.write_all(b"never committed").unwrap();
+    drop(file);
+    assert_eq!(names(dir.path()), ["fifo"]);
+}
+
+#[test]
 fn a_fifos_reader_that_leaves_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let fifo = fifo(dir.path());
