@@ -7,11 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::room::RoomRanges;
-use crate::spec_augment::SpecAugment;
+use crate::spec_augment::{SHARE, SpecAugment};
 use crate::speed;
 
-/// Range of every probability and share.
-pub(crate) const SHARE: Range<f64> = Range::of(0.0, 1.0);
 /// Range of how often a kind of noise is drawn.
 const WEIGHT: Range<f64> = Range::of(0.0, 1e6);
 /// Range of signal-to-noise ratios.

@@ -4,7 +4,8 @@ use ffsvc_ranges::{Range, Section};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use crate::config::SHARE;
+/// Range of every probability and share.
+pub(crate) const SHARE: Range<f64> = Range::of(0.0, 1.0);
 
 /// Section `[spec_augment]`. Absent: no masks.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

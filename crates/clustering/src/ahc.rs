@@ -5,7 +5,6 @@ use kodama::Method;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::content_order::content_order;
 use crate::points::Points;
 use crate::product::{Columns, LANES};
 use crate::validity::means;
@@ -73,7 +72,7 @@ impl Tree {
         if n > MOST_POINTS {
             return Err(Error::TooManyForTree { points: n, most: MOST_POINTS });
         }
-        let order = content_order(points);
+        let order = points.content_order();
         let ordered = order.as_ref().map(|order| points.select(order));
         let mut distances = cosine_distances(ordered.as_ref().unwrap_or(points));
         let method = match linkage {

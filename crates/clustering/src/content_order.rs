@@ -8,19 +8,17 @@ use std::cmp::Ordering;
 
 use rayon::prelude::*;
 
-use crate::points::Points;
-
 /// Compares two rows number by number. Rows that are equal have the same bits.
 fn compare(one: &[f32], other: &[f32]) -> Ordering {
     let numbers = one.iter().zip(other).map(|(a, b)| a.total_cmp(b));
     numbers.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
-/// The numbers of the rows in content order; `None` if they are in it already. Equal rows are ordered by `tie`.
-fn order_with(points: &Points, tie: impl Fn(u32, u32) -> Ordering + Sync) -> Option<Vec<u32>> {
-    let by_content =
-        |&a: &u32, &b: &u32| compare(points.row(a as usize), points.row(b as usize)).then_with(|| tie(a, b));
-    let mut order: Vec<u32> = (0..points.len() as u32).collect();
+/// The numbers of the rows of `dim` values in content order; `None` if they are in it already. Equal rows are ordered by `tie`.
+fn order_with(data: &[f32], dim: usize, tie: impl Fn(u32, u32) -> Ordering + Sync) -> Option<Vec<u32>> {
+    let row = |number: u32| &data[number as usize * dim..][..dim];
+    let by_content = |&a: &u32, &b: &u32| compare(row(a), row(b)).then_with(|| tie(a, b));
+    let mut order: Vec<u32> = (0..(data.len() / dim) as u32).collect();
     if order.is_sorted_by(|a, b| by_content(a, b).is_le()) {
         return None;
     }
@@ -29,13 +27,13 @@ fn order_with(points: &Points, tie: impl Fn(u32, u32) -> Ordering + Sync) -> Opt
 }
 
 /// The numbers of the rows in content order; `None` if they are in it already. Equal rows keep their order.
-pub(crate) fn content_order(points: &Points) -> Option<Vec<u32>> {
-    order_with(points, |_, _| Ordering::Equal)
+pub(crate) fn content_order(data: &[f32], dim: usize) -> Option<Vec<u32>> {
+    order_with(data, dim, |_, _| Ordering::Equal)
 }
 
 /// The numbers of the rows in content order, equal rows in that of their names; `None` if they are in it already.
-pub(crate) fn content_and_name_order(points: &Points, names: &[String]) -> Option<Vec<u32>> {
-    order_with(points, |a, b| names[a as usize].cmp(&names[b as usize]))
+pub(crate) fn content_and_name_order(data: &[f32], dim: usize, names: &[String]) -> Option<Vec<u32>> {
+    order_with(data, dim, |a, b| names[a as usize].cmp(&names[b as usize]))
 }
 
 /// Values of ordered rows, put where the rows came from: `order[place]` is the row at that place.
@@ -85,10 +83,10 @@ mod tests {
 
     #[test]
     fn equal_rows_are_ordered_by_name() {
-        let points = Points::new(vec![2.0, 1.0, 2.0, -1.0], 1).unwrap();
+        let points = [2.0, 1.0, 2.0, -1.0];
         let names = ["z", "m", "a", "b"].map(str::to_owned);
-        assert_eq!(content_and_name_order(&points, &names), Some(vec![3, 1, 2, 0]));
-        assert_eq!(content_order(&points), Some(vec![3, 1, 0, 2]));
-        assert_eq!(content_order(&Points::new(vec![-1.0, 1.0, 1.0], 1).unwrap()), None);
+        assert_eq!(content_and_name_order(&points, 1, &names), Some(vec![3, 1, 2, 0]));
+        assert_eq!(content_order(&points, 1), Some(vec![3, 1, 0, 2]));
+        assert_eq!(content_order(&[-1.0, 1.0, 1.0], 1), None);
     }
 }

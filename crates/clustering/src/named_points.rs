@@ -2,7 +2,6 @@
 
 use ffsvc_embeddings::Embeddings;
 
-use crate::content_order::content_and_name_order;
 use crate::points::Points;
 use crate::{Error, Result};
 
@@ -51,7 +50,7 @@ impl NamedPoints {
             utterances = without_zero_rows(utterances, &mut data, dim);
         }
         let points = Points::length_normalised(data, dim)?;
-        match content_and_name_order(&points, &utterances) {
+        match points.content_and_name_order(&utterances) {
             None => Ok(Self { utterances, points, zero }),
             Some(order) => {
                 let points = points.reordered(&order);

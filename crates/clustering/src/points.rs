@@ -3,7 +3,7 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
-use crate::content_order::{content_order, reorder};
+use crate::content_order::{content_and_name_order, content_order, reorder};
 use crate::lanes::dot;
 use crate::{Error, Result};
 
@@ -61,13 +61,23 @@ impl Points {
     /// is made. [`KMeans::fit`](crate::KMeans::fit) and [`sweep`](crate::sweep()) work in this order; points that are not in
     /// it are copied for them.
     pub fn in_content_order(self) -> (Self, Vec<u32>) {
-        match content_order(&self) {
+        match self.content_order() {
             Some(order) => (self.reordered(&order), order),
             None => {
                 let order = (0..self.len() as u32).collect();
                 (self, order)
             }
         }
+    }
+
+    /// The numbers of the rows in an order that depends on their values alone; `None` if they are in it already.
+    pub(crate) fn content_order(&self) -> Option<Vec<u32>> {
+        content_order(&self.data, self.dim)
+    }
+
+    /// The same, equal rows in the order of their names.
+    pub(crate) fn content_and_name_order(&self, names: &[String]) -> Option<Vec<u32>> {
+        content_and_name_order(&self.data, self.dim, names)
     }
 
     /// The rows in another order, in the same memory.

@@ -5,7 +5,6 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::content_order::content_order;
 use crate::distance::square_distances;
 use crate::kmeans::{add_by_splitting, add_centres};
 use crate::points::Points;
@@ -91,7 +90,7 @@ pub fn sweep(points: &Points, options: &SweepOptions, done: impl FnMut()) -> Res
     let start = options.kmeans.start.with_rows_of(points)?;
     let options =
         SweepOptions { kmeans: KMeansOptions { start, ..options.kmeans.clone() }, ..options.clone() };
-    match content_order(points) {
+    match points.content_order() {
         Some(order) => sweep_in_order(&points.select(&order), &options, done),
         None => sweep_in_order(points, &options, done),
     }

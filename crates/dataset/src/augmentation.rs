@@ -10,10 +10,10 @@ use ffsvc_augment::{
 use ffsvc_hashing::Fnv1a;
 use ffsvc_kaldi_io::WavSource;
 
-use crate::data_set::{TrainingSet, TrainingUtterance};
 use crate::error::{Error, Result};
 use crate::random::{Occurrence, Purpose, stream};
 use crate::sound_list::read_sounds;
+use crate::training_set::{TrainingSet, TrainingUtterance};
 
 /// Plans and applies the augmentation of a run. Shared by all workers: a plan depends on (seed, epoch, utterance) alone.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use rayon::prelude::*;
 
 use crate::augmentation::{Augmentation, class_names};
 use crate::config::{DataConfig, Labels};
-use crate::data_set::{TrainingSet, TrainingUtterance};
 use crate::error::{Error, IoContext, ReadError, Result};
 use crate::recording::read_audio;
+use crate::training_set::{TrainingSet, TrainingUtterance};
 
 /// The whole recordings of a data directory as one epoch of training would change them.
 #[derive(Debug)]

@@ -6,27 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::data_set::{BatchMaker, Scratch};
+use crate::batch_maker::{Batch, BatchMaker, Scratch};
 use crate::error::{Error, Result};
 use crate::sampler::{EpochPlan, Sampler};
-use crate::views::ViewFeatures;
-
-/// One training batch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Batch {
-    /// `[utterances, mels, frames]`, row-major.
-    pub features: Vec<f32>,
-    /// Rows of each feature matrix.
-    pub num_mels: usize,
-    /// Columns of each feature matrix.
-    pub num_frames: usize,
-    /// Class of each utterance: its speaker's index, or that of the speaker at another speed.
-    pub labels: Vec<i64>,
-    /// Index into the training set of each utterance.
-    pub members: Vec<u32>,
-    /// The crops' further views, where the configuration asks for any.
-    pub further: Vec<ViewFeatures>,
-}
 
 /// Which batches of the run are made.
 #[derive(Debug, Clone, Copy)]

@@ -2,10 +2,10 @@
 
 mod augmentation;
 mod augmented_copy;
+mod batch_maker;
 mod config;
 mod crop_notices;
 mod data_loader;
-mod data_set;
 mod domains;
 mod error;
 mod headers;
@@ -18,14 +18,15 @@ mod sampler;
 mod shares;
 mod sound_list;
 mod stopwatch;
+mod training_set;
 mod unreadable;
 mod views;
 
 pub use augmentation::{Augmentation, class_names};
 pub use augmented_copy::{AugmentedCopy, plan_line};
+pub use batch_maker::{Batch, BatchMaker, Scratch};
 pub use config::{CropConfig, DataConfig, Labels};
-pub use data_loader::{Batch, BatchRange, DataLoader};
-pub use data_set::{BatchMaker, Scratch, TrainingSet, TrainingUtterance};
+pub use data_loader::{BatchRange, DataLoader};
 pub use domains::{DataShare, TrainData, TrainingDomain};
 pub use error::{Error, ReadError, Result};
 pub use headers::probe_recordings;
@@ -37,4 +38,5 @@ pub use recording::{Crop, Recording, open_audio, read_audio, read_audio_crop};
 pub use sampler::{Balance, Draw, EpochPlan, Sampler, SamplerConfig};
 pub use shares::AugmentedShare;
 pub use stopwatch::{Stage, Stopwatch};
+pub use training_set::{TrainingSet, TrainingUtterance};
 pub use views::{CropPlan, FurtherView, View, ViewFeatures, ViewPlan};

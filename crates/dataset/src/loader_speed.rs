@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::data_loader::{Batch, BatchRange, make_batches};
-use crate::data_set::{BatchMaker, Scratch};
+use crate::batch_maker::{Batch, BatchMaker, Scratch};
+use crate::data_loader::{BatchRange, make_batches};
 use crate::error::{Error, Result};
 use crate::sampler::Sampler;
 use crate::stopwatch::{Stage, Stopwatch};

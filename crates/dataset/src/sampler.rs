@@ -5,9 +5,9 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use crate::data_set::TrainingSet;
 use crate::error::{Error, Result};
 use crate::random::{Purpose, stream};
+use crate::training_set::TrainingSet;
 
 /// Section `[sampler]`: how often each utterance is trained on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use ffsvc_augment::{NoiseKind, Plan, Reverb};
 use serde::Serialize;
 
 use crate::augmentation::Augmentation;
-use crate::data_set::TrainingUtterance;
+use crate::training_set::TrainingUtterance;
 
 /// The share of crops to which something is done.
 #[derive(Debug, Clone, PartialEq, Serialize)]

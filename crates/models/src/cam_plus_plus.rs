@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch_norm::{BatchNorm, PlainBatchNorm};
 use crate::convolution::{conv1d, conv1d_then, conv2d_then};
 use crate::error::{Result, require_size};
-use crate::model::{Network, NetworkConfig};
+use crate::network::{Network, NetworkConfig};
 use crate::pooling::unsmoothed_temporal_statistics;
 use crate::resnet::shortcut;
 

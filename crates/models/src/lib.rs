@@ -15,6 +15,7 @@ pub mod heads;
 mod model;
 mod model_file;
 mod model_info;
+mod network;
 mod padding;
 mod parameters;
 pub mod pooling;

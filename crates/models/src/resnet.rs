@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch_norm::BatchNorm;
 use crate::convolution::conv2d_then;
 use crate::error::{Result, require, require_size};
-use crate::model::{Network, NetworkConfig};
+use crate::network::{Network, NetworkConfig};
 use crate::padding::{Padding, clear};
 use crate::pooling::{Pooling, PoolingConfig};
 

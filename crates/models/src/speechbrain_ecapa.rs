@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch_norm::BatchNorm;
 use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
-use crate::model::{Network, NetworkConfig};
+use crate::network::{Network, NetworkConfig};
 
 /// Dilation of the three blocks.
 const DILATIONS: [usize; 3] = [2, 3, 4];

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch_norm::BatchNorm;
 use crate::convolution::conv1d_then;
 use crate::error::{Result, require_size};
-use crate::model::{Network, NetworkConfig};
+use crate::network::{Network, NetworkConfig};
 use crate::padding::Padding;
 use crate::pooling::temporal_statistics;
 use crate::pooling::tstp::with_std;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch_norm::BatchNorm;
 use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
-use crate::model::{Network, NetworkConfig};
+use crate::network::{Network, NetworkConfig};
 use crate::pooling::AttentiveStatistics;
 
 /// Groups of the Res2 convolution.

@@ -146,7 +146,7 @@ fn truncated_and_damaged_files_are_errors() {
         (b"<!DOCTYPE html><html>not found</html>".to_vec(), "neither a zip nor a legacy file"),
         (vec![0; 4096], "neither a zip nor a legacy file"),
         (zip(&[("a.txt", b"x")], CompressionMethod::Stored), "No data.pkl"),
-        (checkpoint(b""), "its pickle ends"),
+        (checkpoint(b""), "the pickle ends"),
         (checkpoint(b"\x80\x02\xfe."), "0xfe is no opcode"),
         (checkpoint(&dictionary("a", b"N")), "has 0 tensors"),
         (concat(&[b"PK", &[0; 255], b"ustar", &[0; 512]]), "neither a zip nor a legacy file"),

@@ -18,9 +18,9 @@ mod vowel;
 pub use config::SynthConfig;
 pub use corpus::{SetSummary, Summary, generate};
 pub use error::{Error, Result};
-pub use speaker::{NUM_FORMANTS, Sex, Speaker};
+pub use speaker::{NUM_FORMANTS, Speaker};
 pub use voice::sustained_vowel;
-pub use vowel::Vowel;
+pub use vowel::{Sex, Vowel};
 
 /// Samples a second of everything in this crate.
 pub const SAMPLE_RATE: u32 = 16_000;

@@ -3,7 +3,7 @@
 use rand::RngExt;
 
 use crate::random::{Purpose, normal, stream, uniform};
-use crate::vowel::Vowel;
+use crate::vowel::{Sex, Vowel};
 
 /// Formants of every sound. At 16 kHz the tract of an adult has about eight resonances.
 pub const NUM_FORMANTS: usize = 8;
@@ -12,33 +12,6 @@ pub const NUM_FORMANTS: usize = 8;
 const SPEED_OF_SOUND_CM: f64 = 35_300.0;
 /// Formants stay below this, Hz: half the sample rate less room for their bandwidth.
 const HIGHEST_FORMANT_HZ: f64 = 7_700.0;
-
-/// Whose average pitch and formants a voice starts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sex {
-    /// 14.5 cm of vocal tract and 200 Hz on average.
-    Female,
-    /// 17 cm of vocal tract and 120 Hz on average.
-    Male,
-}
-
-impl Sex {
-    /// The letter of `spk2gender`.
-    pub fn letter(self) -> char {
-        match self {
-            Sex::Female => 'f',
-            Sex::Male => 'm',
-        }
-    }
-
-    /// Of the tracts that the formant tables stand for.
-    fn tract_length_cm(self) -> f64 {
-        match self {
-            Sex::Female => 14.5,
-            Sex::Male => 17.0,
-        }
-    }
-}
 
 /// A synthetic speaker. The values hold for all that the speaker says.
 #[derive(Debug, Clone)]

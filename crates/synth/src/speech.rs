@@ -3,13 +3,10 @@
 use rand::{Rng, RngExt};
 
 use crate::random::{normal, uniform};
-use crate::speaker::{NUM_FORMANTS, Sex, Speaker};
+use crate::speaker::{NUM_FORMANTS, Speaker};
 use crate::tract::NASAL_POLE_HZ;
-use crate::voice::Frame;
-use crate::vowel::Vowel;
-
-/// Time between two frames of articulation (Klatt 1980).
-pub(crate) const FRAME_S: f64 = 0.005;
+use crate::voice::{FRAME_S, Frame};
+use crate::vowel::{Sex, Vowel};
 
 /// Women's formants relative to men's, for sounds that the vowel tables lack: the mean over the tables.
 const WOMEN_OVER_MEN: f64 = 1.16;

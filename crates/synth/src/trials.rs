@@ -7,7 +7,7 @@ use rand::{Rng, RngExt};
 
 use crate::config::SynthConfig;
 use crate::random::{Purpose, stream};
-use crate::speaker::Sex;
+use crate::vowel::Sex;
 
 /// A comparison of two utterances, by index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,9 +7,11 @@ use crate::biquad::Biquad;
 use crate::glottis::Glottis;
 use crate::random::{Purpose, gaussian, stream};
 use crate::speaker::{NUM_FORMANTS, Speaker};
-use crate::speech::FRAME_S;
 use crate::tract::{NASAL_POLE_HZ, Tract};
 use crate::vowel::Vowel;
+
+/// Time between two frames of articulation (Klatt 1980).
+pub(crate) const FRAME_S: f64 = 0.005;
 
 /// The state of glottis and tract at one moment.
 #[derive(Debug, Clone)]

@@ -1,6 +1,31 @@
-//! Vowels and their formants.
+//! Vowels and their formants, by sex.
 
-use crate::speaker::Sex;
+/// Whose average pitch and formants a voice starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sex {
+    /// 14.5 cm of vocal tract and 200 Hz on average.
+    Female,
+    /// 17 cm of vocal tract and 120 Hz on average.
+    Male,
+}
+
+impl Sex {
+    /// The letter of `spk2gender`.
+    pub fn letter(self) -> char {
+        match self {
+            Sex::Female => 'f',
+            Sex::Male => 'm',
+        }
+    }
+
+    /// Of the tracts that the formant tables stand for.
+    pub(crate) fn tract_length_cm(self) -> f64 {
+        match self {
+            Sex::Female => 14.5,
+            Sex::Male => 17.0,
+        }
+    }
+}
 
 /// A vowel of American English, by the word it was measured in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,7 @@ pub use centres::Centres;
 pub(crate) use split::add_by_splitting;
 pub(crate) use start::add_centres;
 
-use crate::content_order::{back_from, content_order};
+use crate::content_order::back_from;
 use crate::distance::square_distances;
 use crate::points::Points;
 use crate::sums::ClusterSums;
@@ -199,7 +199,7 @@ impl KMeans {
     /// # Errors
     /// More clusters than points, or none; an option out of range; a start that does not fit the points.
     pub fn fit(points: &Points, options: &KMeansOptions) -> Result<Self> {
-        let Some(order) = content_order(points) else { return Self::fit_in_order(points, options) };
+        let Some(order) = points.content_order() else { return Self::fit_in_order(points, options) };
         let start = options.start.with_rows_of(points)?;
         let options = KMeansOptions { start, ..options.clone() };
         let fit = Self::fit_in_order(&points.select(&order), &options)?;

@@ -1,7 +1,7 @@
 use std::io::BufRead;
 
 use super::compressed;
-use super::input::{Fault, Input};
+use super::input::{Fault, Input, not_negative, shaped};
 use super::{Matrix, Real, Value};
 
 /// The byte that Kaldi puts before a 32-bit integer: its size.
@@ -69,11 +69,6 @@ fn dimension<R: BufRead>(input: &mut Input<R>, what: &str) -> Result<u32, Fault>
     not_negative(i32::from_le_bytes(input.array(what)?), what)
 }
 
-pub(super) fn not_negative(value: i32, what: &str) -> Result<u32, Fault> {
-    u32::try_from(value)
-        .map_err(|_| Fault::unexpected(format!("{value} for {what}"), "a number that is not negative"))
-}
-
 fn vector<T: Real, R: BufRead>(input: &mut Input<R>) -> Result<Vec<T>, Fault> {
     let len = dimension(input, "the vector's length")?;
     input.numbers(u64::from(len), &format!("{len} numbers of a vector"))
@@ -85,10 +80,4 @@ fn matrix<T: Real, R: BufRead>(input: &mut Input<R>) -> Result<Matrix<T>, Fault>
     let count = u64::from(rows) * u64::from(cols);
     let numbers = input.numbers(count, &format!("{rows} x {cols} numbers of a matrix"))?;
     shaped(rows, cols, numbers)
-}
-
-pub(super) fn shaped<T>(rows: u32, cols: u32, data: Vec<T>) -> Result<Matrix<T>, Fault> {
-    Matrix::from_vec(rows as usize, cols as usize, data).ok_or_else(|| {
-        Fault::unexpected(format!("a matrix of {rows} x {cols}"), "both dimensions zero, or none")
-    })
 }

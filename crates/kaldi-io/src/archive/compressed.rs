@@ -4,8 +4,7 @@
 use std::io::BufRead;
 
 use super::Matrix;
-use super::binary::{not_negative, shaped};
-use super::input::{Fault, Input};
+use super::input::{Fault, Input, not_negative, shaped};
 
 /// 1/65535 as Kaldi writes it.
 const ONE_OVER_U16_MAX: f32 = 1.525_902_2e-5;

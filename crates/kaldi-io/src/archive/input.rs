@@ -1,6 +1,6 @@
 use std::io::{self, BufRead};
 
-use super::Real;
+use super::{Matrix, Real};
 use crate::Error;
 
 /// Bytes taken from the file at a time: the most that is allocated before they are known to be there.
@@ -139,4 +139,17 @@ impl<R: BufRead> Input<R> {
         }
         Ok(())
     }
+}
+
+/// A dimension as Kaldi writes it, a signed number.
+pub(super) fn not_negative(value: i32, what: &str) -> Result<u32, Fault> {
+    u32::try_from(value)
+        .map_err(|_| Fault::unexpected(format!("{value} for {what}"), "a number that is not negative"))
+}
+
+/// The matrix of `rows` x `cols` numbers.
+pub(super) fn shaped<T>(rows: u32, cols: u32, data: Vec<T>) -> Result<Matrix<T>, Fault> {
+    Matrix::from_vec(rows as usize, cols as usize, data).ok_or_else(|| {
+        Fault::unexpected(format!("a matrix of {rows} x {cols}"), "both dimensions zero, or none")
+    })
 }

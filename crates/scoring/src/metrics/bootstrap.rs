@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::det::{Tie, Totals};
+use super::operating_point::{Tie, Totals};
 use super::{Measures, Metrics, measure};
 use crate::Error;
 

@@ -5,7 +5,7 @@ use std::f64::consts::LN_2;
 use serde::{Deserialize, Serialize};
 
 use super::Interval;
-use super::det::{Tie, Totals};
+use super::operating_point::{Tie, Totals};
 
 /// Cost of the scores as natural logarithms of likelihood ratios, over all priors and costs at once, in bits: 0 for
 /// perfect ones, 1 for ones that say nothing (all 0), unbounded for wrong ones (N. Brümmer and J. du Preez,

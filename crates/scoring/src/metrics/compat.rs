@@ -1,7 +1,8 @@
 //! The FFSVC2022 baseline's DET curve, EER and minDCF (`tools/utils.py`), odd cases included.
 
 use super::dcf::{self, DcfParameters, DetectionCost};
-use super::det::{Eer, OperatingPoint, sorted};
+use super::det::{Eer, sorted};
+use super::operating_point::OperatingPoint;
 use crate::Error;
 
 /// How far below the lowest score the baseline places its "accept all" threshold.

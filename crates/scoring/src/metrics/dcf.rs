@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::Interval;
-use super::det::{OperatingPoint, Tie, Totals};
+use super::operating_point::{OperatingPoint, Tie, Totals};
 use crate::Error;
 
 /// Prior and costs of the detection cost function

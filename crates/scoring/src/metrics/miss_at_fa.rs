@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Interval;
-use super::det::OperatingPoint;
+use super::operating_point::OperatingPoint;
 
 /// The least miss rate (FRR) among the operating points whose false-alarm rate (FAR) is at most a given one.
 ///

@@ -52,6 +52,7 @@ mod compat;
 mod dcf;
 mod det;
 mod miss_at_fa;
+mod operating_point;
 mod rocch;
 mod sort;
 
@@ -60,10 +61,11 @@ pub use cllr::Cllr;
 pub(crate) use cllr::softplus;
 pub use compat::{CompatCurve, CompatPoints};
 pub use dcf::{DcfParameters, DetectionCost};
-pub use det::{DetCurve, Eer, OperatingPoint, OperatingPoints, Tie, Ties};
+pub use det::{DetCurve, Eer, OperatingPoints, Ties};
 pub use miss_at_fa::MissAtFa;
+pub use operating_point::{OperatingPoint, Tie};
 
-use det::Totals;
+use operating_point::Totals;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Pav};

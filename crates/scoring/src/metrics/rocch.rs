@@ -1,7 +1,7 @@
 //! The convex hull of the ROC: the operating points that are optimal for some prior. Its edges are the pools of
 //! [`Pav`].
 
-use super::det::{OperatingPoint, Totals};
+use super::operating_point::{OperatingPoint, Totals};
 use crate::Pav;
 
 /// The hull's vertices by rising threshold, from "accept all" to "reject all".
