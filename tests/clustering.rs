@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use assert_cmd::Command;
-use ffsvc_embeddings::Embeddings;
+use ffsvc_embeddings::{Embeddings, Provenance};
 use ffsvc_kaldi_io::{DataDir, Table};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
@@ -493,6 +493,41 @@ fn what_is_wrong_is_said() {
         "all 1 embeddings are zero and have no direction: silent",
     );
     assert!(!dir.path().join("x").exists(), "a folder was made for nothing");
+}
+
+#[test]
+fn clusters_say_which_model_the_embeddings_are_of() {
+    let dir = workplace();
+    let path = dir.path();
+    for (name, model) in [("m.npz", "a"), ("n.npz", "b")] {
+        let mut store = Embeddings::read(path.join("e.scp")).unwrap();
+        store.set_provenance(Some(Provenance::new(format!("{model}.safetensors"), model.repeat(64))));
+        store.write(path.join(name)).unwrap();
+    }
+    let model_of = |file: &str| -> Value {
+        let json: Value = serde_json::from_slice(&std::fs::read(path.join(file)).unwrap()).unwrap();
+        json["model"]["model"].clone()
+    };
+    run(path, &["kmeans", "m.npz", "out", "--k", "4..6:2"]).success();
+    run(path, &["labels", "out", "data", "new"]).success();
+    for file in ["out/result.json", "out/sweep.json", "new/labels.json"] {
+        assert_eq!(model_of(file), "a.safetensors", "{file}");
+    }
+    let centres = Embeddings::read(path.join("out/centres.scp")).unwrap();
+    let centres_of = centres.provenance().map(|provenance| provenance.model.as_str());
+    assert_eq!(centres_of, Some("a.safetensors"));
+
+    let clusters = centres.len().to_string();
+    let warm = ["kmeans", "n.npz", "warm", "--k", &clusters, "--start-from", "out/centres.scp"];
+    run(path, &warm).code(1).stderr(contains("two models").and(contains("--allow-other-model")));
+    run(path, &[&warm[..], &["--allow-other-model"]].concat()).success().stderr(contains("two models"));
+    run(path, &["kmeans", "m.npz", "same", "--k", &clusters, "--start-from", "out/centres.scp"])
+        .success()
+        .stderr(contains("two models").not());
+    // Nothing of the former run's origin is left.
+    run(path, &["kmeans", "e.scp", "out", "--k", "4", "--overwrite"]).success();
+    assert_eq!(model_of("out/result.json"), Value::Null);
+    assert!(!path.join("out/centres.provenance.json").exists());
 }
 
 #[test]

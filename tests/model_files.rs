@@ -309,6 +309,31 @@ fn what_is_left_out_or_added_twice_is_said() {
 }
 
 #[test]
+fn a_mean_is_of_the_models_own_embeddings() {
+    let folder = workplace();
+    let extract = |model: &str, store: &str| {
+        let arguments = ["--model", model, "data/dev", "-o", store, "-q"];
+        program("ffsvc-extract", &folder).args(arguments).assert().success();
+    };
+    extract("cam.safetensors", "field.npz");
+    let mean = |model_file: &str, store: &str, more: &[&str]| {
+        model(&folder, &[&["mean", model_file, store, "-o", "centred.safetensors"], more].concat())
+    };
+    mean("cam.safetensors", "field.npz", &[]).success().stderr("");
+    std::fs::rename(folder.path().join("centred.safetensors"), folder.path().join("first.safetensors"))
+        .unwrap();
+    // The model with a mean is another model: its own embeddings are wanted, and then nothing is in doubt.
+    mean("first.safetensors", "field.npz", &[])
+        .code(1)
+        .stderr(contains("embeddings of cam.safetensors, not of first.safetensors"));
+    mean("first.safetensors", "field.npz", &["--allow-other-model"])
+        .success()
+        .stderr(contains("it subtracts a mean already"));
+    extract("first.safetensors", "centred.npz");
+    mean("first.safetensors", "centred.npz", &[]).success().stderr("");
+}
+
+#[test]
 fn a_checkpoint_of_another_toolkit_is_to_be_imported_first() {
     let folder = workplace();
     model(&folder, &["export", "--to", "3dspeaker", "cam.safetensors", "-o", "cam.pt"]).success();

@@ -63,6 +63,13 @@ fn options(dir: &Path, command: &str) -> Vec<Value> {
     found["options"].as_array().unwrap().clone()
 }
 
+/// A store of embeddings that say they are of the model `model`.
+fn of_model(path: &Path, from: &str, name: &str, model: &str) {
+    let mut embeddings = Embeddings::read(path.join(from)).unwrap();
+    embeddings.set_provenance(Some(Provenance::new(format!("{model}.safetensors"), model.repeat(64))));
+    embeddings.write(path.join(name)).unwrap();
+}
+
 /// With `--scores` every option is used, or refused with its name.
 #[test]
 fn options_of_scoring_are_refused_where_a_score_file_is_evaluated() {
@@ -401,15 +408,9 @@ fn what_a_back_end_cannot_learn_is_said() {
 fn embeddings_of_two_models_are_not_compared() {
     let dir = workplace();
     let path = dir.path();
-    let of_model = |name: &str, from: &str, model: &str| {
-        let mut embeddings = Embeddings::read(path.join(from)).unwrap();
-        let sha256 = model.repeat(64);
-        embeddings.set_provenance(Some(Provenance::new(format!("{model}.safetensors"), sha256)));
-        embeddings.write(path.join(name)).unwrap();
-    };
-    of_model("m.npz", "e.npz", "a");
-    of_model("n.npz", "e.npz", "b");
-    of_model("n-cohort.npz", "cohort.npz", "b");
+    of_model(path, "e.npz", "m.npz", "a");
+    of_model(path, "e.npz", "n.npz", "b");
+    of_model(path, "cohort.npz", "n-cohort.npz", "b");
     run(path, "train-backend --embeddings n.npz --utt2spk utt2spk --plda -o n.safetensors").success();
     let flat = "--trials trials --embeddings m.npz --json";
     for (command, other) in [
@@ -448,6 +449,38 @@ fn embeddings_of_two_models_are_not_compared() {
     let unknown = run(path, &format!("{flat} --mean-subtract e.npz")).success();
     assert!(stderr(&unknown).contains("1 files do not say which model"), "{}", stderr(&unknown));
     assert_eq!(json(&unknown)["remarks"][0]["kind"], "unknown-model");
+}
+
+#[test]
+fn score_files_and_calibrations_say_their_model() {
+    let dir = workplace();
+    let path = dir.path();
+    for (model, store, scores) in [("a", "m.npz", "m.scores"), ("b", "n.npz", "n.scores")] {
+        of_model(path, "e.npz", store, model);
+        run(path, &format!("--trials trials --embeddings {store} --scores-out {scores}")).success();
+    }
+    let of_scores = json(&run(path, "--trials trials --scores m.scores --json").success());
+    assert_eq!(of_scores["model"]["model"], "a.safetensors");
+
+    run(path, "calibrate --trials trials --scores m.scores --ridge 0.001 -o calibration.json").success();
+    let text = std::fs::read(path.join("calibration.json")).unwrap();
+    let calibration: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(calibration["systems"][0]["model"]["model_sha256"], "a".repeat(64));
+    let apply = "apply --trials trials --calibration calibration.json -o llrs --scores";
+    run(path, &format!("{apply} m.scores")).success().stderr("");
+    run(path, &format!("{apply} n.scores"))
+        .code(1)
+        .stderr(contains("calibration.json is of trials of a.safetensors").and(contains("b.safetensors")));
+    run(path, &format!("{apply} n.scores --allow-other-model")).success().stderr(contains("allowed by"));
+
+    // Scores of another program in their place are of nobody knows which model.
+    std::fs::copy(path.join("scores"), path.join("n.scores")).unwrap();
+    let unknown = json(&run(path, "--trials trials --scores n.scores --json").success());
+    assert_eq!(unknown["model"], Value::Null);
+    run(path, &format!("{apply} n.scores")).success();
+    // A score file without an origin leaves none of an earlier one behind.
+    run(path, "--trials trials --embeddings e.npz --scores-out m.scores").success();
+    assert!(!path.join("m.scores.provenance.json").exists());
 }
 
 #[test]

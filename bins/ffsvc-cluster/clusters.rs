@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use ffsvc_cli::print_json;
 use ffsvc_clustering::validity::{IntraCosine, intra_cosine, sizes};
 use ffsvc_clustering::{Assignments, Centres};
-use ffsvc_embeddings::Embeddings;
+use ffsvc_embeddings::{Embeddings, Provenance};
 use serde::{Deserialize, Serialize};
 
 use crate::folder::{ASSIGNMENTS, CENTRES, Folder, RESULT, refuse_without_result};
@@ -18,6 +18,9 @@ use crate::words::Counted;
 struct Outcome<'a, M> {
     program: &'static str,
     embeddings: &'a str,
+    /// Which model made the embeddings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a Provenance>,
     utterances: usize,
     /// Utterances that were left out because their embedding is zero.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,13 +58,15 @@ impl<M: Serialize> Found<M> {
         let assignments =
             Assignments::new(named.utterances.clone(), &named.points, &centres, &labels, nearest)?.sorted();
         let names = (0..clusters).map(|cluster| cluster.to_string()).collect();
-        let store = Embeddings::from_parts(names, centres.dim(), centres.into_data())?;
+        let mut store = Embeddings::from_parts(names, centres.dim(), centres.into_data())?;
 
+        store.set_provenance(input.provenance().cloned());
         store.write(folder.path(CENTRES))?;
         assignments.write(folder.path(ASSIGNMENTS))?;
         let outcome = Outcome {
             program: concat!("ffsvc-cluster ", env!("CARGO_PKG_VERSION")),
             embeddings: input.store(),
+            model: input.provenance(),
             utterances: named.utterances.len(),
             zero_embeddings: Counted::new(&named.zero),
             clusters,
@@ -93,6 +98,8 @@ impl<M: Serialize> Found<M> {
 struct Made {
     utterances: usize,
     clusters: u32,
+    #[serde(default)]
+    model: Option<Provenance>,
 }
 
 /// A finished folder of clusters.
@@ -101,6 +108,8 @@ pub(crate) struct Clusters {
     pub(crate) assignments: Assignments,
     /// How many clusters there are, empty ones included.
     pub(crate) clusters: u32,
+    /// Which model made the embeddings, where that is known.
+    pub(crate) model: Option<Provenance>,
 }
 
 impl Clusters {
@@ -112,7 +121,7 @@ impl Clusters {
         refuse_without_result(folder)?;
         let path = folder.join(RESULT);
         let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let Made { utterances, clusters } = serde_json::from_slice(&text)
+        let Made { utterances, clusters, model } = serde_json::from_slice(&text)
             .with_context(|| format!("{} is not what ffsvc-cluster writes", path.display()))?;
         let path = folder.join(ASSIGNMENTS);
         let assignments = Assignments::read(&path)?;
@@ -128,6 +137,6 @@ impl Clusters {
                 );
             }
         }
-        Ok(Self { assignments, clusters })
+        Ok(Self { assignments, clusters, model })
     }
 }

@@ -19,7 +19,7 @@ pub(crate) const ASSIGNMENTS: &str = "assignments";
 pub(crate) const CENTRES: &str = "centres.scp";
 
 /// All files of a folder of clusters. The first two say that a result is complete, and are the first to be removed.
-const FILES: [&str; 5] = [RESULT, SWEEP, ASSIGNMENTS, CENTRES, "centres.ark"];
+const FILES: [&str; 6] = [RESULT, SWEEP, ASSIGNMENTS, CENTRES, "centres.ark", "centres.provenance.json"];
 
 /// Where the result goes.
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use ffsvc_cli::RunFiles;
 use ffsvc_clustering::{Groups, NamedPoints, Points};
-use ffsvc_embeddings::Embeddings;
+use ffsvc_embeddings::{Embeddings, Provenance};
 use ffsvc_kaldi_io::Table;
 
 use crate::words::warn_of;
@@ -29,6 +29,8 @@ pub(crate) struct Input {
     /// Groups and their means, with `--group-by`.
     groups: Option<(Groups, Points)>,
     store: String,
+    /// Which model made the embeddings, where the store says so.
+    provenance: Option<Provenance>,
 }
 
 impl Source {
@@ -42,6 +44,7 @@ impl Source {
         let groups = self.group_by.as_ref().map(Table::read).transpose()?;
         let embeddings = Embeddings::read(&self.store)?;
         tracing::info!("{} embeddings of {} dimensions", embeddings.len(), embeddings.dim());
+        let provenance = embeddings.provenance().cloned();
         let named = NamedPoints::from_embeddings(embeddings).with_context(cannot)?;
         warn_of("embeddings of zero, which have no direction, are not clustered", &named.zero);
         let groups = groups.map(|table| {
@@ -56,7 +59,8 @@ impl Source {
             let means = groups.means(&named.points).with_context(cannot)?;
             anyhow::Ok((groups, means))
         });
-        Ok(Input { groups: groups.transpose()?, named, store: self.store.display().to_string() })
+        let store = self.store.display().to_string();
+        Ok(Input { groups: groups.transpose()?, named, store, provenance })
     }
 }
 
@@ -82,5 +86,10 @@ impl Input {
     /// The store's name, for the result.
     pub(crate) fn store(&self) -> &str {
         &self.store
+    }
+
+    /// Which model made the embeddings, where the store says so.
+    pub(crate) fn provenance(&self) -> Option<&Provenance> {
+        self.provenance.as_ref()
     }
 }

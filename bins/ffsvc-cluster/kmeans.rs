@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::Args;
 use ffsvc_cli::{Range, RangeArg as _, RunFiles, UsageError};
 use ffsvc_clustering::knee::Criterion;
-use ffsvc_clustering::{Centres, Empty, KMeans, KMeansOptions, Metric, Points, Start};
-use ffsvc_embeddings::Embeddings;
+use ffsvc_clustering::{Centres, Empty, KMeans, KMeansOptions, Metric, Start};
+use ffsvc_embeddings::{Embeddings, check_one_model};
 use serde::Serialize;
 
 use crate::algorithm::{Algorithm, Trying};
@@ -62,6 +63,10 @@ pub(crate) struct Kmeans {
     #[arg(long, value_name = "STORE", conflicts_with_all = ["start", "restarts", "compat"])]
     start_from: Option<PathBuf>,
 
+    /// Start from centres of embeddings of another model
+    #[arg(long, requires = "start_from")]
+    allow_other_model: bool,
+
     /// Nearest other clusters to write down for each utterance
     #[arg(long, value_name = "N", default_value_t = 4)]
     nearest_clusters: usize,
@@ -87,7 +92,7 @@ impl Kmeans {
         let folder = self.output.lock(files, json)?;
         let input = self.source.read()?;
         let points = input.points();
-        let start = self.start_from.as_deref().map(|store| read_centres(store, points)).transpose()?;
+        let start = self.start_from.as_deref().map(|store| self.read_centres(store, &input)).transpose()?;
         folder.clear()?;
         let mut options = self.algorithm.options(self.number_of_clusters(&input, &folder)?);
         if let Some(centres) = start {
@@ -140,6 +145,26 @@ impl Kmeans {
         Ok(())
     }
 
+    fn read_centres(&self, path: &Path, input: &Input) -> anyhow::Result<Centres> {
+        let centres = Embeddings::read(path)?;
+        let (dim, expected) = (centres.dim(), input.points().dim());
+        let shown = path.display();
+        if dim != expected {
+            let message =
+                format!("--start-from {shown} has {dim} dimensions, the embeddings have {expected}");
+            return Err(UsageError::new(message).into());
+        }
+        let stores =
+            [(input.store().to_owned(), input.provenance()), (shown.to_string(), centres.provenance())];
+        match check_one_model(stores) {
+            Err(mixed) if self.allow_other_model => tracing::warn!("{mixed}: allowed by --allow-other-model"),
+            other => {
+                other.context("--start-from: --allow-other-model takes the centres of another model")?;
+            }
+        }
+        Ok(Centres::new(centres.into_parts().1, dim))
+    }
+
     fn criterion(&self) -> Criterion {
         self.criterion.unwrap_or(Criterion::Silhouette)
     }
@@ -173,18 +198,4 @@ fn warn(fit: &KMeans, options: &KMeansOptions) {
         let why = if keeps { "--compat keeps them" } else { "fewer different embeddings" };
         tracing::warn!("{empty} of {} clusters are empty ({why})", options.clusters);
     }
-}
-
-fn read_centres(store: &Path, points: &Points) -> anyhow::Result<Centres> {
-    let centres = Embeddings::read(store)?;
-    let dim = centres.dim();
-    if dim != points.dim() {
-        let message = format!(
-            "--start-from {} has {dim} dimensions, the embeddings have {}",
-            store.display(),
-            points.dim()
-        );
-        return Err(UsageError::new(message).into());
-    }
-    Ok(Centres::new(centres.into_parts().1, dim))
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use ffsvc_cli::{OutputPath, RangeArg as _, RunFiles, print_json};
 use ffsvc_clustering::{LabelOptions, LabelReport, label, labels_of_groups, speaker_name};
+use ffsvc_embeddings::Provenance;
 use ffsvc_kaldi_io::{DataDir, OpenOptions, Output, Table, write_table};
 use serde::Serialize;
 
@@ -94,6 +95,9 @@ struct Outcome {
     program: &'static str,
     /// The folder of the clusters.
     clustering: String,
+    /// Which model made the clustered embeddings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<Provenance>,
     #[serde(flatten)]
     report: LabelReport,
     /// Utterances of the data directory that were not clustered and have the label of their group.
@@ -157,6 +161,7 @@ impl Labels {
         let outcome = Outcome {
             program: concat!("ffsvc-cluster ", env!("CARGO_PKG_VERSION")),
             clustering: self.clusters.display().to_string(),
+            model: clusters.model.clone(),
             followed: decided.followed,
             unclustered: decided.unclustered.len(),
             absent: decided.absent.len(),

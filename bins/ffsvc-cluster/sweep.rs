@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use ffsvc_cli::{OutputPath, Progress, RunFiles, UsageError, print_json};
 use ffsvc_clustering::knee::{Criterion, Proposal, propose};
 use ffsvc_clustering::{SweepOptions, SweepPoint, sweep};
+use ffsvc_embeddings::Provenance;
 use ffsvc_plots::{SweepCurve, SweepPanel, SweepPlot};
 use serde::Serialize;
 
@@ -18,6 +19,9 @@ use crate::words::Counted;
 pub(crate) struct Measured {
     program: &'static str,
     embeddings: String,
+    /// Which model made the embeddings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<Provenance>,
     utterances: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     zero_embeddings: Option<Counted>,
@@ -37,6 +41,7 @@ impl Measured {
         let measured = Self {
             program: concat!("ffsvc-cluster ", env!("CARGO_PKG_VERSION")),
             embeddings: input.store().to_owned(),
+            model: input.provenance().cloned(),
             utterances: input.named().utterances.len(),
             zero_embeddings: Counted::new(&input.named().zero),
             warm_starts: options.warm,

@@ -6,6 +6,7 @@ use clap::Args;
 use ffsvc_cli::RunFiles;
 use ffsvc_embeddings::Embeddings;
 use ffsvc_models::{load_model, save_model};
+use ffsvc_scoring::report::SourceFile;
 use serde::Serialize;
 
 use crate::import_first::import_first;
@@ -29,6 +30,10 @@ pub(crate) struct Mean {
 
     #[command(flatten)]
     output: Output,
+
+    /// Take embeddings of another model
+    #[arg(long)]
+    allow_other_model: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,6 +52,7 @@ impl Mean {
         self.output.of(files)?.check(json)?;
         let (model, head, mut info) = load_model(&self.model, &Device::flex()).map_err(import_first)?;
         let store = Embeddings::read(&self.embeddings)?;
+        let is_of_this_model = self.check_model(&store)?;
         if store.is_empty() || store.dim() != info.model.embedding_size() {
             bail!(
                 "{}: {} embeddings of {} numbers; expected some of {}, as the model makes",
@@ -68,7 +74,7 @@ impl Mean {
                 if zeros.len() > 3 { ", ..." } else { "" }
             );
         }
-        if info.embedding_mean.is_some() {
+        if info.embedding_mean.is_some() && !is_of_this_model {
             tracing::warn!(
                 "{}: it subtracts a mean already, to which the mean of {} is added: right if this model made the embeddings, \
                  wrong if the model without a mean did",
@@ -99,5 +105,27 @@ impl Mean {
         println!("model\t{}", outcome.model.display());
         println!("mean of\t{} embeddings", outcome.embeddings);
         Ok(())
+    }
+
+    /// Whether the embeddings say that this model made them.
+    ///
+    /// # Errors
+    /// They say that another did, which is not allowed.
+    fn check_model(&self, store: &Embeddings) -> anyhow::Result<bool> {
+        let Some(origin) = store.provenance() else { return Ok(false) };
+        if origin.model_sha256 == SourceFile::identify(&self.model)?.sha256 {
+            return Ok(true);
+        }
+        let message = format!(
+            "{} has embeddings of {}, not of {}: its mean is of no use to this model",
+            self.embeddings.display(),
+            origin.model,
+            self.model.display()
+        );
+        if !self.allow_other_model {
+            bail!("{message} (--allow-other-model takes it)");
+        }
+        tracing::warn!("{message}: allowed by --allow-other-model");
+        Ok(false)
     }
 }

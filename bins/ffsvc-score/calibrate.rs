@@ -7,10 +7,11 @@ use clap::ValueEnum;
 use ffsvc_cli::{OutputFile, Range, RangeArg, UsageError};
 use ffsvc_kaldi_io::{Table, Trials};
 use ffsvc_scoring::calibration::{
-    Calibration, CalibrationFile, Folds, LogisticOptions, MAX_FOLDS, Method, TrainedOn, cross_validate, train,
+    Calibration, CalibrationFile, Folds, LogisticOptions, MAX_FOLDS, Method, System, TrainedOn,
+    cross_validate, train,
 };
 use ffsvc_scoring::metrics::{DcfParameters, Definition, Measures, Metrics, evaluate};
-use ffsvc_scoring::report::Counts;
+use ffsvc_scoring::report::{Counts, SourceFile};
 use ffsvc_scoring::{Remark, TrialScores, score_file};
 use serde::Serialize;
 use tracing::{info, warn};
@@ -244,7 +245,7 @@ impl fmt::Display for Report<'_> {
         match &self.file.calibration {
             Calibration::Linear { weights, quality_weights, offset } => {
                 for (weight, system) in weights.iter().zip(&self.file.systems) {
-                    writeln!(f, "weight       {weight:>12.6}  {}", system.path)?;
+                    writeln!(f, "weight       {weight:>12.6}  {}", system.scores.path)?;
                 }
                 for (weight, quality) in quality_weights.iter().zip(&self.file.quality) {
                     writeln!(
@@ -293,6 +294,10 @@ pub(crate) struct Apply {
     #[arg(long, value_name = "FILE", help_heading = "Input")]
     calibration: PathBuf,
 
+    /// Take a calibration of scores of another model
+    #[arg(long, help_heading = "Input")]
+    allow_other_model: bool,
+
     /// Where the log-likelihood ratios go
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     output: OutputFile,
@@ -304,8 +309,28 @@ impl Apply {
         files.output("--output", [&self.output]).check(false)?;
         let file = CalibrationFile::read(&self.calibration)?;
         self.check_inputs(&file)?;
-        let Systems { trials, inputs, .. } = self.input.read()?;
+        let Systems { trials, inputs, files, .. } = self.input.read()?;
+        self.check_models(&file, &files)?;
         write_scores(&self.output, &trials, &file.calibration.apply(&trials, &inputs)?)
+    }
+
+    /// Checks that the scores are of the models that the calibration was trained on, as far as both say.
+    fn check_models(&self, file: &CalibrationFile, systems: &[System]) -> anyhow::Result<()> {
+        let calibration = self.calibration.display().to_string();
+        for (place, system) in systems.iter().enumerate() {
+            let Some(model) = &system.model else { continue };
+            let model = SourceFile { path: model.model.clone(), sha256: model.model_sha256.clone() };
+            match file.check_model(&calibration, place, &model) {
+                Ok(None) => {}
+                Ok(Some(remark)) => warn!("{remark}"),
+                Err(error) if self.allow_other_model => warn!("{error}: allowed by --allow-other-model"),
+                Err(error) => {
+                    let message = format!("--scores {} (--allow-other-model takes it)", system.scores.path);
+                    return Err(anyhow::Error::new(error).context(message));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Refuses other systems or quality measures than the calibration was trained on.

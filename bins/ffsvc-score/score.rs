@@ -59,7 +59,8 @@ impl Score {
             (None, None) => return Err(UsageError::new("give --embeddings or --scores").into()),
         };
         messages::warn_of(scored.counts(), scored.remarks());
-        for output in outputs {
+        for mut output in outputs {
+            output.of_model(scored.model());
             let path = output.path().to_path_buf();
             output.commit()?;
             info!("scores are in {}", path.display());

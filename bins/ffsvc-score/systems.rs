@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ffsvc_cli::RunFiles;
 use ffsvc_kaldi_io::{Table, Trials};
-use ffsvc_scoring::calibration::{Inputs, QualityInput, QualityMeasure};
+use ffsvc_scoring::calibration::{Inputs, QualityInput, QualityMeasure, System};
 use ffsvc_scoring::report::SourceFile;
 use ffsvc_scoring::{Remark, TrialScores, list_remarks, score_file};
 use tracing::warn;
@@ -52,7 +52,7 @@ pub(crate) struct Systems {
     pub(crate) trials: Trials,
     pub(crate) list: SourceFile,
     pub(crate) inputs: Inputs,
-    pub(crate) files: Vec<SourceFile>,
+    pub(crate) files: Vec<System>,
     pub(crate) quality: Vec<QualityInput>,
     pub(crate) remarks: Vec<Remark>,
 }
@@ -97,7 +97,7 @@ pub(crate) fn read_scores(
     path: &Path,
     trials: &Trials,
     skip_missing: bool,
-) -> anyhow::Result<(TrialScores, SourceFile)> {
+) -> anyhow::Result<(TrialScores, System)> {
     let found = score_file::read(path, trials, skip_missing)?;
     let (skipped, of) = (found.scores.skipped().len(), found.scores.len());
     if skipped > 0 {
@@ -106,5 +106,5 @@ pub(crate) fn read_scores(
     if found.surplus > 0 {
         warn!("{}: {} scores belong to no trial of the list", path.display(), found.surplus);
     }
-    Ok((found.scores, found.file))
+    Ok((found.scores, System { scores: found.file, model: found.model }))
 }

@@ -17,6 +17,7 @@ const COST: Range<f64> = Range::above(0.0);
 /// Options of the commands that decide.
 // `requires` alone is not enough: clap drops what an option requires where that conflicts with another option on the line.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("trained_rule").args(["threshold_from", "calibration"]))]
 pub(crate) struct DecisionArgs {
     /// Accept from this score on
     #[arg(long, value_name = "SCORE", conflicts_with_all = ["threshold_from", "calibration"], range = Range::<f64>::any())]
@@ -31,8 +32,8 @@ pub(crate) struct DecisionArgs {
           conflicts_with_all = ["threshold", "calibration"])]
     operating_point: Point,
 
-    /// Take the threshold although it is of another model
-    #[arg(long, requires = "threshold_from", conflicts_with_all = ["threshold", "calibration"])]
+    /// Take the threshold or the calibration although it is of another model
+    #[arg(long, requires = "trained_rule", conflicts_with = "threshold")]
     allow_other_model: bool,
 
     /// Turn the score into a log-likelihood ratio by this calibration (ffsvc-score calibrate), and decide by --p-target
@@ -82,16 +83,19 @@ impl DecisionArgs {
         Ok(Some(Rule::Threshold(threshold)))
     }
 
-    /// Checks that a threshold is of trials of `model`.
+    /// Checks that a rule is for scores of `model`.
     pub(crate) fn check_model(&self, rule: Option<&Rule>, model: &SourceFile) -> anyhow::Result<()> {
-        let Some(Rule::Threshold(threshold)) = rule else { return Ok(()) };
-        match threshold.check_model(&model.path, &model.sha256) {
+        let Some(rule) = rule else { return Ok(()) };
+        match rule.check_model(model) {
             Ok(None) => {}
             Ok(Some(remark)) => warn!("{remark}"),
             Err(error) if self.allow_other_model => warn!("{error}: allowed by --allow-other-model"),
             Err(error) => {
-                return Err(anyhow::Error::new(error)
-                    .context("--threshold-from: a threshold holds for the scores of its own model only (--allow-other-model takes it)"));
+                let option = if self.calibration.is_some() { "--calibration" } else { "--threshold-from" };
+                let message = format!(
+                    "{option}: it holds for the scores of its own model only (--allow-other-model takes it)"
+                );
+                return Err(anyhow::Error::new(error).context(message));
             }
         }
         Ok(())

@@ -235,7 +235,7 @@ const MODES: &[Mode] = &[
         "",
         "corpus/wav/dev00000/dev00000-00000.wav corpus/wav/dev00001/dev00001-00000.wav --model exp/final.safetensors \
          --calibration calibration.json --p-target 0.1",
-        "--threshold=0.5 --threshold-from=heard.json --operating-point=eer --allow-other-model",
+        "--threshold=0.5 --threshold-from=heard.json --operating-point=eer",
     ),
     mode(
         "ffsvc-verify",

@@ -183,6 +183,44 @@ fn the_score_of_a_pair_is_that_of_a_trial_list_and_the_threshold_names_its_origi
 }
 
 #[test]
+fn a_threshold_and_a_calibration_hold_for_their_model() {
+    let folder = trained();
+    let run = |name: &str, arguments: &str| {
+        program(name).current_dir(&folder).args(arguments.split(' ')).assert().success();
+    };
+    run("ffsvc-extract", "--model exp/initial.safetensors data/dev other.ark -q");
+    run(
+        "ffsvc-score",
+        "--trials data/dev/trials --embeddings other.scp --report-out other.json --scores-out other.scores",
+    );
+    run(
+        "ffsvc-score",
+        "calibrate --trials data/dev/trials --scores other.scores --ridge 0.001 -o calibration.json",
+    );
+    let [a, b] = ["data/wav/dev00000/dev00000-00000.wav", "data/wav/dev00001/dev00001-00000.wav"];
+    for rule in
+        [&["--threshold-from", "other.json"][..], &["--calibration", "calibration.json", "--p-target", "0.1"]]
+    {
+        compare(&folder, &[&[a, b], rule].concat())
+            .code(1)
+            .stdout("")
+            .stderr(contains(rule[0]).and(contains("is of trials of exp/initial.safetensors")));
+        compare(&folder, &[&[a, b], rule, &["--allow-other-model"]].concat())
+            .success()
+            .stdout(contains("decision"))
+            .stderr(contains("allowed by --allow-other-model"));
+        program("ffsvc-verify")
+            .current_dir(&folder)
+            .args(["--model", "exp/initial.safetensors", a, b])
+            .args(rule)
+            .assert()
+            .success()
+            .stderr(contains("other-model").not());
+    }
+    compare(&folder, &[a, b, "--threshold", "0", "--allow-other-model"]).code(2);
+}
+
+#[test]
 fn what_is_wrong_with_a_recording_is_said_with_the_score() {
     let folder = trained();
     let good = vowels(6.0);

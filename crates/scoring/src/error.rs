@@ -62,12 +62,10 @@ pub enum Error {
     MixedModels(MixedModels),
 
     /// A threshold of another model's trials.
-    #[error(
-        "the threshold of {report} is of trials of {trained}, not of {found}: scores of two models have nothing in common"
-    )]
+    #[error("{what} is of trials of {trained}, not of {found}: scores of two models have nothing in common")]
     OtherModel {
-        /// The report.
-        report: String,
+        /// What is used: the threshold of a report, a calibration.
+        what: String,
         /// Its model.
         trained: String,
         /// The model that is used.

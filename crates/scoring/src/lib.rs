@@ -20,6 +20,7 @@ mod pipeline;
 mod remark;
 pub mod report;
 pub mod score_file;
+mod score_origin;
 mod scored;
 mod scored_list;
 mod scorer;

@@ -3,6 +3,7 @@
 use ffsvc_embeddings::{Embeddings, Provenance, check_one_model};
 
 use crate::remark::{Remark, RemarkKind};
+use crate::report::SourceFile;
 use crate::{Error, Result};
 
 /// Files of embeddings, or made from embeddings, that are used together.
@@ -49,4 +50,31 @@ pub fn check_origins<'a>(
     let mut origins = Origins::default();
     stores.into_iter().for_each(|(name, store)| origins.add(name, store.provenance()));
     origins.check(allow_other_model).map(|(_, remarks)| remarks)
+}
+
+/// Checks that `what` (the threshold of a report, a calibration), which is of the model `known`, is used for scores of the
+/// model file `model`. Says where `file` does not tell.
+///
+/// # Errors
+/// It is of another model.
+pub(crate) fn check_same_model(
+    what: &str,
+    file: &str,
+    known: Option<&Provenance>,
+    model: &SourceFile,
+) -> Result<Option<Remark>> {
+    let Some(known) = known else {
+        let message = "does not say which model its scores are of: not checked".to_owned();
+        return Ok(Some(Remark::counted(RemarkKind::UnknownModel, 1, message).of(file)));
+    };
+    if known.model_sha256 == model.sha256 {
+        return Ok(None);
+    }
+    let named =
+        |path: &str, sha256: &str| format!("{path} (sha256 {})", sha256.chars().take(12).collect::<String>());
+    Err(Error::OtherModel {
+        what: what.to_owned(),
+        trained: named(&known.model, &known.model_sha256),
+        found: named(&model.path, &model.sha256),
+    })
 }

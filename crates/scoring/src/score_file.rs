@@ -7,9 +7,12 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use ffsvc_atomic_file::AtomicFile;
+use ffsvc_embeddings::Provenance;
+use ffsvc_hashing::Sha256;
 use ffsvc_kaldi_io::{Error as FileError, ListFile, Match, NameList, Trials, find_name};
 
 use crate::report::SourceFile;
+use crate::score_origin;
 use crate::trial_scores::{TrialScores, names};
 use crate::{Error, Result};
 
@@ -30,6 +33,8 @@ pub struct FileScores {
     pub matched_by_suffix: usize,
     /// The file, identified by what was read.
     pub file: SourceFile,
+    /// The model that the embeddings came from, where the file beside the scores says so.
+    pub model: Option<Provenance>,
 }
 
 /// Writes `enrolment test score`, a line for each scored trial in the order of the list. Scores have as many digits as an
@@ -59,6 +64,8 @@ pub struct ScoreWriter {
     path: PathBuf,
     file: AtomicFile,
     has_names: bool,
+    sha256: Sha256,
+    model: Option<Provenance>,
 }
 
 impl ScoreWriter {
@@ -80,12 +87,18 @@ impl ScoreWriter {
 
     fn with_names(path: &Path, has_names: bool) -> Result<Self> {
         let file = AtomicFile::create(path).map_err(|error| FileError::io(path, "create", error))?;
-        Ok(Self { path: path.to_path_buf(), file, has_names })
+        Ok(Self { path: path.to_path_buf(), file, has_names, sha256: Sha256::new(), model: None })
     }
 
     /// Where the file will be.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The scores are of embeddings of this model: [`commit`](Self::commit) says so in a file beside them,
+    /// `NAME.provenance.json`.
+    pub fn of_model(&mut self, model: Option<&Provenance>) {
+        self.model = model.cloned();
     }
 
     pub(crate) fn has_names(&self) -> bool {
@@ -104,18 +117,22 @@ impl ScoreWriter {
         if !self.has_names && !scores.skipped().is_empty() {
             return Err(Error::SkippedTrials { skipped: scores.skipped().len(), of: found });
         }
+        let mut line = Vec::new();
         for (place, score) in scores.iter() {
             let (enrolment, test) = names(trials, place);
-            let written = match self.has_names {
-                true => writeln!(self.file, "{enrolment} {test} {}", score as f32),
-                false => writeln!(self.file, "{}", score as f32),
+            line.clear();
+            // A vector can always be written to.
+            let _ = match self.has_names {
+                true => writeln!(line, "{enrolment} {test} {}", score as f32),
+                false => writeln!(line, "{}", score as f32),
             };
-            written.map_err(|error| FileError::io(&self.path, "write", error))?;
+            self.write(&line)?;
         }
         Ok(())
     }
 
     pub(crate) fn write(&mut self, lines: &[u8]) -> Result<()> {
+        self.sha256.update(lines);
         self.file.write_all(lines).map_err(|error| FileError::io(&self.path, "write", error).into())
     }
 
@@ -124,7 +141,8 @@ impl ScoreWriter {
     /// # Errors
     /// The disk is full, or the file cannot be replaced.
     pub fn commit(self) -> Result<()> {
-        self.file.commit().map_err(|error| FileError::io(&self.path, "write", error).into())
+        self.file.commit().map_err(|error| FileError::io(&self.path, "write", error))?;
+        score_origin::write(&self.path, self.sha256.hex(), self.model.as_ref())
     }
 }
 
@@ -184,7 +202,9 @@ pub fn read(path: impl AsRef<Path>, trials: &Trials, skip_missing: bool) -> Resu
                 return Err(FileError::parse(lines.path(), found, expected).into());
             }
             let scores = TrialScores::new(trials, unnamed, Vec::new())?;
-            Ok(FileScores { scores, surplus: 0, matched_by_suffix: 0, file: lines.source() })
+            let file = lines.source();
+            let model = score_origin::read(lines.path(), &file.sha256);
+            Ok(FileScores { scores, surplus: 0, matched_by_suffix: 0, file, model })
         }
     }
 }
@@ -344,11 +364,13 @@ impl<'a> Matching<'a> {
         if skipped.len() == self.values.len() {
             return Err(Error::NothingScored { list: file.path, trials: skipped.len() });
         }
+        let model = score_origin::read(Path::new(&file.path), &file.sha256);
         Ok(FileScores {
             scores: TrialScores::new(self.trials, self.values, skipped)?,
             surplus: self.surplus,
             matched_by_suffix: self.by_suffix.iter().filter(|&&yes| yes).count(),
             file,
+            model,
         })
     }
 }

@@ -74,7 +74,7 @@ impl Scored {
             remarks: list_remarks(&trials, &list),
             trials: SourceFile::of_trials(list, &trials)?,
             source: ScoreSource::File(found.file),
-            model: None,
+            model: found.model,
             normalisation: None,
             counts,
             skip_missing,
@@ -91,6 +91,11 @@ impl Scored {
             Scores::List(trials, scores) => output.write_list(trials, scores),
             Scores::Classes { .. } => Ok(()),
         }
+    }
+
+    /// The model that the embeddings came from, where that is known.
+    pub fn model(&self) -> Option<&Provenance> {
+        self.model.as_ref()
     }
 
     /// How many trials there were of each kind.

@@ -10,10 +10,11 @@ use std::str::FromStr;
 use ffsvc_embeddings::Provenance;
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
 use crate::metrics::Definition;
-use crate::remark::{Remark, RemarkKind};
+use crate::origins::check_same_model;
+use crate::remark::Remark;
 use crate::report::{Counts, SourceFile};
-use crate::{Error, Result};
 
 /// A trial is accepted from this score on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -195,28 +196,14 @@ impl Threshold {
         })
     }
 
-    /// Checks that the threshold is of trials of the model file `model`, whose SHA-256 has these hexadecimal digits. Returns a
-    /// remark if the report does not say which model it is of.
+    /// Checks that the threshold is of trials of the model file `model`. Returns a remark if the report does not say which model it is of.
     ///
     /// # Errors
     /// It is of another model.
-    pub fn check_model(&self, model: &str, sha256: &str) -> Result<Option<Remark>> {
-        let Origin::Report { report, model: of_report, .. } = &self.origin else { return Ok(None) };
-        let Some(of_report) = of_report else {
-            let message = "does not say which model its scores are of: not checked".to_owned();
-            return Ok(Some(Remark::counted(RemarkKind::UnknownModel, 1, message).of(&report.path)));
-        };
-        if of_report.model_sha256 == sha256 {
-            return Ok(None);
-        }
-        let named = |model: &str, sha256: &str| {
-            format!("{model} (sha256 {})", sha256.chars().take(12).collect::<String>())
-        };
-        Err(Error::OtherModel {
-            report: report.path.clone(),
-            trained: named(&of_report.model, &of_report.model_sha256),
-            found: named(model, sha256),
-        })
+    pub fn check_model(&self, model: &SourceFile) -> Result<Option<Remark>> {
+        let Origin::Report { report, model: known, .. } = &self.origin else { return Ok(None) };
+        let what = format!("the threshold of {}", report.path);
+        check_same_model(&what, &report.path, known.as_ref(), model)
     }
 
     /// Whether a trial with this score is accepted.
@@ -341,16 +328,17 @@ mod tests {
 
     #[test]
     fn a_threshold_is_of_one_model() {
+        let model = |path: &str, sha256: &str| SourceFile { path: path.into(), sha256: sha256.into() };
         let file = report(Definition::Tied, |_| ());
         let threshold = Threshold::from_report(file.path(), Point::Eer).unwrap();
-        assert_eq!(threshold.check_model("m.safetensors", "11").unwrap(), None);
-        let error = threshold.check_model("n.safetensors", "22").unwrap_err().to_string();
+        assert_eq!(threshold.check_model(&model("m.safetensors", "11")).unwrap(), None);
+        let error = threshold.check_model(&model("n.safetensors", "22")).unwrap_err().to_string();
         assert!(error.contains("of trials of m.safetensors (sha256 11), not of n.safetensors"), "{error}");
         let silent = report(Definition::Tied, |json| json["model"] = serde_json::Value::Null);
         let silent = Threshold::from_report(silent.path(), Point::Eer).unwrap();
-        let remark = silent.check_model("m.safetensors", "11").unwrap().unwrap();
+        let remark = silent.check_model(&model("m.safetensors", "11")).unwrap().unwrap();
         assert!(remark.to_string().contains("does not say which model"), "{remark}");
-        assert_eq!(Threshold::given(0.5).check_model("m.safetensors", "11").unwrap(), None);
+        assert_eq!(Threshold::given(0.5).check_model(&model("m.safetensors", "11")).unwrap(), None);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Calibration and fusion: against scipy, closed forms, and on speakers that were held out.
 
-use ffsvc_embeddings::Embeddings;
+use ffsvc_embeddings::{Embeddings, Provenance};
 use ffsvc_kaldi_io::{Table, TrialColumns, Trials};
 use ffsvc_scoring::calibration::{
     Calibration, CalibrationFile, Folds, Inputs, LogisticFit, LogisticOptions, Method, QualityMeasure,
-    TrainedOn, cohort_means, cross_validate, embedding_lengths, fit_logistic, train,
+    System, TrainedOn, cohort_means, cross_validate, embedding_lengths, fit_logistic, train,
 };
 use ffsvc_scoring::metrics::{DcfParameters, Definition, Measures, Metrics, evaluate};
 use ffsvc_scoring::report::SourceFile;
@@ -335,7 +335,7 @@ fn files_bring_the_same_calibration_back() {
         program: "test".to_owned(),
         method: Method::Pav,
         calibration,
-        systems: vec![source("s")],
+        systems: vec![System { scores: source("s"), model: Some(Provenance::new("m", "11")) }],
         quality: Vec::new(),
         trained_on: TrainedOn { trials: source("t"), target: 2, nontarget: 3, skipped: 0 },
     };

@@ -4,11 +4,11 @@ use std::fmt;
 use std::path::Path;
 
 use ffsvc_kaldi_io::{TrialColumns, Trials};
-use ffsvc_scoring::TrialScores;
 use ffsvc_scoring::calibration::{CalibrationFile, Inputs};
 use ffsvc_scoring::metrics::DcfParameters;
 use ffsvc_scoring::report::SourceFile;
 use ffsvc_scoring::threshold::Threshold;
+use ffsvc_scoring::{Remark, TrialScores};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -27,9 +27,9 @@ pub enum Rule {
         file: SourceFile,
         /// Prior of a target trial and costs.
         costs: DcfParameters,
-        /// From score to log-likelihood ratio.
+        /// What it was trained on, and the map from score to log-likelihood ratio.
         #[serde(skip)]
-        calibration: ffsvc_scoring::calibration::Calibration,
+        trained: Box<CalibrationFile>,
     },
 }
 
@@ -59,7 +59,18 @@ impl Rule {
             let found = format!("{systems} systems and {measures} quality measures");
             return Err(Error::Calibration { path: path.display().to_string(), found });
         }
-        Ok(Self::Calibration { file: SourceFile::identify(path)?, costs, calibration: file.calibration })
+        Ok(Self::Calibration { file: SourceFile::identify(path)?, costs, trained: Box::new(file) })
+    }
+
+    /// Checks that the rule is for scores of the model file `model`. Returns a remark if its file does not say.
+    ///
+    /// # Errors
+    /// It is for scores of another model.
+    pub fn check_model(&self, model: &SourceFile) -> Result<Option<Remark>> {
+        Ok(match self {
+            Self::Threshold(threshold) => threshold.check_model(model)?,
+            Self::Calibration { file, trained, .. } => trained.check_model(&file.path, 0, model)?,
+        })
     }
 
     /// Whether a score is accepted, and its log-likelihood ratio where the rule has one.
@@ -69,11 +80,11 @@ impl Rule {
     pub fn accepts(&self, score: f64) -> Result<(bool, Option<f64>)> {
         match self {
             Self::Threshold(threshold) => Ok((threshold.accepts(score), None)),
-            Self::Calibration { costs, calibration, .. } => {
+            Self::Calibration { costs, trained, .. } => {
                 let trials = Trials::parse("the pair", b"enrolment test\n".to_vec(), TrialColumns::NoLabel)?;
                 let scores = TrialScores::new(&trials, vec![score], Vec::new())?;
-                let llrs =
-                    calibration.apply(&trials, &Inputs { systems: vec![scores], quality: Vec::new() })?;
+                let inputs = Inputs { systems: vec![scores], quality: Vec::new() };
+                let llrs = trained.calibration.apply(&trials, &inputs)?;
                 let llr = llrs.get(0).unwrap_or(f64::NAN);
                 Ok((llr >= costs.bayes_threshold(), Some(llr)))
             }

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use ffsvc_embeddings::Provenance;
 use ffsvc_kaldi_io::Error as FileError;
 use serde::{Deserialize, Serialize};
 
 use super::{Calibration, Method, QualityMeasure};
-use crate::Result;
+use crate::origins::check_same_model;
 use crate::report::SourceFile;
+use crate::{Remark, Result};
 
 /// A calibration with what it was trained on, a small JSON file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,11 +22,22 @@ pub struct CalibrationFile {
     /// The map.
     pub calibration: Calibration,
     /// The score files, in the order of the weights.
-    pub systems: Vec<SourceFile>,
+    pub systems: Vec<System>,
     /// The quality measures, in the order of their weights.
     pub quality: Vec<QualityInput>,
     /// The trials.
     pub trained_on: TrainedOn,
+}
+
+/// The scores of one system.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct System {
+    /// The score file.
+    #[serde(flatten)]
+    pub scores: SourceFile,
+    /// The model that the embeddings came from, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Provenance>,
 }
 
 /// A quality measure and the table that it came from.
@@ -52,6 +65,16 @@ pub struct TrainedOn {
 }
 
 impl CalibrationFile {
+    /// Checks that scores of the model file `model` are what the system at `place` of this calibration, which was read from
+    /// `path`, was trained on.
+    ///
+    /// # Errors
+    /// They were of another model.
+    pub fn check_model(&self, path: &str, place: usize, model: &SourceFile) -> Result<Option<Remark>> {
+        let known = self.systems.get(place).and_then(|system| system.model.as_ref());
+        check_same_model(&format!("the calibration {path}"), path, known, model)
+    }
+
     /// Writes the file, whole or not at all.
     ///
     /// # Errors

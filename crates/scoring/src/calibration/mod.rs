@@ -31,7 +31,7 @@ mod logistic;
 mod quality;
 mod utterance_quality;
 
-pub use file::{CalibrationFile, QualityInput, TrainedOn};
+pub use file::{CalibrationFile, QualityInput, System, TrainedOn};
 pub use folds::{Folds, MAX_FOLDS, Split};
 pub use logistic::{LogisticFit, LogisticOptions, fit_logistic};
 pub use quality::QualityMeasure;
