@@ -105,8 +105,8 @@ fn shrunk(mut config: ExperimentConfig, folder: &Path) -> ExperimentConfig {
         rooms.rooms = 3;
     }
     if let Some(validation) = &mut config.validation {
-        validation.data = folder.join("data/dev");
-        validation.trials = folder.join("data/dev/trials");
+        validation.data = Some(folder.join("data/dev"));
+        validation.trials = Some(folder.join("data/dev/trials"));
     }
     config
 }

@@ -58,12 +58,13 @@ impl Observer for Display {
                 ));
                 bar.inc(1);
             }
-            Event::Validation(result) => self.say(&format!(
-                "epoch {}: EER {:.3} %, minDCF {:.4}",
-                result.epoch,
-                100.0 * result.eer,
-                result.min_dcf
-            )),
+            Event::Validation(result) => {
+                let rates = |eer: f64, min_dcf: f64| format!("EER {:.3} %, minDCF {min_dcf:.4}", 100.0 * eer);
+                let lists = result.lists.iter();
+                let lists: String =
+                    lists.map(|(name, list)| format!("; {name} {}", rates(list.eer, list.min_dcf))).collect();
+                self.say(&format!("epoch {}: {}{lists}", result.epoch, rates(result.eer, result.min_dcf)));
+            }
             Event::Checkpoint { path, .. } => tracing::info!("checkpoint {}", path.display()),
             Event::End { step, interrupted: true } => {
                 self.say(&format!("stopped after step {step} of {}; --resume goes on", self.total_steps));

@@ -13,3 +13,4 @@ mod speakers;
 mod teacher;
 mod training;
 mod validation_failures;
+mod validation_lists;

@@ -18,8 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::ExperimentConfig;
 use crate::error::{Error, IoContext, Result};
 use crate::learner::Learner;
-use crate::network::Network;
-use crate::setup::first_device;
+use crate::network::{Network, first_device};
 use crate::teacher::Teacher;
 use crate::validation::ValidationResult;
 

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::optimizer::OptimizerConfig;
 use crate::schedule::ScheduleConfig;
-use crate::teacher::TeacherConfig;
+use crate::teacher::config::TeacherConfig;
+use crate::validation::config::ValidationConfig;
 
 /// Everything that decides the numbers of a training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -222,43 +223,6 @@ impl Default for TrainConfig {
     }
 }
 
-/// Section `[validation]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ValidationConfig {
-    /// Data directory (or folder with a `wav.scp`) of the trials' recordings.
-    pub data: PathBuf,
-    /// Trial list with labels.
-    pub trials: PathBuf,
-    /// Measure after every so many epochs, and after the last. Default 1.
-    #[serde(default = "one")]
-    pub every_epochs: usize,
-    /// Prior of a target trial in minDCF. Default 0.01, the challenge's.
-    #[serde(default = "one_percent")]
-    pub p_target: f64,
-}
-
-impl ValidationConfig {
-    /// Range of [`every_epochs`](Self::every_epochs).
-    pub const EVERY_EPOCHS: Range<usize> = Range::of(1, 1_000_000);
-    /// Range of [`p_target`](Self::p_target).
-    pub const P_TARGET: Range<f64> = Range::above(0.0).below(1.0);
-
-    /// Adds every number, with its range, to the section `validation`.
-    pub fn add_numbers(&self, section: &mut Section<'_>) {
-        section.number("every_epochs", self.every_epochs, Self::EVERY_EPOCHS);
-        section.number("p_target", self.p_target, Self::P_TARGET);
-    }
-}
-
-fn one() -> usize {
-    1
-}
-
-fn one_percent() -> f64 {
-    0.01
-}
-
 impl ExperimentConfig {
     /// Every number of the sections whose ranges are known here, with its range. `[features]`, `[model]` and `[head]` check
     /// their own.
@@ -286,7 +250,7 @@ impl ExperimentConfig {
     /// All that is wrong.
     pub fn check(&self) -> Result<()> {
         let checklist = self.numbers();
-        let consistency: [(&str, Result<()>); 8] = [
+        let consistency: [(&str, Result<()>); 10] = [
             ("data", self.data.check_consistency(self.features.sample_rate).map_err(Error::from)),
             ("features", self.check_features()),
             (
@@ -301,6 +265,8 @@ impl ExperimentConfig {
                 "schedule",
                 self.schedule.margin.as_ref().map_or(Ok(()), |m| m.check_consistency(&self.head).map(drop)),
             ),
+            ("teacher", self.teacher.as_ref().map_or(Ok(()), TeacherConfig::check_consistency)),
+            ("validation", self.validation.as_ref().map_or(Ok(()), |section| section.lists().map(drop))),
         ];
         let out_of_range = |section: &str| {
             let in_section =
@@ -377,10 +343,7 @@ impl ExperimentConfig {
         paths.extend(lists.into_iter().filter_map(|(key, list)| Some((key, list.as_deref()?))));
         let teacher = self.teacher.as_ref().and_then(|teacher| teacher.model.as_deref());
         paths.extend(teacher.map(|path| ("teacher.model", path)));
-        if let Some(validation) = &self.validation {
-            paths.push(("validation.data", &validation.data));
-            paths.push(("validation.trials", &validation.trials));
-        }
+        paths.extend(self.validation.iter().flat_map(ValidationConfig::paths));
         paths
     }
 
@@ -392,9 +355,7 @@ impl ExperimentConfig {
             [&mut additive.noise.list, &mut additive.music.list, &mut reverb.list].into_iter().flatten(),
         );
         paths.extend(self.teacher.as_mut().and_then(|teacher| teacher.model.as_mut()));
-        if let Some(validation) = &mut self.validation {
-            paths.extend([&mut validation.data, &mut validation.trials]);
-        }
+        paths.extend(self.validation.iter_mut().flat_map(ValidationConfig::paths_mut));
         paths
     }
 

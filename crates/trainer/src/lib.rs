@@ -23,7 +23,7 @@ mod teacher;
 mod validation;
 
 pub use checkpoint::{ExperimentDir, Fingerprints, Progress};
-pub use config::{BatchNormMode, ExperimentConfig, Freeze, HeadSection, TrainConfig, ValidationConfig};
+pub use config::{BatchNormMode, ExperimentConfig, Freeze, HeadSection, TrainConfig};
 pub use dry_run::{DryRun, DryRunData, FirstStep};
 pub use error::{Error, Result};
 pub use event::{Event, Observer};
@@ -36,4 +36,4 @@ pub use run::{Outcome, Run};
 pub use schedule::{Schedule, ScheduleConfig, ScheduleKind};
 pub use setup::InitFrom;
 pub use teacher::{TeacherConfig, TeacherLoss, TeacherTarget};
-pub use validation::{Validation, ValidationResult};
+pub use validation::{ErrorRates, Validation, ValidationConfig, ValidationList, ValidationResult};

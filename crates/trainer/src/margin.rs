@@ -5,7 +5,9 @@ use ffsvc_ranges::{Checklist, Range, Section};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::schedule::ScheduleConfig;
+
+/// Range of a place in a run, in epochs.
+pub(crate) const EPOCHS: Range<f64> = Range::of(0.0, 1e6);
 
 /// Section `[schedule.margin]`: the margin moves from `from` to `head.margin`, as WeSpeaker's `MarginScheduler` moves it.
 /// Without the section it is `head.margin` throughout.
@@ -33,8 +35,8 @@ impl MarginScheduleConfig {
     /// Adds every number, with its range, to the section `schedule.margin`.
     pub fn add_numbers(&self, section: &mut Section<'_>) {
         section.number("from", self.from, Self::FROM);
-        section.number("begin_epoch", self.begin_epoch, ScheduleConfig::EPOCHS);
-        section.number("end_epoch", self.end_epoch, ScheduleConfig::EPOCHS);
+        section.number("begin_epoch", self.begin_epoch, EPOCHS);
+        section.number("end_epoch", self.end_epoch, EPOCHS);
     }
 
     /// Checks that settings agree with each other and with `head`, whose margin it returns.

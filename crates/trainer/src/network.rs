@@ -1,8 +1,10 @@
 //! The network and its head as one trainable module.
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use ffsvc_models::{Head, HeadOutput, SpeakerModel, freeze_layers, keep_running_statistics, parameter_ids};
+
+use crate::error::{Error, Result};
 
 /// Before the names of the head's parameters, as in a model file.
 const HEAD: &str = "classifier";
@@ -69,4 +71,16 @@ impl Network {
         self.visit(&mut vectors);
         vectors.0
     }
+}
+
+/// The device that has the weights.
+///
+/// # Errors
+/// There is no device.
+pub(crate) fn first_device(devices: &[Device]) -> Result<&Device> {
+    devices.first().ok_or(Error::Config {
+        key: "device",
+        found: "none".into(),
+        expected: "one at least".into(),
+    })
 }

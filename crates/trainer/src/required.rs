@@ -18,7 +18,6 @@ const SECTIONS: &[Section] = &[
     Section { path: &["model"], keys: &["architecture"], optional: false },
     Section { path: &["head"], keys: &["kind"], optional: false },
     Section { path: &["schedule", "margin"], keys: &["end_epoch"], optional: true },
-    Section { path: &["validation"], keys: &["data", "trials"], optional: true },
 ];
 
 impl ExperimentConfig {
@@ -50,7 +49,6 @@ mod tests {
         model.architecture = 'resnet'
         head.kind = 'aam-softmax'
         schedule.margin.end_epoch = 3.0
-        validation = { data = 'b', trials = 'c' }
     ";
 
     /// What the list says is what reading says.
@@ -78,10 +76,7 @@ mod tests {
             ExperimentConfig::missing_keys(&Table::new()),
             ["data.train", "model.architecture", "head.kind"]
         );
-        let some = toml::from_str("head = 3\n[data]\n[model]\n[validation]").unwrap();
-        assert_eq!(
-            ExperimentConfig::missing_keys(&some),
-            ["data.train", "model.architecture", "validation.data", "validation.trials"]
-        );
+        let some = toml::from_str("head = 3\n[data]\n[model]").unwrap();
+        assert_eq!(ExperimentConfig::missing_keys(&some), ["data.train", "model.architecture"]);
     }
 }

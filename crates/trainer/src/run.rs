@@ -16,8 +16,8 @@ use crate::config::ExperimentConfig;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventLog, Observer};
 use crate::learner::{Learner, StepContext, StepOutput};
-use crate::network::Network;
-use crate::setup::{InitFrom, Setup, first_device};
+use crate::network::{Network, first_device};
+use crate::setup::{InitFrom, Setup};
 use crate::teacher;
 use crate::validation::ValidationResult;
 

@@ -42,7 +42,7 @@ impl Default for ScheduleConfig {
 
 impl ScheduleConfig {
     /// Range of every length in epochs.
-    pub const EPOCHS: Range<f64> = Range::of(0.0, 1e6);
+    pub const EPOCHS: Range<f64> = crate::margin::EPOCHS;
     /// Range of each of [`milestones`](Self::milestones).
     pub const MILESTONE: Range<usize> = Range::of(0, 1_000_000);
     /// Range of [`gamma`](Self::gamma).

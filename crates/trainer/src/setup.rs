@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::fine_tune::{self, HeadInit};
 use crate::learner::Learner;
 use crate::margin::MarginSchedule;
-use crate::network::Network;
+use crate::network::{Network, first_device};
 use crate::schedule::Schedule;
 use crate::teacher::{self, Teacher};
 use crate::validation::Validation;
@@ -175,16 +175,4 @@ impl Setup {
         let head = config.head.init(config.model.embedding_size(), self.classes.len(), device);
         Ok(Network { model, head })
     }
-}
-
-/// The device that has the weights.
-///
-/// # Errors
-/// There is no device.
-pub(crate) fn first_device(devices: &[Device]) -> Result<&Device> {
-    devices.first().ok_or(Error::Config {
-        key: "device",
-        found: "none".into(),
-        expected: "one at least".into(),
-    })
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use ffsvc_ranges::{Range, Section};
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+
 /// Section `[teacher]`: a trained network, in evaluation mode, whose embeddings of clean speech the network under training
 /// (the student) learns to give for the same speech in rooms and noise. It needs no labels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +24,9 @@ pub struct TeacherConfig {
     pub clean: f64,
     /// What the teacher hears. Default `crop`.
     pub target: TeacherTarget,
+    /// With the loss `neighbours`: what the cosines are divided by. Default 0.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
 }
 
 /// How embeddings of the student are compared with those of the teacher.
@@ -37,6 +42,11 @@ pub enum TeacherLoss {
     /// Mori, 2019, <https://arxiv.org/abs/1907.09682>, with the error averaged over the pairs). The two embeddings may have
     /// different sizes.
     Similarity,
+    /// Which recordings an embedding is near: the Kullback-Leibler divergence between teacher and student, whose distributions
+    /// are the softmax of the cosines with the teacher's embeddings of all training recordings (`target = "utterance"`) or of
+    /// the batch, divided by `temperature` (SEED, Fang et al., 2021, <https://arxiv.org/abs/2101.04731>). Recordings of one
+    /// speaker are near each other, so that it knows of speakers without labels.
+    Neighbours,
 }
 
 /// What the teacher hears.
@@ -58,6 +68,7 @@ impl Default for TeacherConfig {
             weight: 1.0,
             clean: 0.3,
             target: TeacherTarget::default(),
+            temperature: None,
         }
     }
 }
@@ -67,10 +78,35 @@ impl TeacherConfig {
     pub const WEIGHT: Range<f64> = Range::above(0.0);
     /// Range of [`clean`](Self::clean).
     pub const CLEAN: Range<f64> = Range::of(0.0, 1.0);
+    /// Range of [`temperature`](Self::temperature).
+    pub const TEMPERATURE: Range<f64> = Range::above(0.0);
+
+    /// What the cosines of the loss `neighbours` are divided by.
+    pub(super) fn temperature_or_default(&self) -> f64 {
+        self.temperature.unwrap_or(0.1)
+    }
+
+    /// Whether the settings agree with each other.
+    ///
+    /// # Errors
+    /// A temperature for a loss that has none.
+    pub fn check_consistency(&self) -> Result<()> {
+        match self.temperature {
+            Some(temperature) if self.loss != TeacherLoss::Neighbours => Err(Error::Config {
+                key: "teacher.temperature",
+                found: format!("{temperature} with another loss"),
+                expected: "teacher.loss = \"neighbours\", or no temperature".into(),
+            }),
+            _ => Ok(()),
+        }
+    }
 
     /// Adds every number, with its range, to the section `teacher`.
     pub fn add_numbers(&self, section: &mut Section<'_>) {
         section.number("weight", self.weight, Self::WEIGHT);
         section.number("clean", self.clean, Self::CLEAN);
+        if let Some(temperature) = self.temperature {
+            section.number("temperature", temperature, Self::TEMPERATURE);
+        }
     }
 }

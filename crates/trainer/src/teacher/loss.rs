@@ -1,6 +1,7 @@
 //! Losses between the embeddings of a student and those of its teacher.
 
 use burn::tensor::Tensor;
+use burn::tensor::activation::log_softmax;
 
 use super::TeacherLoss;
 
@@ -13,8 +14,22 @@ impl TeacherLoss {
     /// # Shapes
     /// - student: `[batch, embedding]`
     /// - teacher: `[batch, embedding]`; with [`Similarity`](Self::Similarity) its embeddings may have another size
-    pub fn forward(self, student: Tensor<2>, teacher: Tensor<2>) -> Tensor<1> {
+    /// - neighbours: `[recordings, embedding]`, the teacher's; only [`Neighbours`](Self::Neighbours) looks at them
+    pub fn forward(
+        self,
+        student: Tensor<2>,
+        teacher: Tensor<2>,
+        neighbours: impl FnOnce() -> Tensor<2>,
+        temperature: f64,
+    ) -> Tensor<1> {
         match self {
+            Self::Neighbours => {
+                let neighbours = directions(neighbours()).transpose();
+                let log_shares =
+                    |rows| log_softmax(directions(rows).matmul(neighbours.clone()) / temperature, 1);
+                let (of_student, of_teacher) = (log_shares(student), log_shares(teacher));
+                ((of_teacher.clone() - of_student) * of_teacher.exp()).sum_dim(1).mean()
+            }
             Self::Cosine => {
                 let cosines = (directions(student) * directions(teacher)).sum_dim(1);
                 cosines.mean().neg() + 1.0
@@ -52,7 +67,7 @@ mod tests {
     fn of(loss: TeacherLoss, student: [[f32; 2]; 3], teacher: [[f32; 2]; 3]) -> f32 {
         let device = Device::flex();
         let rows = |rows| Tensor::<2>::from_floats(rows, &device);
-        loss.forward(rows(student), rows(teacher)).into_scalar::<f32>()
+        loss.forward(rows(student), rows(teacher), || rows(teacher), 0.5).into_scalar::<f32>()
     }
 
     #[test]
@@ -65,9 +80,26 @@ mod tests {
         near(of(TeacherLoss::Mse, student, teacher), (1.0 + 0.0 + 1.0 + 9.0 + 4.0 + 4.0) / 6.0);
         // Between the rows: 0, h, h of the student; 1, -h, -h of the teacher, with h the root of a half.
         near(of(TeacherLoss::Similarity, student, teacher), 2.0 * (1.0 + 2.0 + 2.0) / 6.0);
-        for loss in [TeacherLoss::Cosine, TeacherLoss::Mse, TeacherLoss::Similarity] {
+        for loss in [TeacherLoss::Cosine, TeacherLoss::Mse, TeacherLoss::Similarity, TeacherLoss::Neighbours]
+        {
             near(of(loss, teacher, teacher), 0.0);
         }
+        // The teacher's rows are a, a and b at 135 degrees from it. Shares by exp(cosine / 0.5).
+        let h = 0.5_f64.sqrt();
+        let shares = |cosines: [f64; 3]| {
+            let weights = cosines.map(|cosine| (cosine / 0.5).exp());
+            weights.map(|weight| weight / weights.iter().sum::<f64>())
+        };
+        let divergence = |t: [f64; 3], s: [f64; 3]| {
+            let (t, s) = (shares(t), shares(s));
+            t.iter().zip(s).map(|(t, s)| t * (t / s).ln()).sum::<f64>()
+        };
+        let rows = [
+            divergence([1.0, 1.0, -h], [1.0, 1.0, -h]),
+            divergence([1.0, 1.0, -h], [0.0, 0.0, -h]),
+            divergence([-h, -h, 1.0], [h, h, -1.0]),
+        ];
+        near(of(TeacherLoss::Neighbours, student, teacher), rows.iter().sum::<f64>() / 3.0);
         // Only the directions count.
         let longer = teacher.map(|row| row.map(|x| 5.0 * x));
         near(of(TeacherLoss::Cosine, longer, teacher), 0.0);
@@ -78,10 +110,11 @@ mod tests {
     #[test]
     fn an_embedding_of_zeros_has_a_finite_gradient() {
         let device = Device::flex().autodiff();
-        for loss in [TeacherLoss::Cosine, TeacherLoss::Similarity] {
+        for loss in [TeacherLoss::Cosine, TeacherLoss::Similarity, TeacherLoss::Neighbours] {
             let student = Tensor::<2>::zeros([2, 3], &device).require_grad();
             let teacher = Tensor::<2>::ones([2, 3], &device);
-            let gradients = loss.forward(student.clone(), teacher).backward();
+            let neighbours = teacher.clone();
+            let gradients = loss.forward(student.clone(), teacher, || neighbours, 0.1).backward();
             let gradient = student.grad(&gradients).expect("a gradient");
             assert!(gradient.abs().max().into_scalar::<f32>().is_finite(), "{loss:?}");
         }

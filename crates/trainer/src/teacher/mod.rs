@@ -1,6 +1,6 @@
 //! A teacher: a trained network whose embeddings of clean speech the student learns to give in rooms and noise.
 
-mod config;
+pub(crate) mod config;
 mod loss;
 
 pub use config::{TeacherConfig, TeacherLoss, TeacherTarget};
@@ -69,6 +69,8 @@ pub(crate) struct Teacher {
 pub(crate) struct Targets {
     size: usize,
     values: Vec<f32>,
+    /// The embeddings that are not zero, on each device.
+    all: Vec<(Device, Tensor<2>)>,
 }
 
 impl Teacher {
@@ -154,7 +156,7 @@ impl Teacher {
                 values[*index as usize * size..][..size].copy_from_slice(&embedding.values);
             }
         }
-        self.targets = Some(Targets { size, values });
+        self.targets = Some(Targets::new(size, values, &self.copies));
         Ok(())
     }
 
@@ -163,7 +165,7 @@ impl Teacher {
     /// # Errors
     /// The file cannot be written.
     pub(crate) fn save_targets(&self, set: &TrainingSet, path: &Path) -> Result<()> {
-        let Some(Targets { size, values }) = &self.targets else { return Ok(()) };
+        let Some(Targets { size, values, .. }) = &self.targets else { return Ok(()) };
         let ids = set.utterances.iter().map(|utterance| utterance.id.clone()).collect();
         Embeddings::from_parts(ids, *size, values.clone())?.write(path)?;
         Ok(())
@@ -188,7 +190,7 @@ impl Teacher {
             });
         }
         let (_, values) = store.into_parts();
-        self.targets = Some(Targets { size, values });
+        self.targets = Some(Targets::new(size, values, &self.copies));
         Ok(())
     }
 
@@ -198,7 +200,12 @@ impl Teacher {
             Some(targets) => targets.of(&batch.members, device),
             None => self.hear(batch, device),
         };
-        self.config.loss.forward(student, teacher) * self.config.weight
+        let neighbours = || match &self.targets {
+            Some(targets) => targets.all(device),
+            None => teacher.clone(),
+        };
+        let TeacherConfig { loss, weight, .. } = self.config;
+        loss.forward(student, teacher.clone(), neighbours, self.config.temperature_or_default()) * weight
     }
 
     /// The teacher's embeddings of the last view of a batch.
@@ -223,6 +230,25 @@ impl Teacher {
 }
 
 impl Targets {
+    fn new(size: usize, values: Vec<f32>, copies: &[(Device, SpeakerModel)]) -> Self {
+        let known = values.chunks(size).filter(|row| row.iter().any(|&x| x != 0.0));
+        let known: Vec<f32> = known.flatten().copied().collect();
+        let shape = [known.len() / size, size];
+        let on = |device: &Device| {
+            let plain = device.clone().without_autodiff();
+            Tensor::<2>::from_data(TensorData::new(known.clone(), shape), &plain)
+        };
+        let all = copies.iter().map(|(device, _)| (device.clone(), on(device))).collect();
+        Self { size, values, all }
+    }
+
+    /// All of them that are not zero.
+    fn all(&self, device: &Device) -> Tensor<2> {
+        let known = self.all.iter().find(|(of, _)| of == device);
+        let (_, all) = known.unwrap_or(&self.all[0]);
+        Tensor::from_inner(all.clone())
+    }
+
     fn of(&self, members: &[u32], device: &Device) -> Tensor<2> {
         let rows = members.iter().map(|&index| &self.values[index as usize * self.size..][..self.size]);
         let values: Vec<f32> = rows.flatten().copied().collect();
