@@ -2,8 +2,8 @@
 #![no_main]
 
 use ffsvc_embeddings::Embeddings;
-use ffsvc_embeddings::pickle::Tokens;
 use ffsvc_fuzz::{with_file, with_folder};
+use ffsvc_pickle::Tokens;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     Tokens::new(data).take_while(Result::is_ok).count();
