@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ffsvc_hashing::name_with_sha256;
 use ffsvc_kaldi_io::NameList;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -104,9 +105,9 @@ impl Provenance {
         None
     }
 
-    fn model_in_words(&self) -> String {
-        let digits: String = self.model_sha256.chars().take(12).collect();
-        format!("{} (sha256 {digits})", self.model)
+    /// The model as messages name it: with the first digits of its SHA-256.
+    pub fn model_in_words(&self) -> String {
+        name_with_sha256(&self.model, &self.model_sha256)
     }
 
     pub(crate) fn to_json(&self) -> String {

@@ -2,7 +2,7 @@
 
 mod sha256;
 
-pub use sha256::{Sha256, sha256, sha256_of_file};
+pub use sha256::{Sha256, name_with_sha256, sha256, sha256_of_file};
 
 /// The hash FNV-1a, 64 bits.
 ///

@@ -58,6 +58,12 @@ pub fn sha256_of_file(path: impl AsRef<Path>) -> io::Result<String> {
     }
 }
 
+/// `NAME (sha256 0123456789ab)`: how messages tell contents of a file apart, by the first twelve digits.
+pub fn name_with_sha256(name: &str, sha256: &str) -> String {
+    let digits: String = sha256.chars().take(12).collect();
+    format!("{name} (sha256 {digits})")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

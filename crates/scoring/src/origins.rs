@@ -70,11 +70,9 @@ pub(crate) fn check_same_model(
     if known.model_sha256 == model.sha256 {
         return Ok(None);
     }
-    let named =
-        |path: &str, sha256: &str| format!("{path} (sha256 {})", sha256.chars().take(12).collect::<String>());
     Err(Error::OtherModel {
         what: what.to_owned(),
-        trained: named(&known.model, &known.model_sha256),
-        found: named(&model.path, &model.sha256),
+        trained: known.model_in_words(),
+        found: model.to_string(),
     })
 }

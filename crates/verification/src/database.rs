@@ -124,14 +124,10 @@ impl SpeakerDatabase {
         if self.header.model.sha256 == model.sha256 {
             return Ok(());
         }
-        let name = |file: &SourceFile| {
-            let digits: String = file.sha256.chars().take(12).collect();
-            format!("{} (sha256 {digits})", file.path)
-        };
         Err(Error::OtherModel {
             path: self.folder.clone(),
-            theirs: name(&self.header.model),
-            ours: name(model),
+            theirs: self.header.model.to_string(),
+            ours: model.to_string(),
         })
     }
 

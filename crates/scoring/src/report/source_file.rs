@@ -1,8 +1,9 @@
 //! Files that went into a result.
 
+use std::fmt;
 use std::path::Path;
 
-use ffsvc_hashing::{Sha256, sha256_of_file};
+use ffsvc_hashing::{Sha256, name_with_sha256, sha256_of_file};
 use ffsvc_kaldi_io::{Error as FileError, Table, Trials};
 use serde::{Deserialize, Serialize};
 
@@ -49,5 +50,11 @@ impl SourceFile {
         let mut sha256 = Sha256::new();
         sha256.update(bytes);
         Self { path: path.display().to_string(), sha256: sha256.hex() }
+    }
+}
+
+impl fmt::Display for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&name_with_sha256(&self.path, &self.sha256))
     }
 }

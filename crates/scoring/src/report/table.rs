@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{BreakDown, Condition, EmbeddingSource, Report, ScoreSource, SourceFile};
+use super::{BreakDown, Condition, EmbeddingSource, Report, ScoreSource};
 use crate::conditions::Sides;
 use crate::metrics::{Bootstrap, BootstrapOptions, DcfParameters, Definition, Interval, Metrics};
 
@@ -37,18 +37,14 @@ impl fmt::Display for EmbeddingSource {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digest = |file: &SourceFile| file.sha256.chars().take(12).collect::<String>();
-        writeln!(f, "trials       {} (sha256 {})", self.trials.path, digest(&self.trials))?;
+        writeln!(f, "trials       {}", self.trials)?;
         match &self.scores {
             ScoreSource::Cosine(source) => writeln!(f, "scores       cosine of {source}")?,
             ScoreSource::Plda(source) => writeln!(f, "scores       PLDA of {source}")?,
-            ScoreSource::File(file) => {
-                writeln!(f, "scores       {} (sha256 {})", file.path, digest(file))?;
-            }
+            ScoreSource::File(file) => writeln!(f, "scores       {file}")?,
         }
         if let Some(model) = &self.model {
-            let digest: String = model.model_sha256.chars().take(12).collect();
-            writeln!(f, "model        {} (sha256 {digest})", model.model)?;
+            writeln!(f, "model        {}", model.model_in_words())?;
         }
         if let Some(by) = &self.normalisation {
             let members = if by.cohort_utt2spk.is_some() { "speakers" } else { "utterances" };

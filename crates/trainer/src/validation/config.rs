@@ -117,9 +117,12 @@ impl ValidationConfig {
             }
             _ if !in_section => self.lists.iter().map(|(name, list)| (name.clone(), list.clone())).collect(),
             (Some(data), Some(trials)) => {
-                let Self { enrol_data, mean_subtract, .. } = self.clone();
-                let list =
-                    ValidationList { data: data.clone(), enrol_data, trials: trials.clone(), mean_subtract };
+                let list = ValidationList {
+                    data: data.clone(),
+                    enrol_data: self.enrol_data.clone(),
+                    trials: trials.clone(),
+                    mean_subtract: self.mean_subtract,
+                };
                 vec![(String::new(), list)]
             }
             (None, _) => return fault("validation.data", "absent".into(), "a data directory"),

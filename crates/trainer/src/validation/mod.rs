@@ -68,8 +68,8 @@ struct List {
     name: String,
     trials: Trials,
     labels: Vec<bool>,
-    /// Of both sides.
-    sides: [SideRecordings; 2],
+    /// Of the enrolment and the test side; one where both are of one data directory.
+    sides: Vec<SideRecordings>,
     mean_subtract: bool,
 }
 
@@ -253,12 +253,11 @@ impl List {
         let is_enrolment = |pair: &(u32, u32)| [pair.0];
         let sides = match &config.enrol_data {
             None => {
-                let all = recordings.of_side(&trials, &config.trials, &test, |&(a, b)| [a, b])?;
-                [all.clone(), all]
+                vec![recordings.of_side(&trials, &config.trials, &test, |&(a, b)| [a, b])?]
             }
             Some(folder) => {
                 let enrolment = DataDir::open_with(folder, options)?;
-                [
+                vec![
                     recordings.of_side(&trials, &config.trials, &enrolment, is_enrolment)?,
                     recordings.of_side(&trials, &config.trials, &test, is_test)?,
                 ]
@@ -279,12 +278,12 @@ impl List {
                 self.mean_subtract.then(|| mean_embedding(&store)).transpose().map_err(Error::Scoring)?;
             stores.push((store, mean));
         }
-        let side = |place: usize| {
-            let (store, mean): &(Embeddings, Option<Vec<f64>>) = &stores[place];
-            Side { embeddings: store, mean: mean.as_deref() }
-        };
+        let sides: Vec<Side<'_>> =
+            stores.iter().map(|(store, mean)| Side { embeddings: store, mean: mean.as_deref() }).collect();
+        // One side stands for both.
+        let (enrolment, test) = (sides[0], sides[sides.len() - 1]);
         let measure = || {
-            let scores = score_trials(&self.trials, side(0), side(1), false)?.scores;
+            let scores = score_trials(&self.trials, enrolment, test, false)?.scores;
             let (target, nontarget) = scores.split(&self.labels)?;
             let curve = DetCurve::new(&target, &nontarget)?;
             Ok(ErrorRates { eer: curve.eer().rate, min_dcf: curve.min_dcf(cost).cost })
