@@ -179,6 +179,10 @@ fn every_shipped_configuration_learns_a_batch() {
         config.schedule.warmup_epochs = 0.0;
         config.schedule.margin = None;
         config.train.freeze.clear();
+        // Of an embedding of eight numbers dropout leaves too little to see in eight steps that the loss goes down.
+        if let ModelConfig::Resnet(resnet) = &mut config.model {
+            resnet.dropout = 0.0;
+        }
         let mut losses = Vec::new();
         let exp = folder.path().join(format!("exp-{number}"));
         let run = Run::prepare(&config, &exp, &InitFrom::Random, &[Device::flex()])
