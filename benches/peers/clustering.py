@@ -1,6 +1,6 @@
 """Times K-means here and elsewhere in turns, from the same start, on one thread each (or THREADS), and prints medians.
 
-    cargo build --release -p ffsvc-clustering --example kmeans_server
+    cargo build --release --example kmeans_server
     python3 benches/peers/clustering.py target/release/examples/kmeans_server [POINTS] [DIM] [K] [ROUNDS] [THREADS]
 
 Packages: numpy, scikit-learn 1.9, faiss-cpu 1.14, fastcluster 1.3. Time is processor time, of all threads together. Points are

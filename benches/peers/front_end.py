@@ -1,6 +1,6 @@
 """Times other toolkits' front ends and ours in turns, on one thread each, and prints median rates and ratios.
 
-    cargo build --release -p ffsvc-augment --example front_end_server
+    cargo build --release --example front_end_server
     python3 benches/peers/front_end.py target/release/examples/front_end_server
 
 Packages: torch 2.11, torchaudio 2.11, kaldi-native-fbank 1.23, scipy 1.17, numpy 2.4 (the README has the command). Every

@@ -1,6 +1,6 @@
 """Times networks here, in PyTorch and in ONNX Runtime in turns, and prints medians and ratios.
 
-    cargo build --release -p ffsvc-models --example models_server
+    cargo build --release --example models_server
     python3 benches/peers/models.py target/release/examples/models_server [--threads 1] [--rounds 7] [--models cam++,...]
 
 Packages: torch, onnx, onnxruntime, numpy. The definitions below have the layers and shapes of ours and random weights; only

@@ -1,6 +1,6 @@
 """Times scoring by the baseline's loop, by vectorised numpy and by ours in turns, on one thread each, and prints medians and ratios.
 
-    cargo build --release -p ffsvc-scoring --example scoring_server
+    cargo build --release --example scoring_server
     python3 benches/peers/scoring.py target/release/examples/scoring_server
 
 Packages: numpy 2.4, scipy 1.17. Time is processor time of the thread that works, where the system tells it (Linux), else time on

@@ -1,4 +1,4 @@
-//! The networks that are timed, and a training step of theirs: for `benches/models.rs` and `examples/models_server.rs`.
+//! The networks that are timed, and a training step of theirs: for `benches/models.rs` and `benches/peers/models_server.rs` of the workspace.
 
 use burn::module::Module;
 use burn::optim::momentum::MomentumConfig;

@@ -2,7 +2,7 @@
 //! number when it has done the work COUNT times.
 #![recursion_limit = "256"]
 
-#[path = "../benches/networks/mod.rs"]
+#[path = "../../crates/models/benches/networks/mod.rs"]
 mod networks;
 
 use std::collections::HashMap;
