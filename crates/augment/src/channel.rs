@@ -1,9 +1,65 @@
 //! What recording and transmission do: level, clipping, the telephone's band and its companding.
 
+use ffsvc_ranges::Range;
+use serde::{Deserialize, Serialize};
+
 use crate::convolution::{Convolver, Filter};
 
 /// The telephone's pass band in Hz (ITU-T G.712).
 pub const TELEPHONE_HZ: (f64, f64) = (300.0, 3400.0);
+
+/// Section `[augment.gain]`. A front end that normalises the waveform takes it off again, except for what it does to
+/// mu-law.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GainConfig {
+    /// Share of the crops. Default 0.
+    pub probability: f64,
+    /// Lowest and highest gain in dB. Default -20 and 0.
+    pub gain_db: [f64; 2],
+}
+
+impl GainConfig {
+    /// Range of [`gain_db`](Self::gain_db).
+    pub const GAIN_DB: Range<f64> = Range::of(-100.0, 100.0);
+}
+
+impl Default for GainConfig {
+    fn default() -> Self {
+        Self { probability: 0.0, gain_db: [-20.0, 0.0] }
+    }
+}
+
+/// Section `[augment.clipping]`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClippingConfig {
+    /// Share of the crops. Default 0.
+    pub probability: f64,
+    /// Lowest and highest level at which samples are cut off, as a share of the crop's peak. Default 0.2 and 0.8.
+    pub level: [f64; 2],
+}
+
+impl ClippingConfig {
+    /// Range of [`level`](Self::level).
+    pub const LEVEL: Range<f64> = Range::of(0.001, 1.0);
+}
+
+impl Default for ClippingConfig {
+    fn default() -> Self {
+        Self { probability: 0.0, level: [0.2, 0.8] }
+    }
+}
+
+/// Section `[augment.channel]`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChannelConfig {
+    /// Share of the crops that are cut to the telephone's band, 300 to 3400 Hz. Default 0.
+    pub telephone_band: f64,
+    /// Share of *those* crops that are coded by mu-law as well. Default 0.
+    pub mu_law: f64,
+}
 
 /// Multiplies by `10^(gain_db / 20)`.
 pub fn gain(samples: &mut [f32], gain_db: f64) {

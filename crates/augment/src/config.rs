@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use ffsvc_ranges::{Checklist, Range, Section};
 use serde::{Deserialize, Serialize};
 
+use crate::channel::{ChannelConfig, ClippingConfig, GainConfig};
 use crate::error::{Error, Result};
 use crate::room::RoomRanges;
 use crate::spec_augment::{SHARE, SpecAugment};
-use crate::speed;
+use crate::speed::SpeedConfig;
 
 /// Range of how often a kind of noise is drawn.
 const WEIGHT: Range<f64> = Range::of(0.0, 1e6);
@@ -67,44 +68,6 @@ impl Default for AugmentConfig {
             rir_cache_mib: 256,
             max_failed_share: 0.01,
         }
-    }
-}
-
-/// Section `[augment.speed]`: SoX `speed`, which changes the pitch too.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SpeedConfig {
-    /// Share of the crops whose speed is changed. Default 0; 2/3 makes the original and two factors equally frequent.
-    pub probability: f64,
-    /// The factors, each as likely as the others. Default 0.9 and 1.1.
-    pub factors: Vec<f64>,
-    /// A speaker at another speed counts as another speaker: the head has `1 + factors` classes for each. Default true.
-    pub new_speakers: bool,
-}
-
-impl Default for SpeedConfig {
-    fn default() -> Self {
-        Self { probability: 0.0, factors: vec![0.9, 1.1], new_speakers: true }
-    }
-}
-
-impl SpeedConfig {
-    /// Range of each of [`factors`](Self::factors).
-    pub const FACTORS: Range<f64> = Range::of(*speed::FACTORS.start(), *speed::FACTORS.end());
-
-    /// How many classes each speaker has: 1 unless speeds are speakers of their own.
-    pub fn variants(&self) -> usize {
-        if self.new_speakers && self.probability > 0.0 { 1 + self.factors.len() } else { 1 }
-    }
-
-    /// The class of `speaker`, of `num_speakers`, at the speed of a plan. Speakers at their own speed keep their index, so
-    /// the first `num_speakers` rows of the head are theirs.
-    pub fn class(&self, speaker: u32, factor: f64, num_speakers: usize) -> usize {
-        let variant = match self.factors.iter().position(|known| *known == factor) {
-            Some(index) if self.variants() > 1 => index + 1,
-            _ => 0,
-        };
-        variant * num_speakers + speaker as usize
     }
 }
 
@@ -231,59 +194,6 @@ impl Default for BabbleConfig {
     fn default() -> Self {
         Self { weight: 1.0, snr_db: [13.0, 20.0], talkers: [3, 7] }
     }
-}
-
-/// Section `[augment.gain]`. A front end that normalises the waveform takes it off again, except for what it does to
-/// mu-law.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct GainConfig {
-    /// Share of the crops. Default 0.
-    pub probability: f64,
-    /// Lowest and highest gain in dB. Default -20 and 0.
-    pub gain_db: [f64; 2],
-}
-
-impl GainConfig {
-    /// Range of [`gain_db`](Self::gain_db).
-    pub const GAIN_DB: Range<f64> = Range::of(-100.0, 100.0);
-}
-
-impl Default for GainConfig {
-    fn default() -> Self {
-        Self { probability: 0.0, gain_db: [-20.0, 0.0] }
-    }
-}
-
-/// Section `[augment.clipping]`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ClippingConfig {
-    /// Share of the crops. Default 0.
-    pub probability: f64,
-    /// Lowest and highest level at which samples are cut off, as a share of the crop's peak. Default 0.2 and 0.8.
-    pub level: [f64; 2],
-}
-
-impl ClippingConfig {
-    /// Range of [`level`](Self::level).
-    pub const LEVEL: Range<f64> = Range::of(0.001, 1.0);
-}
-
-impl Default for ClippingConfig {
-    fn default() -> Self {
-        Self { probability: 0.0, level: [0.2, 0.8] }
-    }
-}
-
-/// Section `[augment.channel]`.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ChannelConfig {
-    /// Share of the crops that are cut to the telephone's band, 300 to 3400 Hz. Default 0.
-    pub telephone_band: f64,
-    /// Share of *those* crops that are coded by mu-law as well. Default 0.
-    pub mu_law: f64,
 }
 
 impl AugmentConfig {

@@ -19,9 +19,9 @@ pub mod speed;
 
 pub use augmenter::{Augmenter, Failures, Scratch};
 pub use cache::CacheUse;
+pub use channel::{ChannelConfig, ClippingConfig, GainConfig};
 pub use config::{
-    AdditiveConfig, AugmentConfig, BabbleConfig, ChannelConfig, ClippingConfig, GainConfig, MusicConfig,
-    NoiseConfig, ReverbConfig, SimulatedConfig, SpeedConfig,
+    AdditiveConfig, AugmentConfig, BabbleConfig, MusicConfig, NoiseConfig, ReverbConfig, SimulatedConfig,
 };
 pub use convolution::{Convolver, Filter};
 pub use error::{Error, Result};
@@ -30,3 +30,4 @@ pub use noise::mean_power;
 pub use plan::{Channel, Noise, NoiseKind, Plan, Reverb, SoundCrop};
 pub use planner::{Item, Planner};
 pub use spec_augment::{Axis, Mask, SpecAugment, apply_masks};
+pub use speed::SpeedConfig;

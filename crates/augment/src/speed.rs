@@ -6,11 +6,51 @@
 use std::collections::HashMap;
 
 use ffsvc_audio::Resampler;
+use ffsvc_ranges::Range;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
 /// The slowest and the fastest factor.
 pub const FACTORS: std::ops::RangeInclusive<f64> = 0.5..=2.0;
+
+/// Section `[augment.speed]`: SoX `speed`, which changes the pitch too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpeedConfig {
+    /// Share of the crops whose speed is changed. Default 0; 2/3 makes the original and two factors equally frequent.
+    pub probability: f64,
+    /// The factors, each as likely as the others. Default 0.9 and 1.1.
+    pub factors: Vec<f64>,
+    /// A speaker at another speed counts as another speaker: the head has `1 + factors` classes for each. Default true.
+    pub new_speakers: bool,
+}
+
+impl Default for SpeedConfig {
+    fn default() -> Self {
+        Self { probability: 0.0, factors: vec![0.9, 1.1], new_speakers: true }
+    }
+}
+
+impl SpeedConfig {
+    /// Range of each of [`factors`](Self::factors).
+    pub const FACTORS: Range<f64> = Range::of(*FACTORS.start(), *FACTORS.end());
+
+    /// How many classes each speaker has: 1 unless speeds are speakers of their own.
+    pub fn variants(&self) -> usize {
+        if self.new_speakers && self.probability > 0.0 { 1 + self.factors.len() } else { 1 }
+    }
+
+    /// The class of `speaker`, of `num_speakers`, at the speed of a plan. Speakers at their own speed keep their index, so
+    /// the first `num_speakers` rows of the head are theirs.
+    pub fn class(&self, speaker: u32, factor: f64, num_speakers: usize) -> usize {
+        let variant = match self.factors.iter().position(|known| *known == factor) {
+            Some(index) if self.variants() > 1 => index + 1,
+            _ => 0,
+        };
+        variant * num_speakers + speaker as usize
+    }
+}
 
 /// The factor in thousandths: what a rate conversion from `factor * rate` to `rate` is made of.
 fn thousandths(factor: f64) -> u32 {

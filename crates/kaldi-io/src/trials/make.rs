@@ -6,6 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::Trials;
+use super::grid::{Grid, Kind, Row, of_all, sample};
 use crate::{DataDir, Error, Result, Table};
 
 /// Which trials [`DataDir::make_trials`] makes.
@@ -239,187 +240,14 @@ impl DataDir {
         Trials::new(names.into_vec(), pairs, Some(labels))
     }
 
-    fn id_at(&self, place: u32) -> &str {
+    pub(super) fn id_at(&self, place: u32) -> &str {
         self.utterance(place as usize).map_or("", |utterance| utterance.id)
     }
 
     /// The speakers are known.
-    fn speaker_at(&self, place: u32) -> usize {
+    pub(super) fn speaker_at(&self, place: u32) -> usize {
         self.speaker_index_at(place as usize).unwrap_or_default()
     }
 }
 
 type Models = (Vec<Row>, Vec<u32>, Vec<(String, Vec<String>)>);
-
-/// What enrols: an utterance or a model.
-struct Row {
-    name: String,
-    speaker: usize,
-    /// Of an utterance.
-    place: Option<u32>,
-}
-
-impl Row {
-    fn utterance(dir: &DataDir, place: u32) -> Self {
-        Self { name: dir.id_at(place).to_owned(), speaker: dir.speaker_at(place), place: Some(place) }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Target,
-    Nontarget,
-    SameGender,
-    OtherGender,
-}
-
-impl Kind {
-    fn describe(self) -> &'static str {
-        match self {
-            Self::Target => "target",
-            Self::Nontarget => "non-target",
-            Self::SameGender => "non-target (same gender)",
-            Self::OtherGender => "non-target (other gender)",
-        }
-    }
-}
-
-/// All pairs of a row and a tested utterance, countable and numbered without being listed.
-///
-/// The tested utterances are in the order of gender and speaker, so that the partners of a row are a few ranges of them.
-/// They stand in two lists: those that are only tested, and those that also enrol, of which a row takes only later ones,
-/// so that no pair comes in both orders.
-struct Grid<'a> {
-    rows: &'a [Row],
-    lists: [Tested; 2],
-    /// Place of each row in the second list, if it is there.
-    own: Vec<Option<usize>>,
-    genders: &'a [u32],
-    /// Pairs before each row, and in all, by kind.
-    starts: HashMap<u8, Vec<u64>>,
-}
-
-/// Tested utterances in the order of gender and speaker.
-struct Tested {
-    places: Vec<u32>,
-    /// Range of each speaker and of each gender.
-    speakers: HashMap<usize, (usize, usize)>,
-    genders: HashMap<u32, (usize, usize)>,
-}
-
-impl Tested {
-    fn new(dir: &DataDir, genders: &[u32], mut places: Vec<u32>) -> Self {
-        places.sort_unstable_by_key(|&place| {
-            let speaker = dir.speaker_at(place);
-            (genders[speaker], speaker, place)
-        });
-        let (mut speakers, mut of_gender) = (HashMap::new(), HashMap::new());
-        for (at, &place) in places.iter().enumerate() {
-            let speaker = dir.speaker_at(place);
-            speakers.entry(speaker).or_insert((at, at)).1 = at + 1;
-            of_gender.entry(genders[speaker]).or_insert((at, at)).1 = at + 1;
-        }
-        Self { places, speakers, genders: of_gender }
-    }
-
-    /// The partners of a row from place `from` on, as ranges.
-    fn ranges(&self, kind: Kind, speaker: usize, gender: u32, from: usize) -> [(usize, usize); 2] {
-        let end = self.places.len();
-        let (first, last) = self.speakers.get(&speaker).copied().unwrap_or((end, end));
-        let (low, high) = self.genders.get(&gender).copied().unwrap_or((end, end));
-        let ranges = match kind {
-            Kind::Target => [(first, last), (end, end)],
-            Kind::Nontarget => [(0, first), (last, end)],
-            Kind::SameGender => [(low, first.min(high)), (last.max(low).min(high), high)],
-            Kind::OtherGender => [(0, low), (high, end)],
-        };
-        ranges.map(|(start, end)| (start.max(from), end.max(start.max(from))))
-    }
-}
-
-impl<'a> Grid<'a> {
-    fn new(dir: &DataDir, genders: &'a [u32], rows: &'a [Row], tested: &[u32]) -> Self {
-        let enrolling: HashSet<u32> = rows.iter().filter_map(|row| row.place).collect();
-        let (both, only): (Vec<u32>, Vec<u32>) = tested.iter().partition(|place| enrolling.contains(place));
-        let lists = [Tested::new(dir, genders, only), Tested::new(dir, genders, both)];
-        let at: HashMap<u32, usize> = lists[1].places.iter().copied().zip(0..).collect();
-        let own = rows.iter().map(|row| row.place.and_then(|place| at.get(&place).copied())).collect();
-        let mut grid = Self { rows, lists, own, genders, starts: HashMap::new() };
-        for kind in [Kind::Target, Kind::Nontarget, Kind::SameGender, Kind::OtherGender] {
-            let mut sum = 0;
-            let mut starts = Vec::with_capacity(rows.len() + 1);
-            for row in 0..rows.len() {
-                starts.push(sum);
-                sum += grid.ranges(kind, row).map(|(_, start, end)| (end - start) as u64).sum::<u64>();
-            }
-            starts.push(sum);
-            grid.starts.insert(kind as u8, starts);
-        }
-        grid
-    }
-
-    /// List and range of a row's partners.
-    fn ranges(&self, kind: Kind, row: usize) -> impl Iterator<Item = (usize, usize, usize)> {
-        let speaker = self.rows[row].speaker;
-        let gender = self.genders[speaker];
-        let from = [0, self.own[row].map_or(0, |own| own + 1)];
-        let ranges = [0, 1].map(|list: usize| self.lists[list].ranges(kind, speaker, gender, from[list]));
-        ranges.into_iter().zip(0..).flat_map(|(ranges, list)| ranges.map(|(start, end)| (list, start, end)))
-    }
-
-    fn count(&self, kind: Kind) -> u64 {
-        self.starts[&(kind as u8)].last().copied().unwrap_or_default()
-    }
-
-    /// The pair with this number among those of a kind: a row, and the place of a tested utterance.
-    fn pair(&self, kind: Kind, number: u64) -> (u32, u32) {
-        let starts = &self.starts[&(kind as u8)];
-        let row = starts.partition_point(|&start| start <= number) - 1;
-        let mut rest = (number - starts[row]) as usize;
-        for (list, start, end) in self.ranges(kind, row) {
-            if rest < end - start {
-                return (row as u32, self.lists[list].places[start + rest]);
-            }
-            rest -= end - start;
-        }
-        unreachable!("a row has as many partners as were counted")
-    }
-}
-
-/// The largest numbers of the two kinds that are in this proportion.
-fn of_all(same: u64, other: u64, share: f64) -> (u64, u64) {
-    if share <= 0.0 {
-        return (0, other);
-    }
-    if share >= 1.0 {
-        return (same, 0);
-    }
-    let total = (same as f64 / share).min(other as f64 / (1.0 - share));
-    (((total * share) as u64).min(same), ((total * (1.0 - share)) as u64).min(other))
-}
-
-/// So many different numbers below `available`, ascending.
-fn sample(available: u64, count: u64, rng: &mut ChaCha8Rng) -> Vec<u64> {
-    if count == available {
-        return (0..available).collect();
-    }
-    // Of more than half, those are drawn that stay away.
-    let drawn = |count: u64, rng: &mut ChaCha8Rng| {
-        // Floyd's algorithm: a number for each place, without looking at the others.
-        let mut chosen = HashSet::with_capacity(count as usize);
-        for top in available - count..available {
-            let number = rng.random_range(0..=top);
-            if !chosen.insert(number) {
-                chosen.insert(top);
-            }
-        }
-        chosen
-    };
-    if count > available / 2 {
-        let absent = drawn(available - count, rng);
-        return (0..available).filter(|number| !absent.contains(number)).collect();
-    }
-    let mut chosen: Vec<u64> = drawn(count, rng).into_iter().collect();
-    chosen.sort_unstable();
-    chosen
-}

@@ -2,6 +2,7 @@
 
 mod columns;
 mod findings;
+mod grid;
 mod make;
 mod reader;
 
