@@ -77,6 +77,8 @@ struct Args {
     resume: bool,
 
     /// Start from the weights of this model instead of random ones (a fine-tune)
+    ///
+    /// A configuration without [model] or [features] takes the model's.
     #[arg(long, value_name = "MODEL")]
     init_from: Option<PathBuf>,
 
@@ -165,7 +167,8 @@ impl Args {
         self.logging.init();
         let files = self.files();
         files.clone().check(self.json)?;
-        let mut config: ExperimentConfig = self.config.load_with(ExperimentConfig::missing_keys)?;
+        let mut config: ExperimentConfig =
+            self.config.load_with(&self.sections_of_model()?, ExperimentConfig::missing_keys)?;
         let named = config.input_paths();
         named.into_iter().fold(files, |files, (key, path)| files.input(key, [path])).check(self.json)?;
         if let Some(steps) = self.overfit {
@@ -182,6 +185,16 @@ impl Args {
                 report(self, &outcome)
             }
             _ => dry_run(self, &config, &devices),
+        }
+    }
+
+    /// What a configuration may leave out, because the model that the run starts from has it.
+    fn sections_of_model(&self) -> anyhow::Result<toml::Table> {
+        let of_resumed = self.exp.as_ref().filter(|_| self.resume).map(|exp| exp.join("initial.safetensors"));
+        let model = self.init_from.clone().or(of_resumed.filter(|path| path.exists()));
+        match model {
+            Some(model) => ExperimentConfig::sections_of_model(&model).map_err(with_advice),
+            None => Ok(toml::Table::new()),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::programs::{count_lines, final_model, program, weights, workplace};
+use crate::programs::{TINY, count_lines, final_model, program, weights, workplace};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use tempfile::TempDir;
@@ -254,7 +254,31 @@ fn a_fine_tune_starts_from_the_weights_it_is_given() {
         .code(1)
         .stderr(contains("1 that the data lack (train00003), 0 that it lacks; --head keep"));
     run("kept", &["--head", "keep", "--set", "data.train=data/few"]).success();
-    run("other", &["--set", "model.in_planes=4"]).code(1).stderr(contains("[model]"));
+    run("other", &["--set", "model.in_planes=4"]).code(1).stderr(
+        contains("[model] of the configuration is not the model's, which has in_planes: 4 -> 2; leave the section out")
+            .and(contains("\n[model]\narchitecture = \"resnet\"\n")),
+    );
+}
+
+#[test]
+fn a_fine_tune_takes_network_and_front_end_from_the_model() {
+    let folder = workplace();
+    train(&folder, &["tiny.toml", "first", "--set", "train.epochs=1"]).success();
+    let without: String = TINY
+        .split("\n\n")
+        .filter(|section| !section.contains("[model]") && !section.contains("[features"))
+        .flat_map(|section| [section, "\n\n"])
+        .collect();
+    std::fs::write(folder.path().join("short.toml"), &without).unwrap();
+    let from = ["--init-from", "first/final.safetensors"];
+    train(&folder, &[&["tiny.toml", "whole"][..], &from].concat()).success();
+    train(&folder, &[&["short.toml", "exp", "--set", "train.epochs=1"][..], &from].concat()).success();
+    train(&folder, &["short.toml", "exp", "--resume"]).success();
+    assert!(weights(&final_model(&folder, "exp")) == weights(&final_model(&folder, "whole")));
+    // Nowhere else are they to be had.
+    train(&folder, &["short.toml", "new"])
+        .code(1)
+        .stderr(contains("short.toml: missing: model.architecture\n"));
 }
 
 #[test]

@@ -30,15 +30,17 @@ impl ConfigArgs {
         load_config(&self.config, &self.set)
     }
 
-    /// Reads the configuration, and names all missing keys at once; see [`load_config_with`].
+    /// Reads the configuration with the sections that it may leave out, and names all missing keys at once; see
+    /// [`load_config_with`].
     ///
     /// # Errors
     /// As [`load_config_with`].
     pub fn load_with<T: DeserializeOwned>(
         &self,
+        sections: &Table,
         missing_keys: impl Fn(&Table) -> Vec<String>,
     ) -> Result<T, ConfigError> {
-        load_config_with(&self.config, &self.set, missing_keys)
+        load_config_with(&self.config, sections, &self.set, missing_keys)
     }
 }
 
@@ -117,27 +119,29 @@ fn position(line_column: Option<(usize, usize)>) -> String {
 /// # Errors
 /// [`ConfigError`] names the file with line and column, or the override that is at fault.
 pub fn load_config<T: DeserializeOwned>(path: &Path, sets: &[String]) -> Result<T, ConfigError> {
-    load_config_with(path, sets, |_| Vec::new())
+    load_config_with(path, &Table::new(), sets, |_| Vec::new())
 }
 
-/// Reads a configuration as [`load_config`] does. Where a key is missing, `missing_keys` says which ones a table lacks, so
-/// that the error names all of them: serde stops at the first.
+/// Reads a configuration as [`load_config`] does. `sections` are taken where the file leaves out a whole section. Where a key is
+/// missing, `missing_keys` says which ones a table lacks, so that the error names all of them: serde stops at the first.
 ///
 /// # Errors
 /// As [`load_config`]; [`ConfigError::Missing`].
 pub fn load_config_with<T: DeserializeOwned>(
     path: &Path,
+    sections: &Table,
     sets: &[String],
     missing_keys: impl Fn(&Table) -> Vec<String>,
 ) -> Result<T, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
-    parse(path, &text, sets).map_err(|error| {
+    parse(path, &text, sections, sets).map_err(|error| {
         let keys = match &error {
             ConfigError::File { message, .. } | ConfigError::Set { message, .. }
                 if message.starts_with("missing field") =>
             {
-                let table = toml::from_str(&text).ok().and_then(|table| with_overrides(table, sets).ok());
+                let table = with_sections(&text, sections).ok();
+                let table = table.and_then(|table| with_overrides(table, sets).ok());
                 table.map(|table| missing_keys(&table)).unwrap_or_default()
             }
             _ => Vec::new(),
@@ -146,24 +150,42 @@ pub fn load_config_with<T: DeserializeOwned>(
     })
 }
 
+/// The file's table, with the sections that it leaves out.
+fn with_sections(text: &str, sections: &Table) -> Result<Table, toml::de::Error> {
+    let mut table: Table = toml::from_str(text)?;
+    for (name, section) in sections {
+        table.entry(name.clone()).or_insert_with(|| section.clone());
+    }
+    Ok(table)
+}
+
 fn with_overrides(mut table: Table, sets: &[String]) -> Result<Table, ConfigError> {
     sets.iter().try_for_each(|set| apply(&mut table, set))?;
     Ok(table)
 }
 
-fn parse<T: DeserializeOwned>(path: &Path, text: &str, sets: &[String]) -> Result<T, ConfigError> {
+fn parse<T: DeserializeOwned>(
+    path: &Path,
+    text: &str,
+    sections: &Table,
+    sets: &[String],
+) -> Result<T, ConfigError> {
     let file_error = |error: &toml::de::Error| ConfigError::File {
         path: path.to_path_buf(),
         line_column: error.span().map(|span| line_column(text, span.start)),
         message: explain(error),
     };
-    if sets.is_empty() {
+    if sets.is_empty() && sections.is_empty() {
         return toml::from_str(text).map_err(|error| file_error(&error));
     }
-    let table = with_overrides(toml::from_str(text).map_err(|error| file_error(&error))?, sets)?;
-    table.try_into().map_err(|error| match culprit::<T>(text, sets, &error) {
+    let whole = with_sections(text, sections).map_err(|error| file_error(&error))?;
+    let table = with_overrides(whole.clone(), sets)?;
+    table.try_into().map_err(|error| match culprit::<T>(whole, sets, &error) {
         // Read from the text, the same error knows its line.
-        None => file_error(&toml::from_str::<T>(text).err().unwrap_or(error)),
+        None => {
+            let same = toml::from_str::<T>(text).err().filter(|other| other.message() == error.message());
+            file_error(&same.unwrap_or(error))
+        }
         Some(set) => ConfigError::Set { set: set.clone(), message: explain(&error) },
     })
 }
@@ -171,11 +193,10 @@ fn parse<T: DeserializeOwned>(path: &Path, text: &str, sets: &[String]) -> Resul
 /// The override after which the configuration fails in the way of `error`, or `None` if the file
 /// alone already does.
 fn culprit<'a, T: DeserializeOwned>(
-    text: &str,
+    mut table: Table,
     sets: &'a [String],
     error: &toml::de::Error,
 ) -> Option<&'a String> {
-    let mut table: Table = toml::from_str(text).ok()?;
     let fails_alike = |table: &Table| {
         table.clone().try_into::<T>().err().is_some_and(|e| e.to_string() == error.to_string())
     };

@@ -17,7 +17,7 @@ pub use allocator::keep_freed_memory;
 pub use config::{ConfigArgs, ConfigError, load_config, load_config_with};
 pub use exit::{Failed, Interrupted, UsageError, run};
 pub use logging::Logging;
-pub use output::print_json;
+pub use output::{print_json, write_json};
 pub use output_file::{OutputFile, OutputPath};
 pub use program::{parse, program};
 pub use progress::Progress;

@@ -1,7 +1,9 @@
-//! Results on standard output.
+//! Results on standard output, and as JSON.
 
 use std::io::{self, Write};
+use std::path::Path;
 
+use anyhow::Context as _;
 use ffsvc_atomic_file::StdoutClosed;
 use serde::Serialize;
 
@@ -24,4 +26,15 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(StdoutClosed.into()),
         Err(error) => Err(anyhow::Error::new(error).context("cannot write to standard output")),
     }
+}
+
+/// Writes a value as JSON to a file, whole or not at all.
+///
+/// # Errors
+/// The value cannot be JSON, or the file cannot be written.
+pub fn write_json<T: Serialize + ?Sized>(path: impl AsRef<Path>, value: &T) -> anyhow::Result<()> {
+    let path = path.as_ref();
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    ffsvc_atomic_file::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }

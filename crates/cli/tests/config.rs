@@ -141,7 +141,7 @@ fn all_missing_keys_are_in_one_error() {
             let lacks = |key: &&str| !table.contains_key(*key);
             ["name", "data"].iter().filter(|key| lacks(key)).map(ToString::to_string).collect()
         };
-        load_config_with::<Strict>(&file.path, &sets, missing)
+        load_config_with::<Strict>(&file.path, &toml::Table::new(), &sets, missing)
             .map(|config| (config.name, config.data.train))
             .map_err(|e| e.to_string().replace(&file.path.display().to_string(), "a.toml"))
     };
@@ -152,4 +152,21 @@ fn all_missing_keys_are_in_one_error() {
     // A key that the list does not know.
     assert_eq!(load("name = 'x'\n[data]", &[]).unwrap_err(), "a.toml:2:1: missing field `train`");
     assert_eq!(load("name = 'x'", &["data.train=a"]).unwrap(), ("x".to_owned(), "a".into()));
+}
+
+#[test]
+fn a_section_that_is_left_out_comes_from_elsewhere() {
+    let sections: toml::Table = toml::from_str("name = 'from elsewhere'\n[data]\ntrain = 'b'").unwrap();
+    let load = |text: &str, sets: &[&str]| {
+        let file = file(text);
+        let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
+        load_config_with::<Strict>(&file.path, &sections, &sets, |_| Vec::new())
+            .map(|config| (config.name, config.data.train))
+            .map_err(|e| e.to_string().replace(&file.path.display().to_string(), "a.toml"))
+    };
+    assert_eq!(load("name = 'x'", &[]).unwrap(), ("x".to_owned(), "b".into()));
+    assert_eq!(load("", &["data.train=c"]).unwrap(), ("from elsewhere".to_owned(), "c".into()));
+    // A section that is there is whole; and errors know their line.
+    assert_eq!(load("name = 'x'\n[data]", &[]).unwrap_err(), "a.toml:2:1: missing field `train`");
+    assert!(load("\nnam = 'x'", &[]).unwrap_err().starts_with("a.toml:2:1: unknown field `nam`"));
 }

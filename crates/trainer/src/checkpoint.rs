@@ -13,75 +13,18 @@ use std::sync::Arc;
 use burn::tensor::{Bytes, Device};
 use ffsvc_dataset::{BatchMaker, TrainingSet};
 use ffsvc_models::{Head, ModelInfo, NoHead};
-use serde::{Deserialize, Serialize};
 
 use crate::config::ExperimentConfig;
 use crate::error::{Error, IoContext, Result};
 use crate::learner::Learner;
 use crate::network::{Network, first_device};
+use crate::progress::{Fingerprints, Progress, read_progress, write_progress};
 use crate::teacher::Teacher;
-use crate::validation::ValidationResult;
 
 const MODEL: &str = "model.safetensors";
 const AVERAGE: &str = "ema.safetensors";
 const PROGRESS: &str = "state/progress.json";
 const OPTIMIZER: &str = "state/optimizer.burnpack";
-
-/// How far a run has come.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Progress {
-    /// Optimiser steps done.
-    pub step: usize,
-    /// Steps of an epoch; a different number would shift every later batch.
-    pub steps_per_epoch: usize,
-    /// What the run reads.
-    pub fingerprints: Fingerprints,
-    /// The configuration as TOML.
-    pub config: String,
-    /// Every validation so far.
-    pub validations: Vec<ValidationResult>,
-}
-
-/// What a run reads, each as a number that does not depend on where the files lie.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fingerprints {
-    /// Training utterances and their speakers.
-    pub training: String,
-    /// Files of the lists of `[augment]`, where there is any augmentation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sounds: Option<String>,
-    /// Validation trials.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation: Option<String>,
-}
-
-impl Fingerprints {
-    /// What `self` has otherwise than `then`, with the paths that `now` and `before` name it by.
-    fn differences(&self, then: &Self, now: &ExperimentConfig, before: &ExperimentConfig) -> Vec<String> {
-        let paths = |config: &ExperimentConfig, section: &str| {
-            let all = config.input_paths().into_iter().filter(|(key, _)| key.starts_with(section));
-            all.map(|(_, path)| path.display().to_string()).collect::<Vec<_>>().join(", ")
-        };
-        let data = [
-            ("the training utterances or their speakers", "data.train", self.training != then.training),
-            ("the sounds", "augment", self.sounds != then.sounds),
-            ("the validation trials", "validation", self.validation != then.validation),
-        ];
-        let differ = data.into_iter().filter(|(_, _, differ)| *differ);
-        differ
-            .map(|(what, key, _)| format!("{what} ({key}: {} -> {})", paths(before, key), paths(now, key)))
-            .collect()
-    }
-}
-
-impl Progress {
-    /// The validation with the lowest EER; the earliest of equals.
-    pub fn best(&self) -> Option<&ValidationResult> {
-        self.validations.iter().min_by(|a, b| a.eer.total_cmp(&b.eer))
-    }
-}
 
 /// The folder of one experiment.
 #[derive(Debug, Clone)]
@@ -376,12 +319,6 @@ fn save_models(folder: &Path, learner: &Learner, info: &ModelInfo) -> Result<()>
     Ok(())
 }
 
-fn write_progress(path: &Path, progress: &Progress) -> Result<()> {
-    let json = serde_json::to_vec_pretty(progress)
-        .map_err(|error| Error::State { path: path.to_path_buf(), reason: error.to_string() })?;
-    ffsvc_atomic_file::write(path, json).at(path)
-}
-
 fn load_network(path: &Path, config: &ExperimentConfig, device: &Device) -> Result<Network> {
     let (model, head, _) = ffsvc_models::load_model(path, device)?;
     let head = head.or_else(|| (!config.head.has_classes()).then_some(Head::NoHead(NoHead)));
@@ -393,10 +330,4 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     let mut bytes = Vec::new();
     fs::File::open(from).and_then(|mut file| file.read_to_end(&mut bytes)).at(from)?;
     ffsvc_atomic_file::write(to, bytes).at(to)
-}
-
-fn read_progress(path: &Path) -> Result<Progress> {
-    let text = fs::read_to_string(path).at(path)?;
-    serde_json::from_str(&text)
-        .map_err(|error| Error::State { path: path.to_path_buf(), reason: error.to_string() })
 }

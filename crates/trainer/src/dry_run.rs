@@ -8,12 +8,14 @@ use burn::tensor::Device;
 use ffsvc_dataset::{AugmentedShare, Balance, CropPlan, Draw, Scratch, TrainingSet};
 use serde::Serialize;
 
-use crate::config::{ExperimentConfig, Freeze};
+use crate::config::ExperimentConfig;
 use crate::error::Result;
+use crate::init_from::InitFrom;
 use crate::learner::StepContext;
 use crate::network::Network;
-use crate::setup::{InitFrom, Setup};
+use crate::setup::Setup;
 use crate::teacher;
+use crate::train_config::Freeze;
 use crate::validation::Validation;
 
 /// The most crops that are read to look for odd recordings.

@@ -124,6 +124,22 @@ pub enum Error {
         /// What differs, each as `key: then -> now`.
         differences: Vec<String>,
     },
+    /// A model has another network or front end than the configuration.
+    #[error(
+        "{path}: [{section}] of the configuration is not the model's, which has {}; leave the section out to take the model's, \
+         or write\n{toml}",
+        differences.join("; ")
+    )]
+    OtherSection {
+        /// The model.
+        path: PathBuf,
+        /// The section.
+        section: &'static str,
+        /// What differs, each as `key: configuration -> model`.
+        differences: Vec<String>,
+        /// The model's section.
+        toml: String,
+    },
     /// A model's head has other speakers than the training data.
     #[error(
         "{path}: its head has other speakers than the training data: {} that the data lack{}, {} that it lacks{}",

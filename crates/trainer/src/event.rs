@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::Progress;
 use crate::error::{Error, IoContext, Result};
+use crate::progress::Progress;
 use crate::validation::ValidationResult;
 
 /// Something that happened. One line of `train.jsonl` each.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ExperimentConfig;
 use crate::error::{Error, Result};
+use crate::flat_toml;
 use crate::network::Network;
 
 /// Where a fine-tune takes the weights of its classification head from.
@@ -28,6 +29,29 @@ pub enum HeadInit {
     Keep,
 }
 
+impl ExperimentConfig {
+    /// The sections of a configuration that a model file decides, `[model]` and `[features]`: what a fine-tune from it has where
+    /// its configuration leaves them out.
+    ///
+    /// # Errors
+    /// The file is no model.
+    pub fn sections_of_model(path: &Path) -> Result<toml::Table> {
+        let info = ffsvc_models::load_info(path)?;
+        let sections = [
+            ("model", flat_toml::to_value(&info.model)?),
+            ("features", flat_toml::to_value(&info.front_end)?),
+        ];
+        Ok(sections.map(|(name, section)| (name.to_owned(), section)).into_iter().collect())
+    }
+}
+
+/// Why a configuration cannot go on from a model: a section differs.
+fn other_section<T: Serialize>(path: &Path, section: &'static str, model: &T, config: &T) -> Result<Error> {
+    let differences = flat_toml::differences(&flat_toml::flatten(config)?, &flat_toml::flatten(model)?);
+    let table = toml::Table::from_iter([(section.to_owned(), flat_toml::to_value(model)?)]);
+    Ok(Error::OtherSection { path: path.to_path_buf(), section, differences, toml: table.to_string() })
+}
+
 /// Loads `path` for a run of `config` whose head has the classes `classes`.
 pub(crate) fn load(
     config: &ExperimentConfig,
@@ -43,10 +67,10 @@ pub(crate) fn load(
         expected,
     };
     if info.model != config.model {
-        return Err(differs("[model]", format!("{:?}", info.model), format!("{:?}", config.model)));
+        return Err(other_section(path, "model", &info.model, &config.model)?);
     }
     if info.front_end != config.features {
-        return Err(differs("[features]", format!("{:?}", info.front_end), format!("{:?}", config.features)));
+        return Err(other_section(path, "features", &info.front_end, &config.features)?);
     }
     device.seed(stream_seed(config.train.seed, Purpose::Initialisation, 0, "head"));
     let fresh = config.head.init(config.model.embedding_size(), classes.len(), device);

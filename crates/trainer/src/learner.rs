@@ -6,7 +6,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ffsvc_dataset::{Batch, BatchMaker, Purpose, TrainingSet, stream_seed};
 
-use crate::config::{BatchNormMode, ExperimentConfig, TrainConfig};
+use crate::config::ExperimentConfig;
 use crate::data_parallel;
 use crate::error::{Error, Result};
 use crate::gradients::{self, Anchor};
@@ -14,6 +14,7 @@ use crate::moving_average::MovingAverage;
 use crate::network::Network;
 use crate::optimizer::OptimizerConfig;
 use crate::teacher::Teacher;
+use crate::train_config::{BatchNormMode, TrainConfig};
 
 /// Network, optimiser and what else changes with every step.
 pub(crate) struct Learner {

@@ -11,13 +11,15 @@ use ffsvc_dataset::{Augmentation, BatchRange, DataLoader};
 use ffsvc_models::{ModelInfo, with_causes};
 use serde::Serialize;
 
-use crate::checkpoint::{ExperimentDir, Progress};
+use crate::checkpoint::ExperimentDir;
 use crate::config::ExperimentConfig;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventLog, Observer};
+use crate::init_from::InitFrom;
 use crate::learner::{Learner, StepContext, StepOutput};
 use crate::network::{Network, first_device};
-use crate::setup::{InitFrom, Setup};
+use crate::progress::Progress;
+use crate::setup::Setup;
 use crate::teacher;
 use crate::validation::ValidationResult;
 

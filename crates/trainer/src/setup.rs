@@ -1,38 +1,24 @@
 //! What a run is made of, from its configuration and data: nothing is written here.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
 use ffsvc_dataset::{BatchMaker, FurtherView, Purpose, Sampler, class_names, stream_seed};
 use ffsvc_models::reserved_name;
 
-use crate::checkpoint::Fingerprints;
-use crate::config::{BatchNormMode, ExperimentConfig};
+use crate::config::ExperimentConfig;
 use crate::error::{Error, Result};
-use crate::fine_tune::{self, HeadInit};
+use crate::fine_tune;
+use crate::init_from::InitFrom;
 use crate::learner::Learner;
 use crate::margin::MarginSchedule;
 use crate::network::{Network, first_device};
+use crate::progress::Fingerprints;
 use crate::schedule::Schedule;
 use crate::teacher::{self, Teacher};
+use crate::train_config::BatchNormMode;
 use crate::validation::Validation;
-
-/// Where a run takes its first weights from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InitFrom {
-    /// Random weights, drawn from the seed.
-    Random,
-    /// The newest checkpoint of the experiment folder: the run is resumed.
-    Checkpoint,
-    /// The weights of another model: a fine-tune.
-    Model {
-        /// A model file (`*.safetensors`).
-        path: PathBuf,
-        /// Where the head's weights come from.
-        head: HeadInit,
-    },
-}
 
 /// The checked parts of a run.
 pub(crate) struct Setup {

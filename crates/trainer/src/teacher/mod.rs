@@ -17,7 +17,7 @@ use ffsvc_models::{ModelInfo, SpeakerModel};
 
 use crate::config::ExperimentConfig;
 use crate::error::{Error, Result};
-use crate::setup::InitFrom;
+use crate::init_from::InitFrom;
 
 /// The model file that the section `[teacher]` of `config` means, if there is one. A run that is resumed has a copy, `kept`.
 ///
