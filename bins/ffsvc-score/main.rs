@@ -2,7 +2,9 @@
 
 mod adapt_backend;
 mod calibrate;
+mod compare;
 mod embedding_quality;
+mod errors;
 mod messages;
 mod options;
 mod plot;
@@ -40,6 +42,11 @@ Examples:
   Error rates by the test's device and by the gap between visits, with confidence intervals over speakers:
     ffsvc-score --trials data/dev/trials --scores exp/dev/scores --utt2spk data/dev/utt2spk --bootstrap 1000 \\
         --by test:device=data/dev/utt2device --by gap:visit=data/dev/utt2visit --report-out exp/dev/result.json
+  Whether one system is better than another by more than chance:
+    ffsvc-score compare --trials data/dev/trials --scores a=exp/a/scores --scores b=exp/b/scores \\
+        --utt2spk data/dev/utt2spk
+  The trials, utterances and speakers that cost most:
+    ffsvc-score errors --trials data/dev/trials --scores exp/dev/scores --utt2spk data/dev/utt2spk
   Draw the DET curves of two systems:
     ffsvc-score plot det --trials data/dev/trials --scores a=exp/a/scores --scores b=exp/b/scores -o det.svg
   The options from a TOML file (p_target = 0.01 for --p-target 0.01):
@@ -117,6 +124,8 @@ enum Command {
     Calibrate(calibrate::Calibrate),
     Apply(calibrate::Apply),
     EmbeddingQuality(embedding_quality::EmbeddingQuality),
+    Compare(compare::Compare),
+    Errors(errors::Errors),
     Plot(plot::Plot),
 }
 
@@ -136,6 +145,8 @@ impl Args {
             Some(Command::Calibrate(command)) => command.run(),
             Some(Command::Apply(command)) => command.run(),
             Some(Command::EmbeddingQuality(command)) => command.run(),
+            Some(Command::Compare(command)) => command.run(),
+            Some(Command::Errors(command)) => command.run(),
             Some(Command::Plot(command)) => command.run(),
         }
     }

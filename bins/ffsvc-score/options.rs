@@ -13,8 +13,8 @@ use ffsvc_scoring::{CohortOptions, EnrolAverage, EvaluationOptions, MIN_TRIALS, 
 pub(crate) const PROBABILITY: Range<f64> = Range::above(0.0).below(1.0);
 const COST: Range<f64> = Range::above(0.0);
 const RATE: Range<f64> = Range::of(0.0, 1.0);
-const REPLICATES: Range<usize> = Range::of(1, 1_000_000);
-const AT_LEAST_ONE: Range<usize> = Range::at_least(1);
+pub(crate) const REPLICATES: Range<usize> = Range::of(1, 1_000_000);
+pub(crate) const AT_LEAST_ONE: Range<usize> = Range::at_least(1);
 pub(crate) const TOP: Range<usize> = Range::at_least(2);
 
 /// Of a trial list.

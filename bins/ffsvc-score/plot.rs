@@ -1,7 +1,7 @@
 //! `plot`: pictures of score files and of reports.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -16,7 +16,7 @@ use ffsvc_scoring::report::Report;
 use tracing::info;
 
 use crate::options::TrialArgs;
-use crate::systems::{read_scores, read_trials};
+use crate::systems::{Named, read_scores, read_trials};
 
 /// Draw DET curves, histograms of scores, calibration, or error rates by condition
 #[derive(Debug, Args)]
@@ -96,22 +96,6 @@ struct Files {
     /// The picture, .svg or .png (may be repeated)
     #[arg(short, long, value_name = "FILE", required = true)]
     output: Vec<OutputPath>,
-}
-
-/// A file and what its system is called.
-#[derive(Debug, Clone)]
-struct Named {
-    name: String,
-    file: PathBuf,
-}
-
-impl From<&str> for Named {
-    fn from(text: &str) -> Self {
-        match text.split_once('=') {
-            Some((name, file)) if !name.is_empty() => Self { name: name.to_owned(), file: file.into() },
-            _ => Self { name: text.to_owned(), file: text.into() },
-        }
-    }
 }
 
 impl Plot {

@@ -47,6 +47,22 @@ impl std::str::FromStr for QualityArg {
     }
 }
 
+/// A file and what its system is called.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) file: PathBuf,
+}
+
+impl From<&str> for Named {
+    fn from(text: &str) -> Self {
+        match text.split_once('=') {
+            Some((name, file)) if !name.is_empty() => Self { name: name.to_owned(), file: file.into() },
+            _ => Self { name: text.to_owned(), file: text.into() },
+        }
+    }
+}
+
 /// What was read, and from which files.
 pub(crate) struct Systems {
     pub(crate) trials: Trials,

@@ -94,6 +94,13 @@ const MODES: &[Mode] = &[
         "--embeddings e.npz --measure length --output out",
         "--top=5 --cohort-utt2spk=utt2spk",
     ),
+    mode(
+        "ffsvc-score",
+        "compare",
+        "--trials trials --utt2spk utt2spk --scores a=scores --scores b=scores --bootstrap 20",
+        "",
+    ),
+    mode("ffsvc-score", "errors", "--trials trials --scores scores", ""),
     mode("ffsvc-score", "plot det", "--trials trials --scores scores --output out.svg", ""),
     mode("ffsvc-score", "plot histogram", "--trials trials --scores scores --output out.svg", ""),
     mode("ffsvc-score", "plot calibration", "--trials trials --scores scores --output out.svg", ""),

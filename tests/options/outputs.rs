@@ -93,6 +93,18 @@ const RUNS: &[Run] = &[
     ),
     run(
         "ffsvc-score",
+        Form::Text,
+        "compare --trials trials --utt2spk utt2spk --scores a=scores --scores b=scores --bootstrap 20 --report-out OUTPUT",
+        &["trials", "scores", "utt2spk"],
+    ),
+    run(
+        "ffsvc-score",
+        Form::Text,
+        "errors --trials trials --scores scores --report-out OUTPUT",
+        &["trials", "scores"],
+    ),
+    run(
+        "ffsvc-score",
         Form::File,
         "plot det --trials trials --scores scores --output OUTPUT",
         &["trials", "scores"],

@@ -7,9 +7,9 @@ mod npy;
 mod npz;
 mod pickle;
 mod provenance;
+mod provenance_file;
 mod row_finder;
 mod safetensors;
-mod side_file;
 mod store;
 
 use std::fs::File;
@@ -18,6 +18,7 @@ use std::path::Path;
 
 pub use ffsvc_kaldi_io::{Error, Result};
 pub use provenance::{AudioReading, MixedModels, Provenance, check_one_model};
+pub use provenance_file::ProvenanceFile;
 pub use row_finder::RowFinder;
 pub use store::Embeddings;
 

@@ -1,14 +1,13 @@
 //! The error rates of a scored trial list, as a whole and by condition.
 
-use std::collections::HashMap;
-
-use ffsvc_kaldi_io::{NameList, Table, Trials};
+use ffsvc_kaldi_io::{Table, Trials};
 
 use crate::conditions::{By, Groups};
 use crate::metrics::{
     BootstrapOptions, Definition, Measures, Metrics, SpeakerBootstrap, SpeakerTrial, evaluate,
 };
 use crate::report::{Condition, SourceFile};
+use crate::trial_speakers::speakers_of_trials;
 use crate::{Error, Result, TrialScores};
 
 /// Fewer trials of a class than this, and a condition has no error rates: by Doddington's rule of 30 a rate is known to
@@ -103,35 +102,7 @@ impl<'a> Evaluation<'a> {
         trials: &Trials,
         utt2spk: &Table,
     ) -> Result<Self> {
-        let speakers = trials.resolve(|name| utt2spk.get(name)).values;
-        let mut numbers = HashMap::new();
-        let mut missing = NameList::default();
-        // Of each name, in the order in which the trials name them; `None` before that.
-        let mut of_names: Vec<Option<u32>> = vec![None; speakers.len()];
-        for id in trials.pairs.iter().flat_map(|&(enrolment, test)| [enrolment, test]) {
-            let number = &mut of_names[id as usize];
-            if number.is_some() {
-                continue;
-            }
-            *number = Some(match speakers[id as usize] {
-                Some(speaker) => {
-                    let next = numbers.len() as u32;
-                    *numbers.entry(speaker).or_insert(next)
-                }
-                None => {
-                    missing.push(|| trials.names[id as usize].clone());
-                    u32::MAX
-                }
-            });
-        }
-        if missing.total() > 0 {
-            return Err(Error::MissingSpeakers {
-                table: utt2spk.path().display().to_string(),
-                utterances: missing,
-            });
-        }
-        let of = |id: u32| of_names[id as usize].unwrap_or(u32::MAX);
-        let pairs = trials.pairs.iter().map(|&(enrolment, test)| (of(enrolment), of(test))).collect();
+        let pairs = speakers_of_trials(trials, utt2spk)?.pairs;
         self.bootstrap = Some((options, pairs));
         Ok(self)
     }

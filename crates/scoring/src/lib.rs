@@ -2,11 +2,13 @@
 
 pub mod backend;
 pub mod calibration;
+mod comparison;
 pub mod conditions;
 mod cosine;
 mod dot;
 mod enrolment;
 mod error;
+pub mod error_analysis;
 mod evaluation;
 mod mean;
 pub mod metrics;
@@ -20,13 +22,14 @@ mod pipeline;
 mod remark;
 pub mod report;
 pub mod score_file;
-mod score_origin;
 mod scored;
 mod scored_list;
 mod scorer;
 pub mod threshold;
 mod trial_scores;
+mod trial_speakers;
 
+pub use comparison::{Comparison, PairedDifference, compare_systems};
 pub use cosine::{Side, cosine, score_trials};
 pub use enrolment::{EnrolledEmbeddings, EnrolmentList};
 pub use error::{Error, Result};

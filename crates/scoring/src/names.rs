@@ -1,12 +1,18 @@
 //! Which embeddings the lines of a trial list name.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use ffsvc_embeddings::{Embeddings, RowFinder};
 use ffsvc_kaldi_io::{TrialBlock, TrialLayout};
 
 use crate::Result;
-use crate::scorer::{Pair, Scorer};
+
+/// Rows of the two stores, or a model in place of the enrolment side's.
+pub(crate) type Pair = (u32, u32);
+
+/// The numbers of enrolled speakers, by name.
+pub(crate) type ModelNumbers<'a> = Arc<HashMap<&'a str, u32>>;
 
 /// The trials of a block whose embeddings were found, and the others.
 pub(crate) struct Found {
@@ -25,24 +31,43 @@ pub(crate) struct Found {
 
 /// Finds the rows of names in the stores of both sides, and counts names that match by a suffix only.
 pub(crate) struct NameFinder<'a> {
+    enrolment: EnrolmentNames<'a>,
     test: RowFinder<'a>,
-    /// `None` if it is the same, or if the enrolment side names models, which must match as they are.
-    enrolment: Option<RowFinder<'a>>,
+    /// Whether equal rows are one utterance.
+    one_store: bool,
+}
+
+/// What the enrolment side of a trial names.
+enum EnrolmentNames<'a> {
+    /// Rows of the test store.
+    SameStore,
+    Store(RowFinder<'a>),
+    /// Models, which must match as they are.
+    Models(ModelNumbers<'a>),
 }
 
 impl<'a> NameFinder<'a> {
-    pub(crate) fn new(scorer: &Scorer<'a>) -> Self {
-        let (enrolment, test) = scorer.stores();
-        let is_another = |store: &&Embeddings| !scorer.averages_models() && !std::ptr::eq(*store, test);
-        let enrolment = enrolment.filter(is_another);
-        Self { test: RowFinder::new(test), enrolment: enrolment.map(RowFinder::new) }
+    /// Of utterances in two stores, which may be one.
+    pub(crate) fn of_stores(enrolment: &'a Embeddings, test: &'a Embeddings) -> Self {
+        let one_store = std::ptr::eq(enrolment, test);
+        let enrolment = match one_store {
+            true => EnrolmentNames::SameStore,
+            false => EnrolmentNames::Store(RowFinder::new(enrolment)),
+        };
+        Self { enrolment, test: RowFinder::new(test), one_store }
+    }
+
+    /// Of models and utterances.
+    pub(crate) fn of_models(models: ModelNumbers<'a>, test: &'a Embeddings) -> Self {
+        Self { enrolment: EnrolmentNames::Models(models), test: RowFinder::new(test), one_store: false }
     }
 
     /// The row of an enrolment utterance, or the number of a model.
-    pub(crate) fn enrolment(&self, scorer: &Scorer<'_>, name: &str) -> Option<u32> {
-        match scorer.averages_models() {
-            true => scorer.model(name),
-            false => self.enrolment.as_ref().unwrap_or(&self.test).find(name),
+    pub(crate) fn enrolment(&self, name: &str) -> Option<u32> {
+        match &self.enrolment {
+            EnrolmentNames::SameStore => self.test.find(name),
+            EnrolmentNames::Store(store) => store.find(name),
+            EnrolmentNames::Models(models) => models.get(name).copied(),
         }
     }
 
@@ -51,23 +76,21 @@ impl<'a> NameFinder<'a> {
         self.test.find(name)
     }
 
-    pub(crate) fn find(
-        &self,
-        scorer: &Scorer<'_>,
-        block: &TrialBlock,
-        layout: &TrialLayout,
-    ) -> Result<Found> {
-        let one_store = scorer.has_one_store();
+    /// Finds the embeddings of a block's trials.
+    ///
+    /// # Errors
+    /// A line cannot be read.
+    pub(crate) fn find(&self, block: &TrialBlock, layout: &TrialLayout) -> Result<Found> {
         let mut seen = HashSet::new();
         let (mut pairs, mut labels, mut skipped, mut missing, mut self_trials) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut trials = 0;
         block.for_each(layout, |trial| {
-            let (a, b) = (self.enrolment(scorer, trial.enrolment), self.test(trial.test));
+            let (a, b) = (self.enrolment(trial.enrolment), self.test(trial.test));
             if let (Some(a), Some(b)) = (a, b) {
                 pairs.push((a, b));
                 labels.extend(trial.is_target);
-                if if one_store { a == b } else { trial.enrolment == trial.test } {
+                if if self.one_store { a == b } else { trial.enrolment == trial.test } {
                     self_trials.push(trial.test.to_owned());
                 }
             } else {
@@ -85,6 +108,10 @@ impl<'a> NameFinder<'a> {
 
     /// How many names were found by their suffix only: of two stores, in the one with more of them.
     pub(crate) fn by_suffix(&self) -> usize {
-        self.test.by_suffix().max(self.enrolment.as_ref().map_or(0, RowFinder::by_suffix))
+        let of_enrolment = match &self.enrolment {
+            EnrolmentNames::Store(store) => store.by_suffix(),
+            EnrolmentNames::SameStore | EnrolmentNames::Models(_) => 0,
+        };
+        self.test.by_suffix().max(of_enrolment)
     }
 }

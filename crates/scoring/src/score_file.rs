@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use ffsvc_atomic_file::AtomicFile;
-use ffsvc_embeddings::Provenance;
+use ffsvc_atomic_file::{AtomicFile, Target};
+use ffsvc_embeddings::{Provenance, ProvenanceFile};
 use ffsvc_hashing::Sha256;
 use ffsvc_kaldi_io::{Error as FileError, ListFile, Match, NameList, Trials, find_name};
 
 use crate::report::SourceFile;
-use crate::score_origin;
 use crate::trial_scores::{TrialScores, names};
 use crate::{Error, Result};
 
@@ -142,7 +142,29 @@ impl ScoreWriter {
     /// The disk is full, or the file cannot be replaced.
     pub fn commit(self) -> Result<()> {
         self.file.commit().map_err(|error| FileError::io(&self.path, "write", error))?;
-        score_origin::write(&self.path, self.sha256.hex(), self.model.as_ref())
+        match (provenance_file(&self.path), &self.model) {
+            (Some(file), Some(model)) => file.write(self.sha256.hex(), model)?,
+            (Some(file), None) => file.remove()?,
+            (None, _) => {}
+        }
+        Ok(())
+    }
+}
+
+/// `dev.scores` has `dev.scores.provenance.json` beside it: a score file is text that every toolkit reads, and has no place for
+/// its model. `None` where `scores` is no regular file.
+fn provenance_file(scores: &Path) -> Option<ProvenanceFile> {
+    let Ok(Target::File(scores)) = Target::of(scores) else { return None };
+    let mut name: OsString = scores.into();
+    name.push(".provenance.json");
+    Some(ProvenanceFile::at(name))
+}
+
+/// The model that the file beside a score file names.
+fn model_of(file: &SourceFile) -> Result<Option<Provenance>> {
+    match provenance_file(Path::new(&file.path)) {
+        Some(provenance) => Ok(provenance.read(|| file.sha256.clone())?),
+        None => Ok(None),
     }
 }
 
@@ -203,7 +225,7 @@ pub fn read(path: impl AsRef<Path>, trials: &Trials, skip_missing: bool) -> Resu
             }
             let scores = TrialScores::new(trials, unnamed, Vec::new())?;
             let file = lines.source();
-            let model = score_origin::read(lines.path(), &file.sha256);
+            let model = model_of(&file)?;
             Ok(FileScores { scores, surplus: 0, matched_by_suffix: 0, file, model })
         }
     }
@@ -364,7 +386,7 @@ impl<'a> Matching<'a> {
         if skipped.len() == self.values.len() {
             return Err(Error::NothingScored { list: file.path, trials: skipped.len() });
         }
-        let model = score_origin::read(Path::new(&file.path), &file.sha256);
+        let model = model_of(&file)?;
         Ok(FileScores {
             scores: TrialScores::new(self.trials, self.values, skipped)?,
             surplus: self.surplus,

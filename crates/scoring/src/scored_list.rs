@@ -5,12 +5,12 @@ use std::io::Read;
 use ffsvc_kaldi_io::{NameList, TrialBlock, TrialLayout, TrialReader, Trials};
 use rayon::prelude::*;
 
-use crate::names::{Found, NameFinder};
+use crate::names::{Found, NameFinder, Pair};
 use crate::pairs::PairCheck;
 use crate::remark::{Remark, of_list};
 use crate::report::{Counts, SourceFile};
 use crate::score_file::ScoreWriter;
-use crate::scorer::{Missing, Pair, Scorer};
+use crate::scorer::{Missing, Scorer};
 use crate::{Error, Result, TrialScores};
 
 /// Blocks (of a megabyte) that each thread has in hand.
@@ -77,7 +77,7 @@ impl Scorer<'_> {
         outputs: &mut [ScoreWriter],
     ) -> Result<StreamedScores> {
         let layout = reader.layout().clone();
-        let names = NameFinder::new(self);
+        let names = self.name_finder();
         let mut tally = Tally::new(options, layout.has_labels(), self.has_one_store());
         let count = BLOCKS_A_THREAD * rayon::current_num_threads();
         let mut next = || -> Result<Vec<TrialBlock>> {
@@ -110,8 +110,7 @@ impl Scorer<'_> {
         outputs: &mut [ScoreWriter],
         tally: &mut Tally,
     ) -> Result<()> {
-        let found: Vec<Result<Found>> =
-            blocks.par_iter().map(|block| names.find(self, block, layout)).collect();
+        let found: Vec<Result<Found>> = blocks.par_iter().map(|block| names.find(block, layout)).collect();
         let mut found = found.into_iter().collect::<Result<Vec<_>>>()?;
         found.iter_mut().for_each(|block| tally.count(block, self.has_models()));
         if tally.counts.skipped > 0 && !tally.options.skip_missing {

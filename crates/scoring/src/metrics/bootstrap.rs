@@ -38,6 +38,32 @@ impl Default for BootstrapOptions {
     }
 }
 
+impl BootstrapOptions {
+    fn check(&self) -> Result<(), Error> {
+        if self.replicates == 0 {
+            return Err(Error::Option {
+                name: "the number of bootstrap replicates",
+                value: 0.0,
+                expected: "at least 1",
+            });
+        }
+        if !(self.level > 0.0 && self.level < 1.0) {
+            let expected = "between 0 and 1, exclusive";
+            return Err(Error::Option { name: "the confidence level", value: self.level, expected });
+        }
+        Ok(())
+    }
+
+    /// The interval of a measure from its values in the replicates, of which there is at least one.
+    pub(crate) fn interval(&self, mut values: Vec<f64>) -> Interval {
+        values.sort_unstable_by(f64::total_cmp);
+        Interval {
+            low: quantile(&values, (1.0 - self.level) / 2.0),
+            high: quantile(&values, (1.0 + self.level) / 2.0),
+        }
+    }
+}
+
 /// What the intervals of a result were made from.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bootstrap {
@@ -113,44 +139,41 @@ impl SpeakerBootstrap {
         measures: &Measures,
         metrics: &mut Metrics,
     ) -> Result<(), Error> {
-        let level = options.level;
-        if options.replicates == 0 {
-            return Err(Error::Option {
-                name: "the number of bootstrap replicates",
-                value: 0.0,
-                expected: "at least 1",
-            });
-        }
-        if !(level > 0.0 && level < 1.0) {
-            let expected = "between 0 and 1, exclusive";
-            return Err(Error::Option { name: "the confidence level", value: level, expected });
-        }
-        let replicates: Vec<Option<Vec<f64>>> = (0..options.replicates as u64)
-            .into_par_iter()
-            .map_init(Vec::new, |ties, replicate| {
-                let totals = self.replicate(options.seed, replicate, ties);
-                let defined = totals.target > 0 && totals.nontarget > 0;
-                defined.then(|| measure(ties.iter().copied(), totals, measures).values())
-            })
-            .collect();
+        let replicates = self.replicates(options, measures)?;
         let defined: Vec<&Vec<f64>> = replicates.iter().flatten().collect();
-        metrics.bootstrap = Some(Bootstrap {
-            options,
-            speakers: self.speakers,
-            undefined: options.replicates - defined.len(),
-        });
+        metrics.bootstrap = Some(self.what_it_was(options, defined.len()));
         if defined.is_empty() || self.speakers < 2 {
             return Ok(());
         }
         for (measure, interval) in metrics.intervals_mut().into_iter().enumerate() {
-            let mut values: Vec<f64> = defined.iter().map(|values| values[measure]).collect();
-            values.sort_unstable_by(f64::total_cmp);
-            *interval = Some(Interval {
-                low: quantile(&values, (1.0 - level) / 2.0),
-                high: quantile(&values, (1.0 + level) / 2.0),
-            });
+            *interval = Some(options.interval(defined.iter().map(|values| values[measure]).collect()));
         }
         Ok(())
+    }
+
+    /// The [values](Metrics::values) of each replicate, in order; `None` where it has no target or no non-target trial. Trials of
+    /// the same speakers with other scores have the same speakers drawn in each replicate.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub(crate) fn replicates(
+        &self,
+        options: BootstrapOptions,
+        measures: &Measures,
+    ) -> Result<Vec<Option<Vec<f64>>>, Error> {
+        options.check()?;
+        let replicates = (0..options.replicates as u64).into_par_iter();
+        let values = replicates.map_init(Vec::new, |ties, replicate| {
+            let totals = self.replicate(options.seed, replicate, ties);
+            let defined = totals.target > 0 && totals.nontarget > 0;
+            defined.then(|| measure(ties.iter().copied(), totals, measures).values())
+        });
+        Ok(values.collect())
+    }
+
+    /// What intervals of `defined` replicates were made from.
+    pub(crate) fn what_it_was(&self, options: BootstrapOptions, defined: usize) -> Bootstrap {
+        Bootstrap { options, speakers: self.speakers, undefined: options.replicates - defined }
     }
 
     /// Draws the speakers, and leaves the trials that count by rising score in `ties`.

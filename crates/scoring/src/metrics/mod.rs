@@ -89,6 +89,11 @@ pub struct Measures {
 }
 
 impl Measures {
+    /// The detection costs that are measured.
+    pub fn costs(&self) -> &[DcfParameters] {
+        &self.costs
+    }
+
     /// Detection costs at these priors and costs.
     pub fn new(costs: &[DcfParameters]) -> Self {
         Self { costs: costs.to_vec(), allowed_p_fa: Vec::new() }

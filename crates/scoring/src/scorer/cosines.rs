@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::Pair;
 use crate::cosine::{Side, unit};
 use crate::dot::dots;
+use crate::names::Pair;
 use crate::norm::{Cohort, CohortStatistics};
 use crate::{Error, Result};
 

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use ffsvc_embeddings::Embeddings;
 use rayon::prelude::*;
 
-use super::Pair;
 use crate::backend::{Backend, Comparison, EnrolledSpeaker, Plda, PldaLengthNorm};
+use crate::names::Pair;
 use crate::{Error, Result};
 
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use self::places::Places;
 use crate::backend::Backend;
 use crate::cosine::Side;
 use crate::enrolment::EnrolmentList;
-use crate::names::NameFinder;
+use crate::names::{NameFinder, Pair};
 use crate::norm::Cohort;
 use crate::{Error, Result, TrialScores};
 
@@ -54,9 +54,6 @@ pub struct ListScores {
     /// more of them).
     pub matched_by_suffix: usize,
 }
-
-/// Rows of the stores, or a model in place of the enrolment side's.
-pub(crate) type Pair = (u32, u32);
 
 impl<'a> Scorer<'a> {
     /// Cosines of the embeddings of two sides. Pass the same [`Side`] twice unless enrolment and test come from different
@@ -128,11 +125,11 @@ impl<'a> Scorer<'a> {
     /// Utterances have no embedding, unless `skip_missing` says to leave their trials without score; an utterance has no
     /// spread among its cohort scores.
     pub fn score_trials(&mut self, trials: &Trials, skip_missing: bool) -> Result<ListScores> {
-        let finder = NameFinder::new(self);
+        let finder = self.name_finder();
         let mut rows = vec![(None, None); trials.names.len()];
         for &(a, b) in &trials.pairs {
             let (a, b) = (a as usize, b as usize);
-            rows[a].0.get_or_insert_with(|| finder.enrolment(self, &trials.names[a]));
+            rows[a].0.get_or_insert_with(|| finder.enrolment(&trials.names[a]));
             rows[b].1.get_or_insert_with(|| finder.test(&trials.names[b]));
         }
         let enrolment_row = |id: u32| rows[id as usize].0.flatten();
@@ -182,19 +179,13 @@ impl<'a> Scorer<'a> {
         self.models.is_none() && std::ptr::eq(enrolment.embeddings(), self.test.embeddings())
     }
 
-    /// The stores of both sides: enrolment, if it is another one, and test.
-    pub(crate) fn stores(&self) -> (Option<&'a Embeddings>, &'a Embeddings) {
-        (self.enrolment.as_ref().map(Places::embeddings), self.test.embeddings())
-    }
-
-    /// Whether the enrolment side of a trial names a model whose scores are averaged.
-    pub(crate) fn averages_models(&self) -> bool {
-        self.models.is_some()
-    }
-
-    /// The number of a model whose scores are averaged.
-    pub(crate) fn model(&self, name: &str) -> Option<u32> {
-        self.models.as_ref()?.number(name)
+    /// Finds what trials name.
+    pub(crate) fn name_finder(&self) -> NameFinder<'a> {
+        let test = self.test.embeddings();
+        match &self.models {
+            Some(models) => NameFinder::of_models(models.numbers(), test),
+            None => NameFinder::of_stores(self.enrolment.as_ref().map_or(test, Places::embeddings), test),
+        }
     }
 
     /// Why trials cannot be scored.

@@ -1,20 +1,19 @@
 //! Enrolled speakers whose score is the average over their utterances.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use ffsvc_embeddings::Embeddings;
-
-use super::Pair;
-use super::places::Places;
 use ffsvc_kaldi_io::{NameList, find_name};
 
+use super::places::Places;
 use crate::enrolment::EnrolmentList;
+use crate::names::{ModelNumbers, Pair};
 use crate::{Error, Result};
 
 /// The models of an enrolment list as rows of a store.
 #[derive(Debug)]
 pub(super) struct Models<'a> {
-    numbers: HashMap<&'a str, u32>,
+    numbers: ModelNumbers<'a>,
     models: Vec<Model<'a>>,
 }
 
@@ -52,12 +51,13 @@ impl<'a> Models<'a> {
                 utterances: missing,
             });
         }
-        let numbers = models.iter().map(|model| model.name).zip(0..).collect();
+        let numbers = Arc::new(models.iter().map(|model| model.name).zip(0..).collect());
         Ok(Self { numbers, models })
     }
 
-    pub(super) fn number(&self, name: &str) -> Option<u32> {
-        self.numbers.get(name).copied()
+    /// The numbers of the models, by name.
+    pub(super) fn numbers(&self) -> ModelNumbers<'a> {
+        Arc::clone(&self.numbers)
     }
 
     pub(super) fn name(&self, model: u32) -> &str {
