@@ -1,5 +1,5 @@
-//! Whole training items from recordings of 8 s at 16 kHz (read a crop of 2 s, augment it, 80 log-mel bands, mean taken
-//! off), and a whole batch of 128 of them, on one thread.
+//! Whole training items from recordings of 8 s at 16 kHz, and a whole batch of 128 of them, on one thread. An item is:
+//! read a crop of 2 s, augment it, compute 80 log-mel bands, subtract the mean.
 
 use std::fs;
 use std::path::Path;

@@ -12,9 +12,10 @@ use crate::clusters::Clusters;
 
 /// Compare clusters with known speakers, or with the clusters of another round
 ///
-/// Reads two tables like utt2spk, or folders that `kmeans` or `ahc` has written, and compares what they say about the
-/// utterances that both have. With known speakers as the second one the measures say how good the clusters are; with the
-/// pseudo-labels of the round before, how far the labels have settled (NMI and ARI are the same both ways round).
+/// Reads two tables like utt2spk, or folders that `kmeans` or `ahc` has written, and compares their labels of the
+/// utterances that both have. If the second has known speakers, the measures tell how good the clusters are. If it has
+/// the pseudo-labels of the round before, they tell how far the labels have settled. NMI and ARI do not depend on the
+/// order of the two.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

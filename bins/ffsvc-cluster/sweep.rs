@@ -68,9 +68,9 @@ impl Measured {
 
 /// Measure the clusters for several numbers of them
 ///
-/// Runs K-means for each number of clusters, and writes sweep.json to the folder OUT: for each number the
-/// mean cosine with the centres (over clusters and over utterances), inertia, silhouette, Calinski-Harabasz and
-/// Davies-Bouldin index, and what each criterion proposes. The criteria often disagree: look at the curves.
+/// Runs K-means for each number of clusters and writes sweep.json to the folder OUT. For each number it has the mean
+/// cosine with the centres (over clusters and over utterances), inertia, silhouette, and the Calinski-Harabasz and
+/// Davies-Bouldin index. It also has what each criterion proposes. The criteria often disagree: look at the curves.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:

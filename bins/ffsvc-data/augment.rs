@@ -15,9 +15,9 @@ const EPOCH: Range<u32> = Range::at_least(0);
 
 /// Write a data directory in rooms and noise, or print what would be done to it
 ///
-/// Draws for every utterance the plan that training would draw in the given epoch of a run with the given seed,
-/// applies it to the whole recording, and writes the result as a data directory: to listen to, or as a
-/// far-field test set. Speakers that a change of speed makes new are named SPEAKER-speedFACTOR.
+/// Draws for every utterance the plan that training would draw in the given epoch of a run with the given seed. Applies
+/// it to the whole recording and writes the result as a data directory. Use it to listen to the augmentation, or to
+/// make a far-field test set. Speakers that a change of speed makes new are named SPEAKER-speedFACTOR.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 FILES

@@ -13,10 +13,10 @@ use crate::shown::{SHOWN, shown};
 
 /// Report everything that is wrong with a data directory
 ///
-/// Looks for missing audio files, duplicate and unsorted keys, utterances without a speaker, speakers without
-/// utterances, contradictions between utt2spk and spk2utt, lines about utterances that wav.scp lacks, durations that
-/// are no numbers, empty lines, CR LF line ends, byte order marks and text that is not UTF-8. Each problem is
-/// printed with its file and line; the exit status is 1 if there is any.
+/// Checks the entries for missing audio files, duplicate and unsorted keys, utterances without a speaker, and speakers
+/// without utterances. Checks the tables for contradictions between utt2spk and spk2utt, lines about utterances that
+/// wav.scp lacks, and durations that are no numbers. Checks the text for empty lines, CR LF line ends, byte order marks
+/// and bytes that are not UTF-8. Each problem is printed with its file and line. The exit status is 1 if there is any.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:
@@ -66,10 +66,10 @@ impl Validate {
 
 /// Repair a data directory in place
 ///
-/// Sorts every table in byte order, unifies line ends, removes byte order marks, empty and repeated lines, drops
-/// utterances without audio or speaker and those for which wav.scp or utt2spk has two values, drops lines of other
-/// tables about what is not there, and rebuilds spk2utt. Tables that change are first copied to DIR/.backup. A
-/// directory in order is not touched.
+/// Sorts every table in byte order, unifies line ends, and removes byte order marks, empty lines and repeated lines.
+/// Drops utterances without audio or speaker, and those for which wav.scp or utt2spk has two values. Drops lines of
+/// other tables about missing utterances and speakers. Rebuilds spk2utt. Tables that change are first copied to
+/// DIR/.backup. A directory in order is not touched.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:

@@ -23,10 +23,11 @@ const SECONDS: Range<f64> = Range::at_least(0.0);
 
 /// Measure the quality of recordings: duration, speech, clipping, level
 ///
-/// Writes the tables utt2dur and utt2speech (seconds; speech without its pauses), utt2clipping (share of samples, from 0
-/// to 1) and utt2level (RMS, dB below full scale) to OUT, in the form that calibration with quality measures reads, and
-/// utt2warning for recordings that are silent, clipped, off centre or have too little speech. A line for each kind of warning
-/// says how many there are. OUT may be the data directory itself. The recordings are measured at their own sample rate.
+/// Writes the tables utt2dur and utt2speech (seconds; speech without its pauses), utt2clipping (share of samples, from
+/// 0 to 1) and utt2level (RMS, dB below full scale) to OUT. Calibration with quality measures reads them. Also writes
+/// utt2warning for recordings that are silent, clipped, off centre or have too little speech. A line for each kind of
+/// warning says how many there are. OUT may be the data directory itself. The recordings are measured at their own
+/// sample rate.
 ///
 /// Recordings that cannot be read are left out of the tables and listed on stderr; the exit status is then 1, unless
 /// --allow-failures is given.

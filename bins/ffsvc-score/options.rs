@@ -137,8 +137,8 @@ pub(crate) struct MeasureArgs {
 
     /// Break the error rates down by a table of utterances or speakers (may be repeated)
     ///
-    /// SIDES says what of a trial makes its condition. enrol or test: the value of that side. both (the default): the pair of
-    /// values. relation: whether they are the same. gap: by how much the two numbers differ.
+    /// SIDES selects the part of a trial that is its condition. enrol or test: the value of that side. both (the
+    /// default): the pair of values. relation: whether they are the same. gap: by how much the two numbers differ.
     #[arg(long, value_name = "[SIDES:]NAME=TABLE")]
     by: Vec<By>,
 

@@ -34,16 +34,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Train a speaker embedding network
 ///
-/// Reads the experiment's TOML file, trains, and writes into the folder EXP: config.toml (every setting, with
-/// the defaults), train.jsonl (one JSON object a line), checkpoints/step-*/ (model and optimiser, complete or
-/// absent), best.safetensors (lowest validation EER), final.safetensors, and with train.ema ema.safetensors.
+/// Reads the experiment's TOML file, trains, and writes into the folder EXP. It writes config.toml (every setting, with
+/// the defaults), train.jsonl (one JSON object a line) and checkpoints/step-*/ (model and optimiser, complete or
+/// absent). The models are best.safetensors (lowest validation EER) and final.safetensors. With train.ema it also
+/// writes ema.safetensors.
 ///
 /// Ctrl-C, SIGTERM and SIGUSR1 finish the current step, write a checkpoint and end the program with status 130.
-/// --resume goes on from the last checkpoint, also of a killed run, and gives the same weights as a run that was
-/// never interrupted. The number of workers changes no number; the number of devices changes them by rounding only.
+/// --resume continues from the last checkpoint, also after a kill. The weights are the same as those of an
+/// uninterrupted run. The number of workers changes no number. The number of devices changes them by rounding only.
 ///
 /// The checkpoint of an epoch is written before its validation. A validation that fails is reported on stderr and in
-/// train.jsonl, and training goes on; --resume repeats it where it was the last.
+/// train.jsonl, and training continues. --resume repeats it if it was the last action of the run.
 #[derive(Debug, Parser)]
 #[command(
     name = "ffsvc-train",

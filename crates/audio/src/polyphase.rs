@@ -1,5 +1,6 @@
-//! Rate conversion by a fraction `to / from` with one filter for each of the `to` places that an output sample can have
-//! between two input samples (a polyphase filter bank; Crochiere & Rabiner, Multirate Digital Signal Processing, 3.3).
+//! Rate conversion by a fraction `to / from`. An output sample can have `to` places between two input samples, and each
+//! place has its own filter. This is a polyphase filter bank (Crochiere & Rabiner, Multirate Digital Signal Processing,
+//! 3.3).
 
 use std::f64::consts::PI;
 use std::fmt;
@@ -153,8 +154,9 @@ impl Polyphase {
         }
     }
 
-    /// Outputs that are `to` apart have the same place between input samples and lie `from` input samples apart: with the
-    /// input sorted into `from` streams, neighbouring outputs of one place need neighbouring values of every stream.
+    /// Outputs that are `to` apart have the same place between input samples and lie `from` input samples apart. So the
+    /// input is sorted into `from` streams. Neighbouring outputs of one place then need neighbouring values of every
+    /// stream.
     #[inline(always)]
     fn convert_exact(&mut self, window: &[f32], first: u64, out: &mut [f32]) {
         let (from, to) = (self.from as usize, self.to as usize);

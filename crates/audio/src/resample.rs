@@ -105,8 +105,9 @@ fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// Runs `work` with this thread's converter for the two rates. The last few are kept, because a data set has few rates and
-/// the filter table can cost more than the conversion of a short crop; a kept converter gives the same samples as a new one.
+/// Runs `work` with this thread's converter for the two rates. The last few are kept, because a data set has few rates
+/// and the filter table can cost more than the conversion of a short crop. A kept converter gives the same samples as a
+/// new one.
 pub(crate) fn with_resampler<T>(
     from: u32,
     to: u32,

@@ -1,8 +1,8 @@
 //! PCM, float and G.711 WAV: the chunks of a RIFF, RF64 or BW64 file, and samples by direct seek and read.
 //!
-//! Training reads a two-second crop of a WAV file some hundred times a second, so this one format is parsed here: one
-//! header read, one read of the crop's bytes, no packets and no 64 KiB ring in between. Its rules for damaged headers are
-//! also stricter than a player's.
+//! Training reads a two-second crop of a WAV file some hundred times a second, so this one format is parsed here. It
+//! takes one header read and one read of the crop's bytes, without packets or a 64 KiB ring buffer. Its rules for
+//! damaged headers are also stricter than a player's.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -185,8 +185,8 @@ fn read_layout(
     Ok(Header::Pcm(Layout { encoding, channels, sample_rate, data_offset, num_samples }))
 }
 
-/// Sizes that programs write when they cannot go back to fill in the true one, which is then "to the end of the file":
-/// 0 and 2^32 - 1 with its neighbours (ffmpeg, GStreamer), 2^31 - 1 and 2^31, and 0x7ffff000 in whole frames (SoX).
+/// Sizes that programs write when they cannot go back to fill in the true one. They mean "to the end of the file": 0
+/// and 2^32 - 1 with its neighbours (ffmpeg, GStreamer), 2^31 - 1 and 2^31, and 0x7ffff000 in whole frames (SoX).
 fn is_open_ended(size: u32, size64: Option<u64>, data_offset: u64, block: u64) -> bool {
     let size = u64::from(size);
     let max = u64::from(u32::MAX);

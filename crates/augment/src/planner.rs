@@ -229,8 +229,8 @@ fn draw_rooms(config: &SimulatedConfig, random: &mut impl Rng) -> Result<Vec<Dra
         .collect()
 }
 
-/// A place for a noise: anywhere in the room at the distance of speech sources from the walls, half a metre or more from
-/// the microphone; where the room is too small for that, the speech's place.
+/// A place for a noise: anywhere in the room at the distance of speech sources from the walls, half a metre or more
+/// from the microphone. If the room is too small for that, the speech's place.
 fn noise_source(room: &Room, ranges: &RoomRanges, random: &mut impl Rng) -> [f64; 3] {
     const ATTEMPTS: usize = 100;
     const LEAST_DISTANCE_M: f64 = 0.5;

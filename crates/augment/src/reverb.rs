@@ -14,8 +14,9 @@ pub(crate) fn direct_path(taps: &[f32]) -> Option<usize> {
     best
 }
 
-/// A room impulse response as a filter for signals of `len` samples: scaled to unit energy, so that speech keeps about its
-/// level, and aligned on the tap `direct`, so that speech keeps its place in the crop. `None` for a silent response.
+/// A room impulse response as a filter for signals of `len` samples. It is scaled to unit energy, so that speech keeps
+/// about its level. It is aligned on the tap `direct`, so that speech keeps its place in the crop. `None` for a silent
+/// response.
 pub(crate) fn room_filter(
     taps: &[f32],
     direct: usize,

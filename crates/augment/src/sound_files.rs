@@ -51,8 +51,8 @@ impl SoundStore {
         self.cache.usage()
     }
 
-    /// Fills `out` from the file: a part that begins at the share `place` of all possible starts, or the file repeated
-    /// from the share `place` of it on (in the baseline's way: from its beginning) where it is shorter.
+    /// Fills `out` from the file. The part begins at the share `place` of all possible starts. A shorter file is
+    /// repeated from the share `place` of it on (in the baseline's way: from its beginning).
     ///
     /// `keep` holds short files in the cache; the samples do not depend on it.
     pub(crate) fn fill(

@@ -1,7 +1,7 @@
 //! Speed: the recording played faster or slower, so that pitch and formants move too and it sounds like another speaker.
 //!
-//! This is SoX `speed`, a change of sample rate that is then ignored; `tempo`, which keeps the pitch, is left out because
-//! it leaves the voice as it is (the baseline defines both and calls neither).
+//! This is SoX `speed`: a change of sample rate that is then ignored. SoX `tempo`, which keeps the pitch, is left out
+//! because it does not change the voice. (The baseline defines both and calls neither.)
 
 use std::collections::HashMap;
 

@@ -93,8 +93,8 @@ fn the_snr_asked_for_is_in_the_output() {
     assert!(measured > 150 && worst < 0.01, "{measured} mixtures, {worst} dB");
 }
 
-/// The lag of `wet` behind `dry`, by the generalised cross-correlation with phase transform (Knapp & Carter, 1976), which
-/// the periods of voiced speech do not mislead as they do the plain one; and the change of level in dB.
+/// The lag of `wet` behind `dry`, and the change of level in dB. The lag is from the generalised cross-correlation with
+/// phase transform (Knapp & Carter, 1976). The periods of voiced speech mislead the plain one, but not this one.
 fn lag_and_level(dry: &[f32], wet: &[f32]) -> (isize, f64) {
     let size = (2 * dry.len()).next_power_of_two();
     let mut planner = realfft::RealFftPlanner::<f32>::new();

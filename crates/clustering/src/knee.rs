@@ -41,9 +41,10 @@ pub enum Criterion {
     SecondDifferencePerUtterance,
 }
 
-/// The point of a curve over increasing `x` that is farthest from the chord between its ends, both axes scaled to their
-/// ranges ([Kneedle](https://raghavan.usc.edu/papers/kneedle-simplex11.pdf) without smoothing), for a curve that rises
-/// ever less or falls ever less. `None` with fewer than 3 points, or if the curve is flat or bends the other way.
+/// The knee of a curve over increasing `x` that rises ever less or falls ever less. It is the point farthest from the
+/// chord between the ends, with both axes scaled to their ranges
+/// ([Kneedle](https://raghavan.usc.edu/papers/kneedle-simplex11.pdf) without smoothing). `None` with fewer than 3
+/// points, or if the curve is flat or bends the other way.
 pub fn knee(curve: &[(f64, f64)]) -> Option<usize> {
     let (&first, &last) = (curve.first()?, curve.last()?);
     let (width, height) = (last.0 - first.0, last.1 - first.1);

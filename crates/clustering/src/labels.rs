@@ -147,8 +147,9 @@ pub fn label(
     Ok((labels, report))
 }
 
-/// The label of each group of which a clustered utterance is kept, for those of its utterances that were not clustered: where one
-/// device stands close to the speaker and others in the distance, the clusters of its recordings are purer than those of all.
+/// Labels for the utterances that were not clustered: the label of their group, if a clustered utterance of the group
+/// is kept. Use it where one device is close to the speaker and others are far away. Clusters of the near recordings
+/// are purer than those of all.
 pub fn labels_of_groups<'a>(
     assignments: &Assignments,
     labels: &[Option<u32>],

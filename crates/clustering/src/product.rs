@@ -104,9 +104,9 @@ impl Columns {
         }
     }
 
-    /// Writes the dot products of the chosen rows of a matrix (`[_, dim]`) with the columns `first..first + count` to `out`
-    /// (`[chosen, count]`): the same to the bit as [`dot`](Self::dot) of a copy of these rows, but without the copy, for
-    /// few columns. `first` and `count` are multiples of [`LANES`].
+    /// Writes the dot products of the chosen rows of a matrix (`[_, dim]`) with the columns `first..first + count` to
+    /// `out` (`[chosen, count]`). The result is the same to the bit as [`dot`](Self::dot) of a copy of these rows. It
+    /// needs no copy and is meant for few columns. `first` and `count` are multiples of [`LANES`].
     pub(crate) fn dot_chosen(
         &self,
         arch: Arch,

@@ -78,11 +78,15 @@ pub struct Ffsvc2022Eval<'a> {
 }
 
 impl Ffsvc2022Eval<'_> {
-    /// Writes `wav.scp` and `trials`, whose names lose their `.wav` and whose order, that of the scores to submit, stays.
+    /// Writes `wav.scp` and `trials`. Names in `trials` lose their `.wav`. The order stays, because scores are
+    /// submitted in this order.
     ///
     /// # Errors
-    /// The list cannot be read; a recording that it names is missing (all scores are to be submitted, so there is no
-    /// going on without), or there twice; `output` has a data directory; a file cannot be written.
+    /// - The list cannot be read.
+    /// - A recording that it names is missing, or there twice. There is no option to continue without it, because all
+    ///   scores are to be submitted.
+    /// - `output` has a data directory.
+    /// - A file cannot be written.
     pub fn prepare(&self, output: &Output) -> Result<Prepared> {
         output.check()?;
         let mut trials = read_trials(self.trials)?;

@@ -4,15 +4,17 @@ use std::path::Path;
 
 use ffsvc_kaldi_io::{Error, Result, Table};
 
-/// What the name of a recording of FFSVC2020 or FFSVC2022 says, as in `T0344_344I1M_1_0307_normal` or
+/// The parts of the name of an FFSVC2020 or FFSVC2022 recording, such as `T0344_344I1M_1_0307_normal` or
 /// `F0336_336PAD-1.5M_1_0009_fast`: a letter and the speaker, the speaker again with device and distance, the channel,
 /// the sentence, the speed.
 ///
-/// The letters are F, S and T. Each speaker of the development list has recordings of all three, each with sentences
-/// numbered from 1, and each speaker of the corpus came to record three times, 7 to 15 days apart: the letter is the
-/// visit, first, second or third. FFSVC2022 and the supplement have telephones and tablets, whose only channel is `1`;
-/// FFSVC2020 itself also has the microphones `recorded2`, `6`, `10` and `14` of its arrays
-/// (`T0549_549PCM5M_recorded6_0305_normal`) and a close-talking one without a distance (`T0549_549MIC_Tr2_0305_normal`).
+/// The letters are F, S and T. They stand for the visit: first, second or third. Each speaker of the corpus came to
+/// record three times, 7 to 15 days apart. Each speaker of the development list has recordings of all three, each with
+/// sentences numbered from 1.
+///
+/// FFSVC2022 and the supplement have telephones and tablets, whose only channel is `1`. FFSVC2020 itself also has the
+/// microphones `recorded2`, `6`, `10` and `14` of its arrays (`T0549_549PCM5M_recorded6_0305_normal`). It also has a
+/// close-talking one without a distance (`T0549_549MIC_Tr2_0305_normal`).
 ///
 /// ```
 /// use ffsvc_corpora::FfsvcName;

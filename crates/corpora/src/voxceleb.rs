@@ -61,8 +61,11 @@ impl VoxCeleb<'_> {
     /// names it or not.
     ///
     /// # Errors
-    /// There is no recording of the edition; one is there twice in WAV or twice coded; a list cannot be read or names
-    /// recordings that are not there; `output` has a data directory; a file cannot be written.
+    /// - There is no recording of the edition.
+    /// - A recording is there twice in WAV or twice coded.
+    /// - A list cannot be read, or names recordings that are not there.
+    /// - `output` has a data directory.
+    /// - A file cannot be written.
     pub fn prepare(&self, output: &Output) -> Result<Prepared> {
         output.check()?;
         let found = Recordings::find(self.sources, |path| self.utterance_of(path))?;

@@ -25,8 +25,8 @@ pub struct BatchRange {
 
 /// Consecutive batches, in order, whatever the number of workers.
 ///
-/// Worker `w` of `W` makes batches `w, w + W, ...` into a bounded queue of its own and the reader takes from the
-/// queues in turn: the order needs no sorting and the memory is bounded by `workers x prefetch` batches.
+/// Worker `w` of `W` makes batches `w, w + W, ...` and puts them into its own bounded queue. The reader takes from the
+/// queues in turn, so the batches need no sorting. At most `workers x prefetch` batches are in memory.
 #[derive(Debug)]
 pub struct DataLoader {
     queues: Vec<Receiver<Result<Batch>>>,

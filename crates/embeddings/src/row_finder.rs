@@ -9,8 +9,8 @@ const LONGER: u8 = 1;
 /// A name without the `.wav` that the store has.
 const SHORTER: u8 = 2;
 
-/// Finds the rows of names in a store, with or without their suffix `.wav`, and counts the names that matched by their
-/// suffix: each once, however often it is asked for, and from as many threads as like.
+/// Finds the rows of names in a store, with or without their suffix `.wav`. It counts the names that matched by their
+/// suffix, each once, however often it is asked for. Any number of threads may use it.
 ///
 /// ```
 /// use ffsvc_embeddings::{Embeddings, RowFinder};

@@ -146,11 +146,11 @@ impl Job {
         store::beside(&self.out, ".partial")
     }
 
-    /// Embeds everything that is not embedded yet and writes the store. `done` hears from time to time how many recordings
-    /// have been dealt with in all.
+    /// Embeds everything that is not embedded yet and writes the store. From time to time it calls `done` with the
+    /// total number of recordings that are finished.
     ///
-    /// Within a fraction of a second after `stop` is set it saves what is ready and returns, even in the middle of a long
-    /// recording; the threads that are at work end with their batch, or with the process.
+    /// Within a fraction of a second after `stop` is set it saves what is ready and returns, even in the middle of a
+    /// long recording. Threads at work end with their batch, or with the process.
     ///
     /// # Errors
     /// The store cannot be written, or another process is writing it. Recordings that cannot be embedded are no error here:

@@ -1,8 +1,8 @@
 //! Frames to mel bands, the part that both conventions share.
 //!
-//! Sixteen frames are taken at a time. Their power spectra are kept side by side, `[bin, LANES]`, so that the
-//! filter bank and the logarithm work on sixteen neighbouring values of one row of the output: whole
-//! vectors without a shuffle, and the output is written in its final layout.
+//! Sixteen frames are taken at a time. Their power spectra are kept side by side, `[bin, LANES]`. The filter bank and
+//! the logarithm then work on sixteen neighbouring values of one row of the output. These are whole vectors without a
+//! shuffle, and the output is written in its final layout.
 
 use crate::MelBanks;
 use crate::power_spectrum::{FftScratch, PowerSpectrum, Real};

@@ -1,7 +1,7 @@
 //! Power spectrum of a real frame.
 //!
-//! `realfft` has the same transform, but unpacks it one value at a time into a complex spectrum that nobody
-//! needs here; unpacking and power as one loop over plain arrays is what compilers turn into vectors.
+//! `realfft` has the same transform, but unpacks it one value at a time into a complex spectrum that is not needed
+//! here. Here unpacking and power are one loop over plain arrays, which compilers turn into vectors.
 
 use std::fmt;
 use std::sync::Arc;

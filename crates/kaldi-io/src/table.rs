@@ -232,8 +232,11 @@ impl Finding<'_> {
 /// Writes a two-column table that [`Table::read`] reads back as it was, in the order given.
 ///
 /// # Errors
-/// A key is empty or contains white space, a value is empty, contains a line break or begins or ends with white
-/// space, or a key occurs twice in a row; the file cannot be written. The target is then as it was.
+/// - A key is empty, contains white space, or occurs twice in a row.
+/// - A value is empty, contains a line break, or begins or ends with white space.
+/// - The file cannot be written.
+///
+/// After an error the target is unchanged.
 pub fn write_table<K: AsRef<str>, V: AsRef<str>>(
     path: impl AsRef<Path>,
     rows: impl IntoIterator<Item = (K, V)>,

@@ -62,9 +62,9 @@ impl ModelConfig {
         each!(self, config => config.validate())
     }
 
-    /// A network with random weights for features of `num_mels` rows, drawn as PyTorch's layers draw theirs (uniform
-    /// within `1 / sqrt(fan_in)`, for weights and biases) from the device's generator: `device.seed(n)` before makes it
-    /// repeatable, as long as nothing else draws on that device in between.
+    /// A network with random weights for features of `num_mels` rows. Weights and biases are drawn like those of
+    /// PyTorch's layers (uniform within `1 / sqrt(fan_in)`), from the device's generator. Call `device.seed(n)` before
+    /// to make it repeatable. Nothing else may draw on that device in between.
     ///
     /// On `device.autodiff()` the network trains.
     ///

@@ -4,8 +4,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Which frames of a batch are speech; behind them an utterance is padded with zeros to the length of the longest.
 ///
-/// A convolution that pads with zeros sees the end of an utterance as it would alone, as long as what lies behind the end is
-/// zero before every convolution: batch normalisation moves it, so it is cleared after each.
+/// A convolution that pads with zeros sees the end of an utterance as it would alone, as long as everything behind the
+/// end is zero. Batch normalisation changes these zeros, so they are restored before every convolution.
 #[derive(Clone, Debug)]
 pub(crate) struct Padding {
     frames: Vec<usize>,

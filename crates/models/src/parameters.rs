@@ -78,8 +78,8 @@ pub(crate) fn tensor_shapes<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> 
 
 /// Name and id of every trainable parameter (running statistics are not among them), in the order of the fields.
 ///
-/// Modules made by this crate have ids that depend on the name alone (the first eight bytes of its SHA-256, with
-/// `classifier.` before the names of a head): optimiser records, which are keyed by id, fit any model of the same
+/// Modules made by this crate have ids that depend on the name alone: the first eight bytes of its SHA-256, with
+/// `classifier.` before the names of a head. Optimiser records are keyed by id. So they fit any model of the same
 /// architecture, in this process or the next.
 pub fn parameter_ids<M: Module>(module: &M) -> Vec<(String, ParamId)> {
     let mut ids = Ids::default();

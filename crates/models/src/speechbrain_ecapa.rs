@@ -1,7 +1,9 @@
-//! ECAPA-TDNN in the form of SpeechBrain's `ECAPA_TDNN`, with its parameter names.
-//! [Desplanques et al. 2020](https://arxiv.org/abs/2005.07143). From the paper's form
-//! ([`EcapaTdnn`](crate::EcapaTdnn)) it departs so: every convolution reflects at the ends of the utterance, a block reads
-//! the output of the one before alone, the aggregation and the attention have a BatchNorm, and the embedding has none.
+//! ECAPA-TDNN in the form of SpeechBrain's `ECAPA_TDNN`, with its parameter names. [Desplanques et al.
+//! 2020](https://arxiv.org/abs/2005.07143). It differs from the paper's form ([`EcapaTdnn`](crate::EcapaTdnn)):
+//!
+//! - Every convolution reflects at the ends of the utterance.
+//! - A block reads only the output of the block before.
+//! - The aggregation and the attention have a BatchNorm, and the embedding has none.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv1d, Conv1dConfig};

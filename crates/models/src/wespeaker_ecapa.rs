@@ -1,8 +1,10 @@
-//! ECAPA-TDNN in the form of WeSpeaker's `ECAPA_TDNN`, with its parameter names.
-//! [Desplanques et al. 2020](https://arxiv.org/abs/2005.07143). From the paper's form
-//! ([`EcapaTdnn`](crate::EcapaTdnn)) it departs so: a block reads the output of the one before alone, the untouched Res2
-//! group is the last one, the aggregation layer always has 1536 channels, and the embedding is not normalised unless
-//! `emb_bn` is set.
+//! ECAPA-TDNN in the form of WeSpeaker's `ECAPA_TDNN`, with its parameter names. [Desplanques et al.
+//! 2020](https://arxiv.org/abs/2005.07143). It differs from the paper's form ([`EcapaTdnn`](crate::EcapaTdnn)):
+//!
+//! - A block reads only the output of the block before.
+//! - The untouched Res2 group is the last one.
+//! - The aggregation layer always has 1536 channels.
+//! - The embedding is not normalised unless `emb_bn` is set.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv1d, Conv1dConfig};

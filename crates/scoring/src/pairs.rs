@@ -10,8 +10,9 @@ const LABELLED: usize = 1 << 26;
 /// Trials of a list without labels that are remembered. The memory is taken at once.
 const UNLABELLED: usize = 1 << 20;
 
-/// The pairs of a trial list of any length, in bounded memory: beyond a limit every second pair is forgotten, chosen by its
-/// hash, so that equal pairs are remembered together; then every second one of the others, and so on.
+/// The pairs of a trial list of any length, in bounded memory. Beyond a limit, every second pair is dropped, chosen by
+/// its hash. So equal pairs are kept or dropped together. At the next limit, every second one of the rest is dropped,
+/// and so on.
 #[derive(Debug)]
 pub(crate) struct PairCheck {
     /// The lesser number and the greater one (31 bits each), whether they are swapped, the label.

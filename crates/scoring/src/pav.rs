@@ -18,10 +18,10 @@ pub struct Pool {
 
 /// The best calibration that a monotone map of the scores can have on the trials that it is fitted to.
 ///
-/// Scores are grouped into [`Pool`]s so that the share of target trials rises from pool to pool; by
-/// pool-adjacent-violators, that is the monotone map of least squared error, and of least cost under every proper scoring
-/// rule (N. Brümmer and J. du Preez, *The PAV algorithm optimizes binary proper scoring rules*, 2013). The pools' boundaries
-/// are the vertices of the ROC's convex hull.
+/// Scores are grouped into [`Pool`]s by pool-adjacent-violators, so that the share of target trials rises from pool to
+/// pool. That is the monotone map of least squared error, and of least cost under every proper scoring rule. See N.
+/// Brümmer and J. du Preez, *The PAV algorithm optimizes binary proper scoring rules*, 2013. The pools' boundaries are
+/// the vertices of the ROC's convex hull.
 ///
 /// Shares are compared in integers, so the pools are exact.
 #[derive(Debug, Clone, PartialEq)]

@@ -177,8 +177,11 @@ fn model_of(file: &SourceFile) -> Result<Option<Provenance>> {
 /// * Lines of one word are the scores in the order of the trial list.
 ///
 /// # Errors
-/// The file cannot be read or a line makes no sense; a score is NaN; two lines give one pair different scores; trials have no
-/// score, unless `skip_missing` says to leave them without; a file without names has more or fewer lines than there are trials.
+/// - The file cannot be read, or a line cannot be parsed.
+/// - A score is NaN.
+/// - Two lines give one pair different scores.
+/// - Trials have no score, unless `skip_missing` allows it.
+/// - A file without names has more or fewer lines than there are trials.
 pub fn read(path: impl AsRef<Path>, trials: &Trials, skip_missing: bool) -> Result<FileScores> {
     let mut lines = Lines::open(path.as_ref())?;
     let mut matching = Matching::new(trials);

@@ -68,8 +68,11 @@ impl Scorer<'_> {
     /// [commits](ScoreWriter::commit) them.
     ///
     /// # Errors
-    /// As [`score_trials`](Self::score_trials); a line cannot be read, or a score not written; a trial is without a score, and
-    /// an output has no names; no trial is left; a pair is listed as target and as non-target.
+    /// - As [`score_trials`](Self::score_trials).
+    /// - A line cannot be read, or a score not written.
+    /// - A trial is without a score, and an output has no names.
+    /// - No trial is left.
+    /// - A pair is listed as target and as non-target.
     pub fn score_stream<R: Read + Send>(
         &mut self,
         mut reader: TrialReader<R>,

@@ -135,8 +135,10 @@ impl Threshold {
     /// The threshold at an operating point of the report of a scoring run in `path`, for cosines of embeddings.
     ///
     /// # Errors
-    /// The file cannot be read or is no report; its trials had no labels; its scores are not plain cosines of embeddings (those
-    /// of a score file may be anything); it has no such operating point.
+    /// - The file cannot be read or is no report.
+    /// - Its trials had no labels.
+    /// - Its scores are not plain cosines of embeddings (those of a score file may be anything).
+    /// - It has no such operating point.
     pub fn from_report(path: impl AsRef<Path>, point: Point) -> Result<Self> {
         let path = path.as_ref();
         let invalid = |message: String| ffsvc_kaldi_io::Error::invalid(path, message);

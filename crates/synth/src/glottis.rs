@@ -8,10 +8,10 @@ use crate::speaker::Speaker;
 
 /// Pulses of glottal flow, differentiated (so that the radiation at the lips is included), with breath.
 ///
-/// The pulse is KLGLOTT88 (Klatt and Klatt, "Analysis, synthesis, and perception of voice quality
-/// variations", JASA 87, 1990; Rosenberg's 1971 polynomial): flow `t^2 - t^3` while the glottis is open, so
-/// the derivative is `2x - 3x^2`, which ends in a jump of 1. The jump is band-limited with the two-sample
-/// polynomial of Valimaki and Huovilainen (2007), else its aliases would make high voices sound harsh.
+/// The pulse is KLGLOTT88 (Klatt and Klatt, "Analysis, synthesis, and perception of voice quality variations", JASA 87,
+/// 1990; Rosenberg's 1971 polynomial). The flow is `t^2 - t^3` while the glottis is open. So the derivative is `2x -
+/// 3x^2`, which ends in a jump of 1. The jump is band-limited with the two-sample polynomial of Valimaki and
+/// Huovilainen (2007). Otherwise its aliases would make high voices sound harsh.
 #[derive(Debug)]
 pub(crate) struct Glottis {
     open_quotient: f64,

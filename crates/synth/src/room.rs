@@ -34,10 +34,10 @@ impl Room {
         Self { size, talker, microphone, rt60_s }
     }
 
-    /// The response from talker to microphone. The direct sound is a unit pulse at sample 0; the six first
-    /// reflections follow where the image sources put them (Allen and Berkley 1979), and a noise tail that
-    /// decays by 60 dB in the reverberation time, with the energy that the diffuse field has at this
-    /// distance (critical distance `0.057 sqrt(V / RT60)`, Kuttruff, "Room Acoustics").
+    /// The response from talker to microphone. The direct sound is a unit pulse at sample 0. The six first reflections
+    /// follow at the times of the image sources (Allen and Berkley 1979). Then comes a noise tail that decays by 60 dB
+    /// in the reverberation time. Its energy is that of the diffuse field at this distance (critical distance `0.057
+    /// sqrt(V / RT60)`, Kuttruff, "Room Acoustics").
     pub(crate) fn impulse_response(&self, rng: &mut impl Rng) -> Vec<f64> {
         let rate = f64::from(SAMPLE_RATE);
         let [length, width, height] = self.size;

@@ -76,8 +76,8 @@ pub enum ScheduleKind {
     /// `ExponentialDecrease` with `warm_from_zero`; its warm-up is a step behind, so that its first step does nothing).
     Exponential,
     /// Up and down in half cosines: from 1/25 of the base rate to the base rate during warm-up, and down to
-    /// `final_learning_rate` at the end (Smith & Topin, 2018; PyTorch `OneCycleLR`, whose `pct_start` is the share of the
-    /// warm-up).
+    /// `final_learning_rate` at the end. See Smith & Topin, 2018. PyTorch's `OneCycleLR` has the share of the warm-up
+    /// as `pct_start`.
     OneCycle,
 }
 

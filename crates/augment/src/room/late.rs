@@ -17,9 +17,9 @@ const BLOCK: usize = 32;
 
 /// The time since the emission from which on the response is diffuse, in s.
 ///
-/// Images arrive at a rate of `4 pi c^3 t^2 / V`; this is when it reaches [`DIFFUSE_DENSITY`], 5.6 ms times
-/// the root of the volume in m3: 43 ms in a room of 60 m3, nearly six times Polack's mixing time. Later for a
-/// distant source, so that its first reflections are always images.
+/// Images arrive at a rate of `4 pi c^3 t^2 / V`. This is the time when it reaches [`DIFFUSE_DENSITY`]: 5.6 ms times
+/// the root of the volume in m3. In a room of 60 m3 that is 43 ms, nearly six times Polack's mixing time. It is later
+/// for a distant source, so that its first reflections are always images.
 pub(super) fn mixing_time_s(room: &Room) -> f64 {
     let volume: f64 = room.size_m.iter().product();
     let density = 4.0 * std::f64::consts::PI * SPEED_OF_SOUND.powi(3) / volume;

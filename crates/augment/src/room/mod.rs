@@ -1,6 +1,5 @@
-//! Simulated rooms: impulse responses of shoebox rooms by the image-source method (Allen & Berkley 1979),
-//! fast enough to make a new room for a training utterance, so that nobody needs a corpus of measured
-//! responses.
+//! Simulated rooms: impulse responses of shoebox rooms by the image-source method (Allen & Berkley 1979). It is fast
+//! enough to make a new room for each training utterance, so no corpus of measured responses is needed.
 //!
 //! A [`Room`] is data: size, reverberation time, and where source and microphone are.
 //! [`Room::impulse_response`] makes its response; [`Simulation`] has the options. [`RoomRanges`] draws rooms.
@@ -24,17 +23,16 @@
 //! # The model, and what it leaves out
 //! - Six flat walls with one absorption for all frequencies, found from the reverberation time by
 //!   [`Absorption`].
-//! - Source and microphone have no direction. A talker who turns their back differs from one who faces the
-//!   microphone by the distance alone; with a source of all directions that is right for the low frequencies
-//!   only.
+//! - Source and microphone have no direction. A talker who turns their back differs from one who faces the microphone
+//!   by the distance alone. That is right for low frequencies only.
 //! - The air absorbs nothing. At 20 degrees Celsius and 50 % humidity it would take some 0.03 dB a metre at
 //!   4 kHz and 0.1 dB at 8 kHz: 2 and 7 dB of what arrives after 0.2 s.
 //! - The speed of sound is [`SPEED_OF_SOUND`].
 //! - Fractional delays are sincs of 81 taps with a Hann window, as in pyroomacoustics.
-//! - All images being positive, they pile up at low frequencies; Allen & Berkley's own high-pass of 100 Hz
-//!   removes that.
-//! - From the mixing time on, noise with the energy of the images replaces them by default ([`Late`]): that
-//!   is 4 to 15 times as fast, and has no sweeping echoes, which regular images have and rooms do not.
+//! - All images are positive, so they add up at low frequencies. Allen & Berkley's own high-pass of 100 Hz removes
+//!   that.
+//! - From the mixing time on, noise with the energy of the images replaces them by default ([`Late`]). That is 4 to 15
+//!   times as fast. It also has no sweeping echoes, which regular images have and real rooms do not.
 //!
 //! # Figures
 //! One core of a 2-core server, a room of 90 m3 at 16 kHz: 0.24 ms for 0.3 s of reverberation and 0.31 ms for
@@ -49,10 +47,11 @@
 //! | `sabine` | +12 %, 16 % | +13 %, 18 % |
 //! | `eyring` | +31 %, 33 % | +32 %, 34 % |
 //!
-//! With the options of pyroomacoustics, the responses of three rooms differ from its own by less than 0.3 %
-//! of their peak at every sample, and their energy decay by less than 0.01 dB down to -30 dB. The energy of
-//! the noise tails of 200 drawn rooms is that of the images in the mean (0.0 dB), 0.7 dB root mean square a
-//! room; fitting it to the images just before the mixing time made that no better.
+//! With the options of pyroomacoustics, the responses of three rooms differ from its own by less than 0.3 % of their
+//! peak at every sample. Their energy decay differs by less than 0.01 dB down to -30 dB.
+//!
+//! The mean energy of the noise tails of 200 drawn rooms equals that of the images (0.0 dB), with 0.7 dB root mean
+//! square a room. Fitting it to the images just before the mixing time was no improvement.
 
 mod decay;
 mod error;

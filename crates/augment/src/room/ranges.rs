@@ -12,10 +12,14 @@ const ATTEMPTS: usize = 10_000;
 
 /// Ranges of rooms; every value is drawn uniformly between the two ends of its range, which may be equal.
 ///
-/// A room is drawn in this order: one of the `distances_m`; then, again and again until everything fits, the
-/// distance within it, the size, the heights, and the direction from the source to the microphone; then where
-/// the pair is in the room, and the reverberation time. A long distance thus has larger rooms, while each of
-/// the distances keeps its share.
+/// A room is drawn in this order:
+///
+/// 1. one of the `distances_m`;
+/// 2. the distance within it, the size, the heights, and the direction from the source to the microphone, again and
+///    again until everything fits;
+/// 3. the place of the pair in the room, and the reverberation time.
+///
+/// A long distance thus has larger rooms, while each of the distances keeps its share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RoomRanges {
@@ -54,10 +58,9 @@ impl Default for RoomRanges {
 }
 
 impl RoomRanges {
-    /// The distances of the FFSVC recordings: 0.25 m, 1 m, 3 m and 5 m in front of the talker, 3 m to the
-    /// left and to the right (L3M, R3M), 1.5 m behind (-1.5M), each as likely as the others. Sources here
-    /// have no direction, so that front, sides and back differ by the distance alone; 3 m, with its three
-    /// places, is drawn most often.
+    /// The distances of the FFSVC recordings, all equally likely. In front of the talker: 0.25 m, 1 m, 3 m and 5 m. To
+    /// the left and to the right: 3 m (L3M, R3M). Behind: 1.5 m (-1.5M). Sources here have no direction, so front,
+    /// sides and back differ by the distance alone. 3 m has three places, so it is drawn most often.
     ///
     /// The rooms are those of [`default`](Self::default), but long enough for 5 m.
     pub fn ffsvc() -> Self {
@@ -87,9 +90,12 @@ impl RoomRanges {
     /// Checks that every range is one, and that rooms can have it.
     ///
     /// # Errors
-    /// The first field that is impossible, by name: the ends of a range in the wrong order or out of bounds,
-    /// heights that the lowest room does not have, a distance longer than the largest room or shorter than
-    /// the heights allow, or a reverberation time too short for the largest room.
+    /// The first field that is impossible, by name:
+    ///
+    /// - the ends of a range in the wrong order or out of bounds;
+    /// - heights that the lowest room does not have;
+    /// - a distance longer than the largest room or shorter than the heights allow;
+    /// - a reverberation time too short for the largest room.
     pub fn validate(&self) -> Result<()> {
         let sizes = [("length_m", self.length_m), ("width_m", self.width_m), ("height_m", self.height_m)];
         for (field, range) in sizes {

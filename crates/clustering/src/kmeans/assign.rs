@@ -1,11 +1,11 @@
 //! The nearest centre of every point, without computing most of the distances.
 //!
-//! The bounds are those of [Yinyang K-means](https://proceedings.mlr.press/v37/ding15.html) (Ding et al., ICML 2015): for
-//! each point one upper bound on the distance to its own centre and, for each group of centres, a lower bound on the
-//! distance to the nearest of the group. By the triangle inequality a centre that moves by `s` changes no distance by more
-//! than `s`. A group whose lower bound stays above the upper one needs no look; for the others the distances are computed
-//! as matrix products of the points that are left. A margin for rounding makes the labels those of the plain algorithm
-//! to the bit.
+//! The bounds are those of [Yinyang K-means](https://proceedings.mlr.press/v37/ding15.html) (Ding et al., ICML 2015).
+//! Each point has one upper bound on the distance to its own centre. For each group of centres it has a lower bound on
+//! the distance to the nearest of the group. By the triangle inequality, a centre that moves by `s` changes no distance
+//! by more than `s`. A group whose lower bound stays above the upper one is skipped. For the others, the distances are
+//! computed as matrix products of the remaining points. A margin for rounding makes the labels those of the plain
+//! algorithm to the bit.
 
 use pulp::Arch;
 use rayon::prelude::*;

@@ -114,9 +114,9 @@ pub struct KMeansOptions {
     /// Fit the centres to so many of the points ([`Points::subsample`]), and assign all points to them once: for data of a size
     /// that needs no exactness. Default: `None`, all points.
     pub subsample: Option<usize>,
-    /// Let the centres follow random samples of so many points, and assign all points to them once, instead of Lloyd's
-    /// iterations and refinements; it ends when the samples' inertia falls no more, or after as many points as
-    /// `max_iterations` passes have. Worse than `subsample` for the same time where a pass through a part of the data is
+    /// Moves the centres with random samples of this many points and assigns all points once, instead of Lloyd's
+    /// iterations and refinements. It ends when the samples' inertia no longer falls, or after as many points as
+    /// `max_iterations` passes have. `subsample` is better for the same time where a pass through a part of the data is
     /// enough. Default: `None`.
     pub mini_batch: Option<usize>,
 }

@@ -1,8 +1,9 @@
 //! Splitting and merging clusters: out of local optima, and from K clusters to more.
 //!
 //! Lloyd's iterations move centres, but never one from where two share a speaker to where two speakers share one.
-//! Splitting a cluster in two along its widest direction lowers the inertia by a known amount, merging two raises it by a
-//! known amount; where the first is more than the second, both together are an improvement, which the iterations enlarge.
+//! Splitting a cluster in two along its widest direction lowers the inertia by a known amount. Merging two raises it by
+//! a known amount. Where the split gains more than the merge costs, both together are an improvement, and the
+//! iterations improve it further.
 
 use pulp::Arch;
 use rayon::prelude::*;

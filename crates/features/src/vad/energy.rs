@@ -11,9 +11,8 @@ use crate::{Error, Result};
 /// over the recording; it is speech when the share of loud frames in its context is at least
 /// `proportion_threshold`. Levels are those of 16-bit samples.
 ///
-/// The rule suits clean recordings. Steady noise of any level lies above the threshold as soon as its log energy
-/// is above `energy_threshold / (1 - energy_mean_scale)`, that is, from an RMS of 7 (of 32768) on with the defaults,
-/// and then counts as speech.
+/// The rule suits clean recordings. Steady noise of any level counts as speech as soon as its log energy is above
+/// `energy_threshold / (1 - energy_mean_scale)`. With the defaults that is an RMS of 7 (of 32768).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EnergyVad {

@@ -9,10 +9,10 @@ use crate::{Error, Result, Table};
 
 /// Random access to archives through an `scp` table: lines of `key path:offset`.
 ///
-/// The path may hold blanks. A relative path counts from the working directory, as in Kaldi; where no such file is
-/// there, from the folder of the table, or it is the file of that name beside the table: a folder that holds both can
-/// be moved. Without `:offset` the file is one object without a key. Ranges (`path:12[0:10]`) and commands
-/// (`gunzip -c x.gz |`) are refused.
+/// The path may contain blanks. A relative path is relative to the working directory, as in Kaldi. If there is no such
+/// file, it is relative to the folder of the table. Otherwise it is the file of that name beside the table. So a folder
+/// with both can be moved. Without `:offset` the file is one object without a key. Ranges (`path:12[0:10]`) and
+/// commands (`gunzip -c x.gz |`) are refused.
 #[derive(Debug)]
 pub struct ScpReader {
     table: Table,

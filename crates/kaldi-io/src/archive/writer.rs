@@ -45,8 +45,9 @@ impl ArkWriter {
     /// given here: give an absolute one if programs in other folders are to read the table.
     ///
     /// # Errors
-    /// A folder is missing or not writable; the archive's path cannot stand in a table (not UTF-8, a line break, a
-    /// blank at an end); with a table, one of them is a pipe or a device.
+    /// - A folder is missing or not writable.
+    /// - The archive's path cannot be in a table (not UTF-8, a line break, a blank at an end).
+    /// - With a table, one of them is a pipe or a device.
     pub fn create(ark: impl AsRef<Path>, scp: Option<&Path>, form: ArkForm) -> Result<Self> {
         let path = ark.as_ref().to_path_buf();
         let scp = match scp {

@@ -43,9 +43,13 @@ impl DataDir {
     /// [`subset`](Self::subset).
     ///
     /// # Errors
-    /// There is no directory; an utterance or, without `shared_speakers`, a speaker is in two of them: the way out is
-    /// a prefix; a speaker's entry in a `spk2*` table differs between two; some know their speakers and others do not; a
-    /// prefix contains white space; `output` has a data directory; a file cannot be read or written.
+    /// - There is no directory.
+    /// - An utterance or, without `shared_speakers`, a speaker is in two of them. Use a prefix then.
+    /// - A speaker's entry in a `spk2*` table differs between two.
+    /// - Some know their speakers and others do not.
+    /// - A prefix contains white space.
+    /// - `output` has a data directory.
+    /// - A file cannot be read or written.
     pub fn combine(sources: &[Source<'_>], options: CombineOptions, output: &Output) -> Result<Combined> {
         let Some(first) = sources.first() else {
             return Err(Error::invalid(output.path(), "no directory to combine"));

@@ -26,9 +26,13 @@ impl DataDir {
     /// ```
     ///
     /// # Errors
-    /// There is no utterance; a table has another name, a key twice, or a row that would not be read back as it is;
-    /// `utt2spk` is not about the utterances of `wav.scp`, all of them, or another table is about others; `output` has a
-    /// data directory; a file cannot be written. Nothing is written before all tables are found right.
+    /// - There is no utterance.
+    /// - A table has another name, a key twice, or a row that would not be read back as it is.
+    /// - `utt2spk` does not have exactly the utterances of `wav.scp`, or another table has others.
+    /// - `output` has a data directory.
+    /// - A file cannot be written.
+    ///
+    /// Nothing is written before all tables are checked.
     pub fn create<'a>(
         tables: impl IntoIterator<Item = (&'a str, Vec<(String, String)>)>,
         output: &Output,

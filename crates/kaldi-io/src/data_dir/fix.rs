@@ -45,10 +45,13 @@ pub struct Dropped {
 }
 
 impl DataDir {
-    /// Brings a directory into order, like Kaldi's `fix_data_dir.sh`: sorts every table in byte order; unifies line
-    /// ends and removes byte order marks, empty lines and repeated lines; drops utterances that `wav.scp` or `utt2spk` lacks
-    /// or for which a table has two values, and lines of other tables about utterances and speakers that are not there;
-    /// rebuilds `spk2utt` (or `utt2spk` from it, if only that is there).
+    /// Brings a directory into order, like Kaldi's `fix_data_dir.sh`:
+    ///
+    /// - sorts every table in byte order;
+    /// - unifies line ends and removes byte order marks, empty lines and repeated lines;
+    /// - drops utterances that `wav.scp` or `utt2spk` lacks or for which a table has two values;
+    /// - drops lines of other tables about utterances and speakers that are not there;
+    /// - rebuilds `spk2utt` (or `utt2spk` from it, if only that is there).
     ///
     /// Tables that change are first copied to the folder `.backup` inside the directory, whose former content is
     /// overwritten. A directory in order is not touched.

@@ -84,9 +84,12 @@ impl DataDir {
     /// order, line ends, entries about utterances that `wav.scp` lacks) are left to [`validate`](Self::validate).
     ///
     /// # Errors
-    /// A table cannot be read (see [`Table::read`]); `wav.scp` is empty; it contains a command without
-    /// `allow_pipes`; there is a `segments` file; an utterance has no speaker although `utt2spk` is there; a speaker's
-    /// name has two words; `spk2utt` contradicts `utt2spk`; a duration is not a positive number.
+    /// - A table cannot be read (see [`Table::read`]).
+    /// - `wav.scp` is empty, or contains a command without `allow_pipes`.
+    /// - There is a `segments` file.
+    /// - An utterance has no speaker although `utt2spk` is there, or a speaker's name has two words.
+    /// - `spk2utt` contradicts `utt2spk`.
+    /// - A duration is not a positive number.
     pub fn open_with(path: impl AsRef<Path>, options: OpenOptions) -> Result<Self> {
         let path = path.as_ref();
         refuse_segments(path)?;

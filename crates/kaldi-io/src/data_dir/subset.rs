@@ -64,8 +64,11 @@ impl DataDir {
     /// utterance (`utt2*`, `text`, `feats.scp`, `vad.scp`) and by speaker (`spk2*`) follow; `spk2utt` is made anew.
     ///
     /// # Errors
-    /// A speaker or utterance is unknown; more utterances are wanted than there are, or none; the selection is by
-    /// speaker and the speakers are unknown; `output` has a data directory; a file cannot be read or written.
+    /// - A speaker or utterance is unknown.
+    /// - More utterances are wanted than there are, or none.
+    /// - The selection is by speaker and the speakers are unknown.
+    /// - `output` has a data directory.
+    /// - A file cannot be read or written.
     pub fn subset(&self, selection: &Selection, output: &Output) -> Result<usize> {
         let keep = self.select(selection)?;
         output.check()?;

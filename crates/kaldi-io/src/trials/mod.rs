@@ -52,9 +52,10 @@ impl Trials {
     /// lines, a byte order mark and CR LF line ends are passed over.
     ///
     /// # Errors
-    /// The file cannot be read; a line is not UTF-8 or has another number of columns; a label is none; a pair of
-    /// utterances is listed as a target and as a non-target; with [`TrialColumns::Auto`], both outer columns consist of
-    /// labels, so the list can be read in two ways.
+    /// - The file cannot be read.
+    /// - A line is not UTF-8 or has another number of columns, or a label is not one.
+    /// - A pair of utterances is listed as a target and as a non-target.
+    /// - With [`TrialColumns::Auto`], both outer columns consist of labels, so the list can be read in two ways.
     pub fn read(path: impl AsRef<Path>, columns: TrialColumns) -> Result<Self> {
         Self::collect(TrialReader::open(path, columns)?)
     }

@@ -24,8 +24,8 @@ const VECTORS: usize = 3;
 /// Floats of the widest vector.
 const WIDEST: usize = 16;
 
-/// Input channels whose filters are turned before any of them is written: the components lie at distances that are powers of two, so
-/// that a cache keeps none of the sixteen lines that are being written until they are full.
+/// Input channels whose filters are transformed together before any of them is written. The components are at distances
+/// that are powers of two. A cache would otherwise evict the sixteen lines being written before they are full.
 const TOGETHER: usize = 8;
 
 /// A 3x3 convolution of one image.

@@ -56,9 +56,9 @@ impl ClassifierConfig for SphereFaceConfig {
     }
 }
 
-/// `|x| (lambda cos(theta) + psi(theta)) / (1 + lambda)` for the target, `|x| cos(theta)` for the rest, where |x| is the
-/// length of the embedding and `psi(theta) = (-1)^k cos(m theta) - 2k` for theta from `k pi / m` to `(k + 1) pi / m`:
-/// the cosine of m times the angle, continued so that it falls from 0 to pi.
+/// The logit of the target is `|x| (lambda cos(theta) + psi(theta)) / (1 + lambda)`, that of the others `|x|
+/// cos(theta)`. Here |x| is the length of the embedding. `psi(theta) = (-1)^k cos(m theta) - 2k` for theta from `k pi /
+/// m` to `(k + 1) pi / m`. It is the cosine of m times the angle, continued so that it falls from 0 to pi.
 #[derive(Module, Debug)]
 pub struct SphereFace {
     weight: Param<Tensor<2>>,

@@ -30,10 +30,15 @@ pub fn is_reserved(name: &str) -> bool {
 }
 
 impl Head {
-    /// A head for the classes `to`: a class that `from` (the names of this head's classes) has keeps its rows, bit for bit;
-    /// another one takes the rows of a reserved class of `from`, as long as there are any, and then those of `fresh`, a
-    /// head with random rows for `to`. Reserved classes of `to` get what is left of the reserve. Parameter ids, margin
-    /// and scale are those of `fresh`.
+    /// A head for the classes `to`. `from` has the names of this head's classes. `fresh` is a head with random rows for
+    /// `to`.
+    ///
+    /// - A class that `from` has keeps its rows, bit for bit.
+    /// - Another class takes the rows of a reserved class of `from`, as long as there are any, and then those of
+    ///   `fresh`.
+    /// - Reserved classes of `to` get the rest of the reserve.
+    ///
+    /// Parameter ids, margin and scale are those of `fresh`.
     ///
     /// # Errors
     /// [`Error::Config`] if the two heads have other tensors, another embedding size or another number of rows a class.

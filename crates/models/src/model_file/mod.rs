@@ -130,9 +130,10 @@ impl ModelFile {
     /// (see [`parameter_ids`](crate::parameter_ids)), so optimiser records fit.
     ///
     /// # Errors
-    /// [`Error::Config`] if the description is out of range; [`Error::Tensors`] with the names if tensors are missing,
-    /// left over or of another shape; [`Error::Checkpoint`] if the network of the description has far more tensors than
-    /// the file, or its mean has another length than an embedding.
+    /// - [`Error::Config`] if the description is out of range.
+    /// - [`Error::Tensors`] with the names, if tensors are missing, left over or of another shape.
+    /// - [`Error::Checkpoint`] if the network of the description has far more tensors than the file, or its mean has
+    ///   another length than an embedding.
     pub fn load(&self, device: &Device) -> Result<(SpeakerModel, Option<Head>)> {
         let info = self.info();
         let broken = |cause: String| Error::Checkpoint { path: self.path.clone(), cause };

@@ -16,8 +16,11 @@ pub struct BaselineAttention {
 
 /// The baseline's pooling, for its checkpoints; [`AttentiveStatistics`](super::AttentiveStatistics) is the paper's.
 ///
-/// It differs from the paper in that all channels share one weight a frame, the first half is the time *average* of
-/// `w h` (so it shrinks with the utterance's length), and the second half is a variance without the square root.
+/// It differs from the paper in three ways:
+///
+/// - All channels share one weight a frame.
+/// - The first half is the time *average* of `w h`, so it shrinks with the utterance's length.
+/// - The second half is a variance without the square root.
 #[derive(Module, Debug)]
 pub struct BaselineAttentivePooling {
     attention: BaselineAttention,

@@ -46,13 +46,15 @@ pub struct Imported {
     pub outside: Vec<String>,
 }
 
-/// Reads a network of another toolkit from a `.pt`, `.pth`, `.pkl` or `.safetensors` file. Which toolkit and network it is,
-/// and its sizes, follow from names and shapes; it may lie in nested dictionaries or under `module.`.
+/// Reads a network of another toolkit from a `.pt`, `.pth`, `.pkl` or `.safetensors` file. The toolkit, the network and
+/// its sizes are recognised by names and shapes. The network may be in nested dictionaries or under `module.`.
 ///
 /// # Errors
-/// As [`TensorFile::open`]; [`Error::Checkpoint`] if no network that is known, or of `options.toolkit`, is in the file, or
-/// if a number of it is not finite or a variance is negative, with the tensor's name; [`Error::Tensors`] with the file's
-/// names if tensors are missing, left over or of another shape; [`Error::Config`] if a size is out of range.
+/// - As [`TensorFile::open`].
+/// - [`Error::Checkpoint`] if the file has no known network, or none of `options.toolkit`.
+/// - [`Error::Checkpoint`] with the tensor's name, if a number is not finite or a variance is negative.
+/// - [`Error::Tensors`] with the file's names, if tensors are missing, left over or of another shape.
+/// - [`Error::Config`] if a size is out of range.
 pub fn import_model(path: impl AsRef<Path>, options: &ImportOptions, device: &Device) -> Result<Imported> {
     let path = path.as_ref();
     let file = TensorFile::open(path)?;

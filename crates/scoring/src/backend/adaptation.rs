@@ -11,9 +11,9 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "method")]
 pub enum Adaptation {
-    /// Correlation alignment: both covariances are carried by `C_in^1/2 C_out^-1/2`, so that the total covariance is the
-    /// domain's (Sun et al., "Return of frustratingly easy domain adaptation", AAAI 2016; on PLDA: Alam et al.,
-    /// "Speaker verification in mismatched conditions with frustratingly easy domain adaptation", Odyssey 2018).
+    /// Correlation alignment: both covariances are transformed by `C_in^1/2 C_out^-1/2`, so that the total covariance
+    /// is the domain's. See Sun et al., "Return of frustratingly easy domain adaptation", AAAI 2016. For PLDA see Alam
+    /// et al., "Speaker verification in mismatched conditions with frustratingly easy domain adaptation", Odyssey 2018.
     Coral,
     /// CORAL+: each covariance grows by this share of what its CORAL image has in excess of it, and never shrinks (Lee et al.,
     /// "The CORAL+ algorithm for unsupervised domain adaptation of PLDA", ICASSP 2019).

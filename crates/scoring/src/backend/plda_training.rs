@@ -41,8 +41,8 @@ impl Statistics {
 
 impl Plda {
     /// Estimates the model by `iterations` of expectation maximisation from identity covariances, as Kaldi's
-    /// `ivector-compute-plda` (`PldaEstimator`) does: the speakers' means, each speaker counting once, give the mean; the
-    /// scatter about them and the posterior of each speaker's `y` give the covariances.
+    /// `ivector-compute-plda` (`PldaEstimator`) does. The mean is that of the speakers' means, each speaker counting
+    /// once. The covariances come from the scatter about them and the posterior of each speaker's `y`.
     ///
     /// `vectors` are the set's, processed, `[dim, utterances]`.
     pub(super) fn train(set: &TrainingSet, vectors: &DMatrix<f64>, iterations: usize) -> Result<Self> {

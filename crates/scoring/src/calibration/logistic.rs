@@ -46,16 +46,19 @@ pub struct LogisticFit {
     pub cost: f64,
 }
 
-/// Finds the weights of least cost by Newton's method (iteratively reweighted least squares), the objective of FoCal and BOSARIS
-/// (N. Brümmer and J. du Preez, *Application-independent evaluation of speaker detection*, 2006). The cost is convex, so
-/// there is one minimum; trials are summed in a fixed order.
+/// Finds the weights of least cost by Newton's method (iteratively reweighted least squares), the objective of FoCal
+/// and BOSARIS (N. Brümmer and J. du Preez, *Application-independent evaluation of speaker detection*, 2006). The cost
+/// is convex, so there is one minimum. Trials are summed in a fixed order.
 ///
 /// `inputs` holds a list for each input (a system's score, a quality measure), each of one finite value a trial.
 ///
 /// # Errors
-/// A class without trials; an option out of range; an input that is the same for all trials, or a weighted sum of the
-/// others; scores that separate the classes, for which the best weights are infinite. The last two can be had with a
-/// `ridge`.
+/// - A class without trials.
+/// - An option out of range.
+/// - An input that is the same for all trials, or a weighted sum of the others.
+/// - Scores that separate the classes: their best weights are infinite.
+///
+/// A `ridge` avoids the last two.
 ///
 /// # Panics
 /// The lists are not equally long.

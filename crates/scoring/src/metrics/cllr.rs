@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::Interval;
 use super::operating_point::{Tie, Totals};
 
-/// Cost of the scores as natural logarithms of likelihood ratios, over all priors and costs at once, in bits: 0 for
-/// perfect ones, 1 for ones that say nothing (all 0), unbounded for wrong ones (N. Brümmer and J. du Preez,
-/// *Application-independent evaluation of speaker detection*, 2006).
+/// Cost of the scores as natural logarithms of likelihood ratios, over all priors and costs at once, in bits. It is 0
+/// for perfect scores, 1 for scores without information (all 0), and unbounded for wrong ones. See N. Brümmer and J. du
+/// Preez, *Application-independent evaluation of speaker detection*, 2006.
 ///
 /// `(mean over targets of log2(1 + exp(-score)) + mean over non-targets of log2(1 + exp(score))) / 2`
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -7,15 +7,15 @@
 //! `-0.0` and `0.0` are equal; infinities are ordinary scores; NaN is an [error](crate::Error::NanScore).
 //!
 //! # Two definitions
-//! [`Definition::Tied`] (the default) is the textbook one. All trials with the same score change sides
-//! together, so they make one operating point; the points are joined by straight lines (which is what deciding
-//! ties by lot achieves); the EER is where that line meets `p_miss = p_fa`. It depends on nothing but the
-//! scores' ranks: neither the order of the trials nor a monotone map of the scores changes it. minDCF is the
-//! least cost over the operating points, "accept all" and "reject all" among them, so it never exceeds 1.
+//! [`Definition::Tied`] (the default) is the textbook one. All trials with the same score change sides together, so
+//! they make one operating point. The points are joined by straight lines, which is what deciding ties by lot achieves.
+//! The EER is where that line meets `p_miss = p_fa`. It depends only on the ranks of the scores: neither the order of
+//! the trials nor a monotone map of the scores changes it. minDCF is the lowest cost over the operating points. "Accept
+//! all" and "reject all" are among them, so it never exceeds 1.
 //!
 //! [`Definition::Compat`] is the FFSVC2022 baseline's (`tools/utils.py`: `compute_det_curve`, `compute_eer`,
-//! `ComputeMinDcf`): every score is an operating point of its own, tied targets before tied non-targets, and
-//! the EER is the mean of both rates where they differ least. Its thresholds mean `score > threshold`.
+//! `ComputeMinDcf`). Every score is an operating point of its own, with tied targets before tied non-targets. The EER
+//! is the mean of both rates where they differ least. Its thresholds mean `score > threshold`.
 //!
 //! | scores | `Tied` | minimum of Cllr | FRR at a FAR below 1 | `Compat` |
 //! | --- | --- | --- | --- | --- |
@@ -26,10 +26,11 @@
 //! | no trial | error | error | error | error |
 //!
 //! # Scores as log-likelihood ratios
-//! EER, minDCF and the minimum of Cllr judge the order of the scores; their thresholds are chosen on the trials that they judge.
-//! [`actual`](Metrics::act_dcf) costs (actDCF) and Cllr take the scores for natural logarithms of likelihood ratios, as a
-//! calibration makes them: actDCF decides at the [Bayes threshold](DcfParameters::bayes_threshold). For
-//! cosines they say only how far these are from being calibrated. An actDCF is not bounded by 1.
+//! EER, minDCF and the minimum of Cllr judge the order of the scores; their thresholds are chosen on the trials that
+//! they judge. [`actual`](Metrics::act_dcf) costs (actDCF) and Cllr take the scores for natural logarithms of
+//! likelihood ratios, as a calibration makes them. actDCF decides at the [Bayes
+//! threshold](DcfParameters::bayes_threshold). For cosines they only tell how far these are from being calibrated. An
+//! actDCF is not bounded by 1.
 //!
 //! Everything here sorts once, O(N log N), and then walks the sorted scores; the convex hull keeps its pools, the rest
 //! needs no further memory. A [bootstrap](SpeakerBootstrap) sorts once, too, and weights the sorted trials anew for each

@@ -42,10 +42,11 @@ pub enum TeacherLoss {
     /// Mori, 2019, <https://arxiv.org/abs/1907.09682>, with the error averaged over the pairs). The two embeddings may have
     /// different sizes.
     Similarity,
-    /// Which recordings an embedding is near: the Kullback-Leibler divergence between teacher and student, whose distributions
-    /// are the softmax of the cosines with the teacher's embeddings of all training recordings (`target = "utterance"`) or of
-    /// the batch, divided by `temperature` (SEED, Fang et al., 2021, <https://arxiv.org/abs/2101.04731>). Recordings of one
-    /// speaker are near each other, so that it knows of speakers without labels.
+    /// The Kullback-Leibler divergence between the distributions of teacher and student. A distribution tells which
+    /// recordings an embedding is near. It is the softmax of the cosines with the teacher's embeddings, divided by
+    /// `temperature`. These are the embeddings of all training recordings (`target = "utterance"`) or of the batch. See
+    /// SEED, Fang et al., 2021, <https://arxiv.org/abs/2101.04731>. Recordings of one speaker are near each other, so
+    /// the student learns about speakers without labels.
     Neighbours,
 }
 
