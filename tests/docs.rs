@@ -1,8 +1,9 @@
 //! The commands of the README and of `docs/` run as they stand.
 //!
-//! Blocks fenced as `sh` are run with `bash -eu`, page after page and `getting-started.md` first, in one folder that has `configs`
-//! and `recipes` of the repository, with the programs on the path. Blocks fenced as `sh norun` need corpora or devices that a test
-//! does not have: their programs and options are still looked up in the programs' own help.
+//! Blocks fenced as `sh` are run with `bash -eu`, page after page, with `getting-started.md` first. They run in one
+//! folder that has `configs` and `recipes` of the repository, with the programs on the path. Blocks fenced as `sh
+//! norun` need corpora or devices that a test does not have. Their programs and options are looked up in the programs'
+//! own help.
 
 use std::fs;
 use std::path::{Path, PathBuf};

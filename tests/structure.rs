@@ -1,4 +1,4 @@
-//! The plan of the house: imports go down, and Burn is where networks run.
+//! The layers of the workspace: imports go down, and only crates that run networks depend on Burn.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -22,11 +22,12 @@ const K_FACTOR: Range<f64> = Range::above(0.0);
 
 /// Cluster embeddings by K-means
 ///
-/// Writes to the folder OUT: centres.scp and centres.ark (a vector for each cluster, named by its number), assignments
-/// (`utterance cluster:cosine ...`, sorted by utterance: the own cluster, then the nearest others) and result.json.
+/// Writes centres.scp, centres.ark, assignments and result.json to the folder OUT. centres has a vector for each
+/// cluster, named by its number. assignments has lines `utterance cluster:cosine ...`, sorted by utterance: the own
+/// cluster, then the nearest others.
 ///
-/// With a range or `auto`, several numbers of clusters are tried first, as `sweep` does, and the one that --criterion
-/// proposes is taken, or --k-factor times it; sweep.json has what was measured.
+/// With a range or `auto`, several numbers of clusters are tried first, as `sweep` does. The number that --criterion
+/// proposes is taken, or --k-factor times it. sweep.json has the measures.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

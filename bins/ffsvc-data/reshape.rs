@@ -181,8 +181,8 @@ enum Together {
 
 /// Split a data directory into parts
 ///
-/// Writes the folders 1 to N of the output, with about the same number of utterances each: for parallel jobs
-/// (--keep-together utterances), or for cross-validation with no speaker in two parts (--keep-together speakers).
+/// Writes the folders 1 to N of the output, with about the same number of utterances each. Use --keep-together
+/// utterances for parallel jobs. Use --keep-together speakers for cross-validation, with no speaker in two parts.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:

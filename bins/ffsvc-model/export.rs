@@ -12,9 +12,9 @@ use crate::output::Output;
 
 /// Write a model's weights as a file that PyTorch reads
 ///
-/// ffsvc writes {"model": ..., "classifier": ...} as the baseline's save_model does, the other toolkits' names a flat
-/// state_dict, all in the zip format of torch.save. safetensors has the names of the toolkit that has the network. What the
-/// form has no place for is left out and listed; `ffsvc-model info` shows it.
+/// ffsvc writes {"model": ..., "classifier": ...} as the baseline's save_model does. The other toolkits' names write a
+/// flat state_dict. All are in the zip format of torch.save. safetensors has the names of the toolkit that has the
+/// network. What the format cannot store is left out and listed; `ffsvc-model info` shows it.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

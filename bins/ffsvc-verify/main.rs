@@ -19,12 +19,13 @@ const PROGRAM: &str = concat!("ffsvc-verify ", env!("CARGO_PKG_VERSION"));
 
 /// Compare two recordings, or a recording with enrolled speakers
 ///
-/// The score is the cosine of the embeddings of both whole recordings. It becomes a decision by a threshold, which has to come
-/// from trials of recordings like these. --threshold-from takes it from the report of a scoring run with the same model. Without a
-/// threshold there is a score and no decision.
+/// The score is the cosine of the embeddings of both whole recordings. A threshold makes it a decision. The threshold
+/// must come from trials of recordings like these. --threshold-from takes it from the report of a scoring run with the
+/// same model. Without a threshold there is a score and no decision.
 ///
-/// Each recording's seconds of speech are printed, with a warning where it is silent, has too little speech, is clipped or off
-/// centre, has several channels, or has a lower sample rate than the model. A recording without speech gets no decision.
+/// Each recording's seconds of speech are printed. A warning is printed if it is silent, has too little speech, is
+/// clipped or off centre, has several channels, or has a lower sample rate than the model. A recording without speech
+/// gets no decision.
 #[derive(Debug, Parser)]
 #[command(
     name = "ffsvc-verify",

@@ -350,8 +350,8 @@ fn decode_error(format: Format, at_sample: u64, error: SymphoniaError) -> Cause 
     }
 }
 
-/// A decoder of a dozen formats has arithmetic that a crafted file can trip over (a FLAC seek table with huge offsets, for
-/// one); that must not end a training run.
+/// A crafted file can make the arithmetic of a decoder panic, for example a FLAC seek table with huge offsets. That
+/// must not end a training run.
 fn guarded<T>(format: &'static str, at_sample: u64, work: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         Err(Cause::Decode { format, at_sample, message: "the decoder failed on this content".to_owned() })

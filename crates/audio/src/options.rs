@@ -57,10 +57,10 @@ pub struct ReadOptions {
     pub sample_rate: Option<u32>,
     /// Which channel to read, or their mean. Default: the first.
     pub channel: Channel,
-    /// The baseline's filter chain: SoX `lowpass 8000` (12 dB per octave, -3 dB at 8 kHz) before the rate change. It takes
-    /// 1.9 dB off at 7 kHz in a 48 kHz file and nothing in a 16 kHz file, so models of the baseline expect it and others
-    /// do not. Files of 16 kHz and less are not filtered: at 16 kHz the filter is the identity, below it the baseline
-    /// stops with an error. Default: off.
+    /// The baseline's filter chain: SoX `lowpass 8000` (12 dB per octave, -3 dB at 8 kHz) before the rate change. It
+    /// takes 1.9 dB off at 7 kHz in a 48 kHz file and nothing in a 16 kHz file. Models of the baseline expect it,
+    /// others do not. Files of 16 kHz and less are not filtered. At 16 kHz the filter is the identity. Below 16 kHz the
+    /// baseline stops with an error. Default: off.
     pub compat_lowpass: bool,
 }
 

@@ -12,8 +12,8 @@ const VECTORS: usize = 4;
 const ROW: usize = VECTORS * LANES;
 /// Up to this many places there is a filter for each.
 const MOST_EXACT: u64 = 1024;
-/// Beyond it there are filters for this many, and a straight line between neighbours: its error is
-/// `(pi / 512)^2 / 8`, 106 dB below the signal, at the upper end of the band, and less elsewhere.
+/// Beyond it there are filters for this many places, with linear interpolation between neighbours. The error is `(pi /
+/// 512)^2 / 8`, 106 dB below the signal, at the upper end of the band, and less elsewhere.
 const INTERPOLATED: usize = 512;
 
 /// Filters for places between two input samples. Filter `p` of `P` is for the place `p / P`; the last, for 1, is the first

@@ -132,8 +132,8 @@ impl Augmenter {
         Ok(())
     }
 
-    /// As [`apply`](Self::apply), but a crop whose files cannot be read goes without them: what remains of the plan is
-    /// applied, and the failure is counted and returned, for the caller to report.
+    /// As [`apply`](Self::apply), but if files of a crop cannot be read, the rest of the plan is applied. The failure
+    /// is counted and returned, for the caller to report.
     ///
     /// # Errors
     /// [`Error::TooManyFailures`] once the share of such crops is above `max_failed_share` (after the first hundred), and

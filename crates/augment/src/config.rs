@@ -48,8 +48,8 @@ pub struct AugmentConfig {
     pub sound_cache_mib: usize,
     /// Memory for the spectra of impulse responses, in MiB, shared by all workers. Default 256.
     pub rir_cache_mib: usize,
-    /// The run stops once sounds or impulse responses could not be read for more than this share of the crops that need
-    /// any; until then such a crop goes without, counted. Default 0.01.
+    /// The run stops if sounds or impulse responses could not be read for more than this share of the crops that need
+    /// any. Until then such a crop goes without, and is counted. Default 0.01.
     pub max_failed_share: f64,
 }
 

@@ -126,8 +126,8 @@ fn invert(
     debug_assert!(done.is_ok(), "buffers have the plan's sizes");
 }
 
-/// The FFT size for `taps` taps and signals of `len` samples: the cheapest among `2^n` and `3 * 2^n`, from the filter's own
-/// length (many small blocks) to the length of the whole result (one block).
+/// The FFT size for `taps` taps and signals of `len` samples. It is the cheapest among `2^n` and `3 * 2^n`, from the
+/// filter's own length (many small blocks) to the length of the whole result (one block).
 fn block_size(taps: usize, len: usize) -> usize {
     let cost = |block: usize| {
         let blocks = len.div_ceil(block - (taps - 1));

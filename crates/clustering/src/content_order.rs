@@ -1,8 +1,8 @@
 //! An order of points that depends on their numbers alone.
 //!
 //! K-means draws its first centres by row number, and sums and ties follow the order of the rows. Clustering therefore
-//! works on the rows in this order and gives the labels back in the caller's, so that the same points in another order
-//! give the same clusters, bit for bit.
+//! works on the rows in this order, and returns the labels in the caller's. The same points in another order give the
+//! same clusters, bit for bit.
 
 use std::cmp::Ordering;
 

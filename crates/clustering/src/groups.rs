@@ -10,8 +10,8 @@ use crate::{Error, Result};
 
 /// Which points belong together, so that they are clustered as one.
 ///
-/// The mean of the recordings of an utterance is nearer to its speaker than each of them: what room and device add to
-/// one is not what they add to the next.
+/// The mean of the recordings of an utterance is nearer to its speaker than each of them, because room and device
+/// differ between the recordings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Groups {
     /// The group of each point, numbered by first appearance.

@@ -6,9 +6,9 @@ use rayon::prelude::*;
 use crate::lanes::accumulate;
 use crate::points::Points;
 
-/// Rounds values to multiples of a step so fine that no 32-bit value of the data's own size notices, and so coarse that
-/// a 64-bit sum of all points is exact. Exact sums are the same in any order, on any number of threads, and a point that
-/// leaves a cluster takes away precisely what it brought.
+/// Rounds values to multiples of a step. The step is so fine that it does not change 32-bit values of the data's own
+/// size. It is so coarse that a 64-bit sum of all points is exact. Exact sums are the same in any order, on any number
+/// of threads. A point that leaves a cluster subtracts precisely what it added.
 #[derive(Debug, Clone, Copy)]
 struct Grid {
     /// `value + shift - shift` is the rounding, by the 53 bits of a double.

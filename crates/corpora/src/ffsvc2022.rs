@@ -31,8 +31,10 @@ impl Ffsvc2022Dev<'_> {
     /// `utt2group`) and `trials`, whose names lose their `.wav`.
     ///
     /// # Errors
-    /// A list cannot be read, or a trial is about a recording that `dev_meta_list` lacks; recordings are missing; none is
-    /// there, or one twice; `output` has a data directory; a file cannot be written.
+    /// - A list cannot be read, or a trial has a recording that `dev_meta_list` lacks.
+    /// - Recordings are missing, none is there, or one is there twice.
+    /// - `output` has a data directory.
+    /// - A file cannot be written.
     pub fn prepare(&self, output: &Output) -> Result<Prepared> {
         output.check()?;
         let meta = FfsvcMeta::read(self.meta)?;

@@ -5,8 +5,8 @@ use std::path::Path;
 use ffsvc_kaldi_io::{Error, Result, Table};
 
 /// The parts of the name of an FFSVC2020 or FFSVC2022 recording, such as `T0344_344I1M_1_0307_normal` or
-/// `F0336_336PAD-1.5M_1_0009_fast`: a letter and the speaker, the speaker again with device and distance, the channel,
-/// the sentence, the speed.
+/// `F0336_336PAD-1.5M_1_0009_fast`. They are a letter and the speaker, the speaker again with device and distance, the
+/// channel, the sentence, and the speed.
 ///
 /// The letters are F, S and T. They stand for the visit: first, second or third. Each speaker of the corpus came to
 /// record three times, 7 to 15 days apart. Each speaker of the development list has recordings of all three, each with

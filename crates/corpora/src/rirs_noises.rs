@@ -19,12 +19,14 @@ const RESPONSES_A_SIZE: usize = 20_000;
 /// - `rirs_real`: the measured responses.
 ///
 /// `source` is the folder `RIRS_NOISES`. Simulated responses are known by the last four parts of their paths,
-/// `simulated_rirs/mediumroom/Room129/Room129-00098.wav`. Which files of `real_rirs_isotropic_noises` are responses (the
-/// others are noises) its list `rir_list` says, whose lines end in `RIRS_NOISES/real_rirs_isotropic_noises/NAME.wav`.
+/// `simulated_rirs/mediumroom/Room129/Room129-00098.wav`. `real_rirs_isotropic_noises` has responses and noises. Its
+/// list `rir_list` names the responses, in lines that end in `RIRS_NOISES/real_rirs_isotropic_noises/NAME.wav`.
 ///
 /// # Errors
-/// There is no simulated response; `rir_list` cannot be read or names files that are not there and `allow_missing` is
-/// false; a list exists and may not be replaced; a file cannot be written.
+/// - There is no simulated response.
+/// - `rir_list` cannot be read, or names missing files and `allow_missing` is false.
+/// - A list exists and may not be replaced.
+/// - A file cannot be written.
 pub fn prepare_rirs_noises(source: &Path, allow_missing: bool, lists: &Lists<'_>) -> Result<Prepared> {
     let folders = [source.to_path_buf()];
     let mut prepared = Prepared::default();

@@ -61,8 +61,9 @@ impl AugmentedCopy {
         Plan { masks: Vec::new(), ..plan }
     }
 
-    /// Writes `out/wav/UTTERANCE.wav` (32-bit float, so that nothing is clipped), `wav.scp`, `plans.jsonl` and, where the
-    /// speakers are known, `utt2spk` and `spk2utt`, on all threads; the bytes do not depend on their number. `done` is called after each recording.
+    /// Writes `out/wav/UTTERANCE.wav` (32-bit float, so that nothing is clipped), `wav.scp` and `plans.jsonl`. Where
+    /// the speakers are known, it also writes `utt2spk` and `spk2utt`. It works on all threads, and the bytes do not
+    /// depend on their number. `done` is called after each recording.
     ///
     /// # Errors
     /// A recording or too many sounds cannot be read, a file cannot be written, or `out` has a `wav.scp` already.

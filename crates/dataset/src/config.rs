@@ -79,8 +79,8 @@ pub struct DataConfig {
     /// list says.
     #[serde(default)]
     pub allow_pipes: bool,
-    /// The run stops once more than this share of the training recordings could not be read; until then another
-    /// utterance, drawn from the seed, takes the place of such a one, named and counted. Default 0.01.
+    /// The run stops if more than this share of the training recordings could not be read. Until then another
+    /// utterance, drawn from the seed, replaces such a recording. It is named and counted. Default 0.01.
     #[serde(default = "default_max_failed_share")]
     pub max_failed_share: f64,
 }

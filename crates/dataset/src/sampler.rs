@@ -17,13 +17,14 @@ pub struct Draw {
     pub repetition: u32,
 }
 
-/// Deals the utterances of a training set into the batches of every epoch. An epoch depends on (seed, epoch) alone.
+/// Distributes the utterances of a training set over the batches of every epoch. An epoch depends on (seed, epoch)
+/// alone.
 ///
-/// Where `data.train` names several directories, each batch has `share * batch_size` utterances of each of them (rounded
-/// to whole utterances by largest remainder): a domain of few utterances comes round more often.
+/// Where `data.train` names several directories, each batch has `share * batch_size` utterances of each of them
+/// (rounded to whole utterances by largest remainder). A domain of few utterances is repeated more often.
 ///
-/// The last batch of an epoch is dropped when it is smaller than the others, unless it is the only one: BatchNorm
-/// statistics of a few utterances would be noise (`drop_last` of the baseline's train_dist.py).
+/// The last batch of an epoch is dropped when it is smaller than the others, unless it is the only one. BatchNorm
+/// statistics of a few utterances would be noise. (`drop_last` of the baseline's train_dist.py.)
 #[derive(Debug, Clone)]
 pub struct Sampler {
     domains: Vec<Domain>,

@@ -57,8 +57,8 @@ impl Prepared {
 }
 
 impl Extractor {
-    /// The network of a model file with all that belongs to it: the front end, the baseline's low-pass where the model was
-    /// trained with it, and the mean to subtract where the file has one.
+    /// The network of a model file with everything that belongs to it: the front end, and the mean to subtract if the
+    /// file has one. If the model was trained with the baseline's low-pass, that belongs to it too.
     ///
     /// # Errors
     /// The file is missing or is no model file.

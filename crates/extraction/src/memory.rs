@@ -146,8 +146,8 @@ pub(crate) fn recording_bytes(samples: u64, converted: u64, num_mels: usize, fra
 }
 
 /// Most bytes that the network holds at once for one recording in evaluation, beyond its weights. They are counted in
-/// feature maps of the widest part; `tests/memory.rs` holds this to 1.2 to 2 times of what the allocator counts, because an
-/// allocator also keeps freed blocks that fit nothing.
+/// feature maps of the widest part. `tests/memory.rs` checks that this is 1.2 to 2 times what the allocator counts. The
+/// margin is needed because an allocator also keeps freed blocks that fit nothing.
 pub(crate) fn network_bytes(config: &ModelConfig, num_mels: usize, frames: u64) -> u64 {
     // Values per frame of the widest feature map, and how many such maps are alive together.
     let (values, maps) = match config {

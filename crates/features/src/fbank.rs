@@ -87,8 +87,8 @@ impl Default for FbankOptions {
 
 /// Kaldi's filter-bank features.
 ///
-/// Frames are transformed in 64 bits: after pre-emphasis the quiet bands of speech lie so far below the
-/// loudest bin that the rounding of a 32-bit transform shows in their logarithm.
+/// Frames are transformed in 64 bits. After pre-emphasis, the quiet bands of speech are far below the loudest bin. The
+/// rounding of a 32-bit transform would show in their logarithm.
 #[derive(Debug, Clone)]
 pub struct Fbank {
     options: FbankOptions,

@@ -95,8 +95,8 @@ impl MelBanks {
         }
     }
 
-    /// SpeechBrain's bank (`Filterbank` with triangular filters): centres equally spaced in mel between 0 Hz and the Nyquist
-    /// frequency, each triangle as wide to the right as it is to the left. Bins `0 ..= n_fft / 2`.
+    /// SpeechBrain's bank (`Filterbank` with triangular filters). Centres are equally spaced in mel between 0 Hz and
+    /// the Nyquist frequency. Each triangle is as wide to the right as it is to the left. Bins `0 ..= n_fft / 2`.
     ///
     /// # Errors
     /// As [`Self::htk`].

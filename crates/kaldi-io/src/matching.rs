@@ -9,7 +9,7 @@ pub struct Match<T> {
     pub by_suffix: bool,
 }
 
-/// Looks a name up. Where it is not known as it is, it is looked up without its suffix `.wav`, or with one: the lists of
+/// Looks a name up. If it is unknown as it is, it is looked up without its suffix `.wav`, or with one. The lists of
 /// FFSVC2022 have the suffix and its data directories do not.
 ///
 /// ```

@@ -16,8 +16,8 @@ use crate::{Error, ListFile, Problem, ProblemKind, Result, find_name};
 /// `wav.scp`, `utt2spk`, `spk2utt`, `utt2dur`, `spk2gender` are of this form. The key ends at the first space or tab;
 /// the value is the rest of the line without the white space around it, so a path may contain spaces.
 ///
-/// The file is read once and kept whole; entries are offsets into it and the index holds no copies of keys: about
-/// 30 bytes a line on top of the file's own size.
+/// The file is read once and kept whole. Entries are offsets into it. The index has no copies of keys. It needs about
+/// 30 bytes a line in addition to the file's size.
 #[derive(Clone)]
 pub struct Table {
     path: PathBuf,

@@ -1,8 +1,8 @@
 //! Images laid out so that every tap of a kernel is a shift.
 //!
 //! A row of an image is copied with its padding into a row of `pitch` values, and the rows follow one another. Then
-//! "the value under tap t for output position p" is `plane[offset[t] + p]` for all p at once, rows and all, with a few
-//! meaningless positions at the end of each row. A stride of 2 splits the padded image into planes of even and odd rows and
+//! "the value under tap t for output position p" is `plane[offset[t] + p]` for all p in all rows. A few positions at
+//! the end of each row have no meaning. A stride of 2 splits the padded image into planes of even and odd rows and
 //! columns first.
 
 /// How one axis of an image becomes one axis of planes.

@@ -13,9 +13,9 @@ use crate::parameters::{NamedTensor, load_named, named_tensors};
 
 /// The mean of each tensor over `sets`, running statistics included, summed in double precision in their order.
 ///
-/// The weights of one run's last epochs, or of runs that began from the same model, lie in one basin and their mean is
-/// often better than each ([Izmailov et al. 2018](https://arxiv.org/abs/1803.05407)). Those of unrelated runs do not. The
-/// mean of running statistics is not the statistics of the mean: see the trainer's `reestimate_batch_norm`.
+/// The weights of one run's last epochs, or of runs that began from the same model, are in one basin. Their mean is
+/// often better than each of them ([Izmailov et al. 2018](https://arxiv.org/abs/1803.05407)). Those of unrelated runs
+/// do not. The mean of running statistics is not the statistics of the mean: see the trainer's `reestimate_batch_norm`.
 ///
 /// # Errors
 /// [`Error::Config`] if there is none, or if two differ in names or shapes.

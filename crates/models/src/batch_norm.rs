@@ -13,8 +13,8 @@ const EPSILON: f64 = 1e-5;
 
 /// Batch normalisation over every dimension but the second.
 ///
-/// Burn's own layer keeps the *biased* variance of the batches; PyTorch normalises by the biased one and keeps the
-/// unbiased one, and so does this layer: an evaluation after training agrees with PyTorch's. Its parameters carry
+/// Burn's own layer keeps the *biased* variance of the batches. PyTorch normalises by the biased one and keeps the
+/// unbiased one. This layer does the same, so an evaluation after training agrees with PyTorch's. Its parameters carry
 /// PyTorch's names.
 ///
 /// It trains (normalises by the batch, updates the running statistics) when its input is on an autodiff device and it

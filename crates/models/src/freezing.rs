@@ -5,8 +5,8 @@ use burn::tensor::Tensor;
 
 use crate::parameters::Path;
 
-/// `module` with the layers under `frozen` frozen and all others training: a frozen layer's parameters get no gradient,
-/// its BatchNorm normalises by the running statistics and leaves them alone, and its dropout is off.
+/// `module` with the layers under `frozen` frozen and all others training. A frozen layer's parameters get no gradient.
+/// Its BatchNorm normalises by the running statistics and does not change them. Its dropout is off.
 ///
 /// Layers are named as their parameters are (`front.layer1`), with `prefix` before the names of `module`'s. A name stands
 /// for the layer and all that it contains: `front.layer1` is not `front.layer10`.

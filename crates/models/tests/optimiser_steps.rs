@@ -1,6 +1,6 @@
-//! Burn's optimisers on our networks against PyTorch's, in double precision: in single precision a ReLU whose input is
-//! within rounding of 0 may fall to either side after the first step. The precision belongs to the process, so these
-//! tests have one of their own.
+//! Compares Burn's optimisers on our networks with PyTorch's, in double precision. In single precision, a ReLU whose
+//! input is within rounding of 0 may fall to either side after the first step. The precision is a setting of the
+//! process, so these tests have their own test binary.
 #![recursion_limit = "256"]
 
 #[allow(dead_code)]

@@ -1,5 +1,6 @@
-//! The accelerators' way (Burn's CubeCL kernels instead of our own for CPUs) on a Vulkan device, Mesa's software one where
-//! there is no other: forward, backward and three optimiser steps against the baseline's values.
+//! Tests the path of accelerators (Burn's CubeCL kernels instead of our own for CPUs) on a Vulkan device. Where there
+//! is no other, it is Mesa's software device. Forward, backward and three optimiser steps are compared with the
+//! baseline's values.
 #![recursion_limit = "256"]
 
 #[allow(dead_code)]

@@ -18,11 +18,11 @@ pub struct CalibrationSystem {
     pub pav: Pav,
 }
 
-/// The log-likelihood ratio that scores turn out to have, by pool-adjacent-violators, against the score itself.
+/// The empirical log-likelihood ratio of scores, by pool-adjacent-violators, against the score itself.
 ///
-/// Calibrated scores lie on the diagonal. A line steeper than it is of scores that say too little, a flatter one of scores that
-/// say too much; above it scores are too low, below it too high. Where only one class has scores, the ratio is infinite and
-/// the line leaves the picture.
+/// Calibrated scores lie on the diagonal. A steeper line means that the scores are too weak, a flatter one that they
+/// are too strong. Above the diagonal scores are too low, below it too high. Where only one class has scores, the ratio
+/// is infinite and the line leaves the plot.
 #[derive(Debug)]
 pub struct CalibrationPlot {
     /// Heading.

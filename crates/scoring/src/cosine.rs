@@ -8,9 +8,9 @@ use crate::{Error, ListScores, Result, Scorer};
 
 /// Cosine of the angle between two embeddings, -1 to 1; 0 if one of them is the zero vector.
 ///
-/// Products and sums are in `f64`: neither very long nor very short `f32` vectors overflow or vanish, as they do in
-/// the baseline (`1 - scipy.spatial.distance.cosine`), and the result is the exact cosine rounded to `f32`. A value
-/// that is NaN or infinite makes it NaN.
+/// Products and sums are in `f64`. The result is the exact cosine rounded to `f32`. Very long and very short `f32`
+/// vectors do not overflow or vanish, as they do in the baseline (`1 - scipy.spatial.distance.cosine`). A value that is
+/// NaN or infinite makes the cosine NaN.
 ///
 /// ```
 /// use ffsvc_scoring::cosine;

@@ -10,9 +10,9 @@ use crate::report::{Condition, SourceFile};
 use crate::trial_speakers::speakers_of_trials;
 use crate::{Error, Result, TrialScores};
 
-/// Fewer trials of a class than this, and a condition has no error rates: by Doddington's rule of 30 a rate is known to
-/// 30 % of itself, with 90 % confidence, from 30 errors on (G. Doddington et al., *The NIST speaker recognition evaluation*,
-/// 2000); with fewer than 30 trials there is no such rate at all.
+/// A condition with fewer trials of a class than this has no error rates. By Doddington's rule of 30, a rate with at
+/// least 30 errors is known to 30 % of itself, with 90 % confidence (G. Doddington et al., *The NIST speaker
+/// recognition evaluation*, 2000). With fewer than 30 trials there is no such rate at all.
 pub const MIN_TRIALS: usize = 30;
 
 /// How scores are judged: the measures, the confidence intervals, the break-downs.

@@ -16,8 +16,8 @@ use crate::report::SourceFile;
 use crate::trial_scores::{TrialScores, names};
 use crate::{Error, Result};
 
-/// Longest line that is taken for a line: two names and a number need far less, and a file that is no text at
-/// all must not be read into memory as one.
+/// Longest line that is accepted. Two names and a number need far less. A file that is no text must not be read into
+/// memory as one line.
 const MAX_LINE_BYTES: u64 = 1 << 16;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';

@@ -46,8 +46,8 @@ impl Recording {
         }
     }
 
-    /// Records dry speech; the result is as long as the speech, and its SNR (mean power of the speech as it
-    /// arrives, pauses included, over that of the noise) is exact.
+    /// Records dry speech. The result is as long as the speech. Its SNR is exact: mean power of the speech as it
+    /// arrives, pauses included, over that of the noise.
     pub(crate) fn record(&self, dry: &[f64], rng: &mut impl Rng) -> Result<Vec<f32>, FftError> {
         let (mut speech, noise) = self.speech_and_noise(dry, rng)?;
         for (sample, noise) in speech.iter_mut().zip(&noise) {

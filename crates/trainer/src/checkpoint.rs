@@ -1,9 +1,10 @@
-//! Checkpoints that a killed run can be continued from.
+//! Checkpoints, to resume a killed run.
 //!
-//! A checkpoint is a folder `step-00000940/` with `model.safetensors` (network, head, configuration), where it is asked
-//! for `ema.safetensors` (the same with averaged weights), and `state/` (optimiser, counters). It is written under a temporary name and renamed when everything in it is on
-//! disk, so a folder with the final name is complete. Learning rate, shuffling, crops and dropout are functions
-//! of the step and the seed: there is no generator or schedule state to save.
+//! A checkpoint is a folder `step-00000940/`. It has `model.safetensors` (network, head, configuration) and `state/`
+//! (optimiser, counters). On request it also has `ema.safetensors` (the same with averaged weights). It is written
+//! under a temporary name and renamed when everything in it is on disk, so a folder with the final name is complete.
+//! Learning rate, shuffling, crops and dropout are functions of the step and the seed. There is no generator or
+//! schedule state to save.
 
 use std::fs;
 use std::io::Read;
@@ -118,8 +119,8 @@ impl ExperimentDir {
         self.path.join("teacher-targets.safetensors")
     }
 
-    /// Copies the teacher's model file `from` into the folder, so that the run can be resumed whatever becomes of that file;
-    /// computes, or reads, the teacher's embeddings of whole recordings where it wants them.
+    /// Copies the teacher's model file `from` into the folder, so that the run can be resumed without that file. If the
+    /// teacher needs its embeddings of whole recordings, computes or reads them.
     ///
     /// # Errors
     /// A file cannot be read or written; a recording cannot be read.

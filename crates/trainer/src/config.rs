@@ -60,8 +60,8 @@ pub struct HeadSection {
     /// Which head, with its options.
     #[serde(flatten)]
     pub config: HeadConfig,
-    /// Classes beside the training speakers that no utterance belongs to: the centres learn to be far from every training
-    /// speaker, and a fine-tune that keeps the head gives them to new speakers (the target domain's). Default 0.
+    /// Extra classes without utterances. Their centres learn to be far from every training speaker. A fine-tune that
+    /// keeps the head gives them to new speakers, those of the target domain. Default 0.
     #[serde(default)]
     pub reserve: usize,
 }
@@ -221,10 +221,10 @@ impl ExperimentConfig {
         paths
     }
 
-    /// The keys whose values differ from `other`'s in a way that changes the numbers of a run, as
-    /// `key: theirs -> ours`. Paths do not count: the fingerprints of what is there do. Nor do the number of threads, how many
-    /// recordings may fail, how often a checkpoint is written, how many are kept, and a larger number of epochs under a
-    /// schedule that does not look ahead.
+    /// The keys whose values differ from `other`'s in a way that changes the numbers of a run, as `key: theirs ->
+    /// ours`. Paths do not count, because the fingerprints of the data are compared. These do not count either: the
+    /// number of threads, how many recordings may fail, how often a checkpoint is written, how many are kept. Under a
+    /// schedule that does not look ahead, a larger number of epochs does not count.
     ///
     /// # Errors
     /// As [`to_toml`](Self::to_toml).

@@ -1,8 +1,8 @@
 //! The batches of an optimiser step on several devices.
 //!
-//! Each device has a copy of the network and computes the gradients of its share of the step's batches. Gradients and running
-//! statistics are then added in the order of the devices, so that the step is, to rounding, the one that a single device would
-//! do with all batches. BatchNorm normalises by one batch, whatever the number of devices.
+//! Each device has a copy of the network and computes the gradients of its share of the step's batches. Gradients and
+//! running statistics are then added in the order of the devices. To rounding, the step is the one that a single device
+//! would do with all batches. BatchNorm normalises by one batch, whatever the number of devices.
 //!
 //! Burn's own strategy for several devices (`MultiDevicesTrainStep`) is not used: it forks a module for each device, and all
 //! forks share the running state of BatchNorm.

@@ -72,8 +72,9 @@ pub enum ScheduleKind {
     MultiStep,
     /// Half a cosine from the base rate to `final_learning_rate` (Loshchilov & Hutter, 2017, one cycle).
     Cosine,
-    /// A geometric decay over the whole run, warm-up included, from the base rate to `final_learning_rate` (WeSpeaker's
-    /// `ExponentialDecrease` with `warm_from_zero`; its warm-up is a step behind, so that its first step does nothing).
+    /// A geometric decay over the whole run, warm-up included, from the base rate to `final_learning_rate`. It is
+    /// WeSpeaker's `ExponentialDecrease` with `warm_from_zero`. WeSpeaker's warm-up is a step behind, so its first step
+    /// does nothing.
     Exponential,
     /// Up and down in half cosines: from 1/25 of the base rate to the base rate during warm-up, and down to
     /// `final_learning_rate` at the end. See Smith & Topin, 2018. PyTorch's `OneCycleLR` has the share of the warm-up

@@ -166,8 +166,11 @@ impl SpeakerDatabase {
     /// Enrols a speaker with these voices, or adds them to those that the speaker has.
     ///
     /// # Errors
-    /// No voices, a recording that the speaker has already, a voice of length zero, a name that no file can have; another
-    /// process writes to the database; the file cannot be written.
+    /// - No voices, or a voice of length zero.
+    /// - A recording that the speaker already has.
+    /// - A name that no file can have.
+    /// - Another process writes to the database.
+    /// - The file cannot be written.
     pub fn add(&mut self, name: &str, voices: &[Voice]) -> Result<&EnrolledSpeaker> {
         let path = self.path_of(name)?;
         let refuse = |reason: String| Error::Enrolment { speaker: name.to_owned(), reason };

@@ -25,8 +25,8 @@
 //!   [`Absorption`].
 //! - Source and microphone have no direction. A talker who turns their back differs from one who faces the microphone
 //!   by the distance alone. That is right for low frequencies only.
-//! - The air absorbs nothing. At 20 degrees Celsius and 50 % humidity it would take some 0.03 dB a metre at
-//!   4 kHz and 0.1 dB at 8 kHz: 2 and 7 dB of what arrives after 0.2 s.
+//! - The air absorbs nothing. At 20 degrees Celsius and 50 % humidity it would take some 0.03 dB a metre at 4 kHz and
+//!   0.1 dB at 8 kHz. After 0.2 s that is 2 and 7 dB.
 //! - The speed of sound is [`SPEED_OF_SOUND`].
 //! - Fractional delays are sincs of 81 taps with a Hann window, as in pyroomacoustics.
 //! - All images are positive, so they add up at low frequencies. Allen & Berkley's own high-pass of 100 Hz removes
@@ -35,11 +35,11 @@
 //!   times as fast. It also has no sweeping echoes, which regular images have and real rooms do not.
 //!
 //! # Figures
-//! One core of a 2-core server, a room of 90 m3 at 16 kHz: 0.24 ms for 0.3 s of reverberation and 0.31 ms for
-//! 0.6 s; with images alone 1.1 and 4.7 ms.
+//! On one core of a 2-core server, a room of 90 m3 at 16 kHz takes 0.24 ms for 0.3 s of reverberation and 0.31 ms for
+//! 0.6 s. With images alone it takes 1.1 and 4.7 ms.
 //!
-//! Error of T30 (ISO 3382, from 5 ms after the direct sound on) beside the reverberation time asked for, mean
-//! and root mean square of 60 drawn rooms:
+//! The table gives the error of T30 (ISO 3382, from 5 ms after the direct sound on) against the requested reverberation
+//! time. It is the mean and root mean square of 60 drawn rooms.
 //!
 //! | absorption | late: diffuse | late: images |
 //! | --- | --- | --- |
@@ -134,9 +134,9 @@ impl Default for Simulation {
 }
 
 impl Room {
-    /// The response from the source to the microphone with the default [`Simulation`]: pressure at
-    /// `sample_rate` Hz for a pulse of a unit source, that is `1 / (4 pi d)` for the direct path alone. It
-    /// starts [`TIME_ZERO`] samples before the emission and ends `rt60_s` after the direct sound.
+    /// The response from the source to the microphone with the default [`Simulation`]. It is the pressure at
+    /// `sample_rate` Hz for a pulse of a unit source. The direct path alone gives `1 / (4 pi d)`. It starts
+    /// [`TIME_ZERO`] samples before the emission and ends `rt60_s` after the direct sound.
     ///
     /// # Errors
     /// The room or the rate is out of its range, a place is not in the room, or the walls cannot absorb

@@ -44,9 +44,9 @@ impl Followers {
     }
 }
 
-/// Follows samples of `size` points until the inertia of the samples, smoothed over about a pass through the points, stays as
-/// it is, or for so many points as `max_iterations` passes have. Returns the centres, how many samples there were, and whether it
-/// ended by itself.
+/// Follows samples of `size` points. It ends when the inertia of the samples, smoothed over about a pass through the
+/// points, stays as it is. It also ends after as many points as `max_iterations` passes have. Returns the centres, the
+/// number of samples, and whether it ended by itself.
 pub(super) fn follow(
     points: &Points,
     mut centres: Centres,

@@ -5,9 +5,9 @@
 //! constructors, and the way protocol 2 spells bytes. Any other name ends the reading with an error that says it.
 //! Protocols 2 to 5 are read, as numpy 1 and 2 (and Python 2) write them.
 //!
-//! Bounded by the file: strings and arrays borrow from it, every other object costs a fixed size and is paid for by
-//! at least one byte of it, and their number has a limit. Objects lie in one heap and name each other by number, so
-//! that deep or circular structures need no recursion, neither here nor when they are dropped.
+//! Memory is bounded by the file. Strings and arrays borrow from it. Every other object has a fixed size and needs at
+//! least one byte of the file, and their number has a limit. Objects are in one heap and refer to each other by number.
+//! So deep or circular structures need no recursion, neither here nor when they are dropped.
 
 mod heap;
 mod machine;

@@ -7,9 +7,9 @@ use crate::{Error, Result};
 
 /// Kaldi's `compute-vad` (`ComputeVadEnergy` in `ivector/voice-activity-detection.cc`), with its names and defaults.
 ///
-/// A frame counts as loud when its log energy is above `energy_threshold + energy_mean_scale * mean`, with the mean
-/// over the recording; it is speech when the share of loud frames in its context is at least
-/// `proportion_threshold`. Levels are those of 16-bit samples.
+/// A frame is loud when its log energy is above `energy_threshold + energy_mean_scale * mean`, with the mean over the
+/// recording. It is speech when the share of loud frames in its context is at least `proportion_threshold`. Levels are
+/// those of 16-bit samples.
 ///
 /// The rule suits clean recordings. Steady noise of any level counts as speech as soon as its log energy is above
 /// `energy_threshold / (1 - energy_mean_scale)`. With the defaults that is an RMS of 7 (of 32768).
@@ -51,8 +51,8 @@ impl EnergyVad {
         Ok(())
     }
 
-    /// Decides on each frame from the natural logarithms of the frames' energies, at the scale of 16-bit samples: what
-    /// Kaldi has as column 0 of MFCC with `use_energy`, and [`Fbank`](crate::Fbank) as row 0.
+    /// Decides on each frame from the natural logarithms of the frames' energies, at the scale of 16-bit samples. Kaldi
+    /// has them as column 0 of MFCC with `use_energy`, [`Fbank`](crate::Fbank) as row 0.
     pub fn decide(&self, log_energies: &[f32]) -> Vec<bool> {
         let mean = sum_by(log_energies, f64::from) / log_energies.len().max(1) as f64;
         let threshold = (f64::from(self.energy_threshold) + f64::from(self.energy_mean_scale) * mean) as f32;

@@ -31,8 +31,10 @@ impl DataDir {
     /// Other tables follow as in [`subset`](Self::subset).
     ///
     /// # Errors
-    /// There are fewer speakers or utterances than parts, or no parts; the split is by speaker and the speakers are
-    /// unknown; a part has a data directory already; a file cannot be read or written.
+    /// - There are fewer speakers or utterances than parts, or no parts.
+    /// - The split is by speaker and the speakers are unknown.
+    /// - A part has a data directory already.
+    /// - A file cannot be read or written.
     pub fn split(&self, parts: usize, by: SplitBy, output: &Output) -> Result<Vec<Part>> {
         let assignment = match by {
             SplitBy::Speakers => self.assign_speakers(parts)?,

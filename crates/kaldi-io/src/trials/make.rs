@@ -70,8 +70,10 @@ impl DataDir {
     /// twice, in whichever order.
     ///
     /// # Errors
-    /// The speakers, or genders that are asked for, are not known; a condition leaves no utterance; there are fewer pairs
-    /// than asked for; a share is not between 0 and 1.
+    /// - The speakers, or genders that are asked for, are not known.
+    /// - A condition leaves no utterance.
+    /// - There are fewer pairs than asked for.
+    /// - A share is not between 0 and 1.
     pub fn make_trials(&self, options: &TrialOptions) -> Result<MadeTrials> {
         let wrong = |message: String| Error::invalid(self.path(), message);
         if !self.has_speakers() {

@@ -47,9 +47,9 @@ impl Trials {
         Self { names, pairs, labels, ..Self::default() }
     }
 
-    /// Reads a trial list of three columns (label first or last) or two (no label) into memory: a file, a pipe, or with
-    /// the path `-` standard input, gzipped or not (see [`ListFile`](crate::ListFile)). Names contain no white space. Empty
-    /// lines, a byte order mark and CR LF line ends are passed over.
+    /// Reads a trial list of three columns (label first or last) or two (no label) into memory. It reads a file, a
+    /// pipe, or standard input with the path `-`, gzipped or not (see [`ListFile`](crate::ListFile)). Names contain no
+    /// white space. Empty lines, a byte order mark and CR LF line ends are ignored.
     ///
     /// # Errors
     /// - The file cannot be read.

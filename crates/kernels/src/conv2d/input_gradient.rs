@@ -1,8 +1,8 @@
 //! The gradient with respect to the input of a convolution.
 //!
 //! The padded input position `stride * j + phase` gets the weight of tap `k` from output position `j - shift`, where
-//! `dilation * k = stride * shift + phase`. So each phase of the stride is a correlation of its own, of the taps of that
-//! phase over the output's gradient, which is laid out once for all of them.
+//! `dilation * k = stride * shift + phase`. So each phase of the stride is a separate correlation: of the taps of that
+//! phase with the output's gradient. The gradient is laid out once for all of them.
 
 use rayon::prelude::*;
 

@@ -1,7 +1,7 @@
-//! Classification heads: what the embedding is trained with.
+//! Classification heads, which train the embedding.
 //!
-//! To add a head: a file here with its options (`ClassifierConfig`) and its module (`Classifier`, with
-//! `weight: [num_classes, embedding]` and a `forward`), a variant in [`HeadConfig`] and [`Head`], and a line in `each!`.
+//! To add a head, add a file here with its options (`ClassifierConfig`) and its module (`Classifier`, with `weight:
+//! [num_classes, embedding]` and a `forward`). Add a variant to [`HeadConfig`] and [`Head`], and a line to `each!`.
 
 mod aam_softmax;
 mod am_softmax;

@@ -2,7 +2,7 @@
 //!
 //! Version 1 is `{"format": 1, "sha256": "...", ...}` with the fields of [`ModelInfo`]. Version 0 has neither of the
 //! two. The checksum is taken of this text, with zeros for its own digits, and of all tensors in the order of their
-//! names: it does not depend on how safetensors lays out a file.
+//! names. It does not depend on how safetensors lays out a file.
 
 use ffsvc_hashing::Sha256;
 use serde::Serialize;

@@ -15,8 +15,8 @@ pub enum Adaptation {
     /// is the domain's. See Sun et al., "Return of frustratingly easy domain adaptation", AAAI 2016. For PLDA see Alam
     /// et al., "Speaker verification in mismatched conditions with frustratingly easy domain adaptation", Odyssey 2018.
     Coral,
-    /// CORAL+: each covariance grows by this share of what its CORAL image has in excess of it, and never shrinks (Lee et al.,
-    /// "The CORAL+ algorithm for unsupervised domain adaptation of PLDA", ICASSP 2019).
+    /// CORAL+: each covariance grows by this share of the excess of its CORAL image, and never shrinks. See Lee et al.,
+    /// "The CORAL+ algorithm for unsupervised domain adaptation of PLDA", ICASSP 2019.
     CoralPlus {
         /// The paper's gamma, 0 to 1.
         within_scale: f64,

@@ -78,7 +78,7 @@ impl TrainingSet {
         self.without_embedding
     }
 
-    /// What is remarkable about the set for a back end of these parts: zero and equal embeddings, fewer of them than their
+    /// Remarks about the set for a back end of these parts: zero and equal embeddings, fewer embeddings than
     /// dimensions, an LDA of more directions than speakers differ in.
     pub fn remarks(&self, options: &TrainOptions) -> Vec<Remark> {
         let (utterances, speakers) = (self.utterances(), self.speaker_count());

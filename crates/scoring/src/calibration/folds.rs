@@ -28,12 +28,13 @@ pub struct Split {
 }
 
 impl Folds {
-    /// Deals the speakers of the trials out to folds, in an order drawn by `seed`. `utt2spk` names the speaker of each utterance (and model, where
-    /// trials name models). Names that differ by a `.wav` suffix match.
+    /// Distributes the speakers of the trials over folds, in an order drawn by `seed`. `utt2spk` names the speaker of
+    /// each utterance (and model, where trials name models). Names that differ by a `.wav` suffix match.
     ///
     /// # Errors
-    /// Fewer than three folds: a trial has speakers of up to two, and something must be left to train on; more folds than
-    /// speakers or than [`MAX_FOLDS`]; a name without speaker.
+    /// - Fewer than three folds. The speakers of a trial are in up to two, and one must be left to train on.
+    /// - More folds than speakers or than [`MAX_FOLDS`].
+    /// - A name without speaker.
     pub fn by_speaker(trials: &Trials, utt2spk: &Table, folds: u32, seed: u64) -> Result<Self> {
         check(folds, 3)?;
         let found = trials.resolve(|name| utt2spk.get(name));

@@ -91,11 +91,11 @@ pub struct SpeakerTrial {
 
 /// Trials sorted once, to be weighted again and again.
 ///
-/// The trials of a speaker are not independent, so it is the speakers that are drawn, as many as there are, with
-/// replacement. A speaker who is drawn `c` times stands for `c` speakers with the same recordings: a trial within one
-/// speaker counts `c` times, one between two speakers the product of their numbers. Trials between two copies of the same
-/// speaker, which the list has no score for, do not count. So both kinds of variation are in the interval, that
-/// of who is a target and that of who meets whom.
+/// The trials of a speaker are not independent. So speakers are drawn, as many as there are, with replacement. A
+/// speaker who is drawn `c` times stands for `c` speakers with the same recordings. A trial within one speaker counts
+/// `c` times. A trial between two speakers counts the product of their numbers. Trials between two copies of the same
+/// speaker do not count, because the list has no score for them. So the interval covers both kinds of variation: who is
+/// a target, and who meets whom.
 ///
 /// Resampling speakers rather than trials: M. Bisani and H. Ney, *Bootstrap estimates for confidence intervals in ASR
 /// performance evaluation*, 2004; N. Poh, A. Martin and S. Bengio, *Performance generalization in biometric

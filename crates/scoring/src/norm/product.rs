@@ -1,8 +1,8 @@
 //! Products of rows with a cohort: one matrix times the transpose of another, a tile at a time.
 //!
-//! Each product is one sum over the dimensions in their order, whichever rows and columns it is computed beside. General
-//! matrix products choose their loops, and with them the order of the sums, by the shapes that they are given: an
-//! utterance's statistics would depend on which others happen to be in its block.
+//! Each product is one sum over the dimensions in their order, whichever rows and columns it is computed beside.
+//! General matrix products choose their loops by the shapes, and with them the order of the sums. With them an
+//! utterance's statistics would depend on the other utterances in its block.
 
 use pulp::{Simd, WithSimd};
 

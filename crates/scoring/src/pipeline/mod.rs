@@ -42,8 +42,10 @@ impl Pipeline {
     /// Reads the files and prepares the embeddings.
     ///
     /// # Errors
-    /// A file cannot be read; the stores are of different models or dimensions; an utterance lacks a domain, a speaker or, of
-    /// an enrolled speaker, an embedding; options that do not go together.
+    /// - A file cannot be read.
+    /// - The stores are of different models or dimensions.
+    /// - An utterance has no domain or no speaker, or an utterance of an enrolled speaker has no embedding.
+    /// - Options do not go together.
     pub fn open(options: &PipelineOptions) -> Result<Self> {
         let mut remarks = Vec::new();
         let mut prepared = Prepared::open(options, &mut remarks)?;

@@ -23,10 +23,10 @@ use crate::{Error, Result, TrialScores};
 
 /// Scores trials by the cosine of their embeddings, normalised by a cohort if there is one, or by a PLDA.
 ///
-/// Each embedding that occurs is prepared once: for the cosine it is centred and brought to length 1 (in `f64`, kept as
-/// `f32`) and compared with the cohort; for PLDA it is projected. A trial then costs a dot product. The cosine of a zero
-/// vector with anything is 0. The results depend neither on the number of threads nor on what is scored in the same
-/// run.
+/// Each embedding that occurs is prepared once. For the cosine it is centred, normalised to length 1 (in `f64`, kept as
+/// `f32`) and compared with the cohort. For PLDA it is projected. A trial then costs a dot product. The cosine of a
+/// zero vector with anything is 0. The results depend neither on the number of threads nor on what is scored in the
+/// same run.
 #[derive(Debug)]
 pub struct Scorer<'a> {
     test: Places<'a>,
