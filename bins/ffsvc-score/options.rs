@@ -137,8 +137,9 @@ pub(crate) struct MeasureArgs {
 
     /// Break the error rates down by a table of utterances or speakers (may be repeated)
     ///
-    /// SIDES selects the part of a trial that is its condition. enrol or test: the value of that side. both (the
-    /// default): the pair of values. relation: whether they are the same. gap: by how much the two numbers differ.
+    /// SIDES selects the part of a trial that is its condition. With enrol or test it is the value of that side. With
+    /// both (the default) it is the pair of values. With relation it is whether they are the same. With gap it is by
+    /// how much the two numbers differ.
     #[arg(long, value_name = "[SIDES:]NAME=TABLE")]
     by: Vec<By>,
 
