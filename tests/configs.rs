@@ -218,3 +218,61 @@ fn every_shipped_configuration_learns_a_batch() {
         assert!(still.iter().all(has_no_gradient), "{}: {still:?} did not move", path.display());
     }
 }
+
+fn template(name: &str) -> String {
+    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_ffsvc-train"))
+        .args(["template", name])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn templates_are_configurations() {
+    for name in ["small", "resnet34", "ecapa", "fine-tune", "far-field"] {
+        let config: ExperimentConfig = toml::from_str(&template(name)).unwrap();
+        config.check().unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+/// Every key of every shipped configuration, with the defaults written out, is in the reference, in its section.
+#[test]
+fn the_reference_has_every_key() {
+    fn keys(path: &str, table: &toml::Table, into: &mut Vec<(String, String)>) {
+        for (key, value) in table {
+            match value {
+                toml::Value::Table(table) if path.is_empty() => keys(key, table, into),
+                toml::Value::Table(table) => keys(&format!("{path}.{key}"), table, into),
+                _ => into.push((path.to_owned(), key.clone())),
+            }
+        }
+    }
+    let text = template("all-keys");
+    let mut known = std::collections::HashSet::new();
+    let mut section = String::new();
+    for line in text.lines().map(|line| line.trim_start_matches('#')) {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name.to_owned();
+        } else if let Some((key, _)) = line.split_once(" =").filter(|(key, _)| !key.contains(' ')) {
+            known.insert((section.clone(), key.to_owned()));
+        }
+    }
+    let mut wanted = Vec::new();
+    for path in shipped() {
+        let config: ExperimentConfig = toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        keys("", &toml::from_str(&config.to_toml().unwrap()).unwrap(), &mut wanted);
+    }
+    wanted.extend(
+        [("train", "freeze"), ("teacher", "temperature"), ("validation", "best")]
+            .map(|(a, b)| (a.into(), b.into())),
+    );
+    for key in wanted {
+        assert!(known.contains(&key), "{key:?} is not in `ffsvc-train template all-keys`");
+    }
+    // What a number may be.
+    assert!(
+        text.contains("# Passes over the data. Default 50. Range: 1 to 1000000.\n#epochs = 50\n"),
+        "{text}"
+    );
+}

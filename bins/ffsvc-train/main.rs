@@ -7,6 +7,7 @@ mod display;
 #[path = "../import_first.rs"]
 mod import_first;
 mod serve_device;
+mod template;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -53,6 +54,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
     subcommand_negates_reqs = true,
     after_long_help = "\
 Examples:
+  ffsvc-train template small > my.toml
   ffsvc-train configs/resnet34.toml exp/resnet34
   ffsvc-train configs/resnet34.toml --dry-run
   ffsvc-train configs/resnet34.toml exp/resnet34 --resume
@@ -128,6 +130,7 @@ fn main() -> ExitCode {
     ffsvc_cli::program(|invocation| match invocation {
         Invocation::Train(args) => args.run(),
         Invocation::ServeDevice(args) => args.run(),
+        Invocation::Template(args) => args.run(),
     })
 }
 
@@ -135,11 +138,12 @@ fn main() -> ExitCode {
 enum Invocation {
     Train(Args),
     ServeDevice(serve_device::Args),
+    Template(template::Args),
 }
 
 impl CommandFactory for Invocation {
     fn command() -> clap::Command {
-        Args::command().subcommand(serve_device::Args::command())
+        Args::command().subcommand(template::Args::command()).subcommand(serve_device::Args::command())
     }
 
     fn command_for_update() -> clap::Command {
@@ -150,6 +154,7 @@ impl CommandFactory for Invocation {
 impl FromArgMatches for Invocation {
     fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
         Ok(match matches.subcommand() {
+            Some(("template", matches)) => Self::Template(template::Args::from_arg_matches(matches)?),
             Some((_, matches)) => Self::ServeDevice(serve_device::Args::from_arg_matches(matches)?),
             None => Self::Train(Args::from_arg_matches(matches)?),
         })

@@ -188,6 +188,7 @@ const MODES: &[Mode] = &[
     mode("ffsvc-train", "", "tiny.toml exp --resume", "--init-from=exp/final.safetensors --head=keep"),
     mode("ffsvc-train", "", "tiny.toml out --init-from exp/final.safetensors", "--resume"),
     mode("ffsvc-train", "", "tiny.toml --dry-run", "--resume --validate-first --head=keep --tui"),
+    mode("ffsvc-train", "template", "small", ""),
     Mode {
         program: "ffsvc-train",
         command: "serve-device",

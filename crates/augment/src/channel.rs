@@ -11,6 +11,7 @@ pub const TELEPHONE_HZ: (f64, f64) = (300.0, 3400.0);
 /// Section `[augment.gain]`. A front end that normalises the waveform takes it off again, except for what it does to
 /// mu-law.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct GainConfig {
     /// Share of the crops. Default 0.
@@ -32,6 +33,7 @@ impl Default for GainConfig {
 
 /// Section `[augment.clipping]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ClippingConfig {
     /// Share of the crops. Default 0.
@@ -53,6 +55,7 @@ impl Default for ClippingConfig {
 
 /// Section `[augment.channel]`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ChannelConfig {
     /// Share of the crops that are cut to the telephone's band, 300 to 3400 Hz. Default 0.

@@ -23,6 +23,7 @@ const COUNT: Range<usize> = Range::of(1, 100);
 /// Every step is drawn on its own, with its own probability; noise over reverberation, the far-field case, comes about as
 /// often as the product of theirs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AugmentConfig {
     /// The baseline's steps, shares and formulas: noise or music for a quarter of the crops, reverberation for a quarter,
@@ -73,6 +74,7 @@ impl Default for AugmentConfig {
 
 /// Section `[augment.reverb]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ReverbConfig {
     /// Share of the crops that get a room. Default 0.
@@ -87,6 +89,7 @@ pub struct ReverbConfig {
 
 /// Section `[augment.reverb.simulated]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SimulatedConfig {
     /// Share of simulated rooms among all where there is a list too. Default 0.5.
@@ -110,6 +113,7 @@ impl Default for SimulatedConfig {
 
 /// Section `[augment.additive]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AdditiveConfig {
     /// Share of the crops that get noise. Default 0.
@@ -142,6 +146,7 @@ impl Default for AdditiveConfig {
 
 /// Section `[augment.additive.noise]`: sounds of things, animals and places.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct NoiseConfig {
     /// List of sound files, one path a line, or a folder of them. Absent (default): this kind is not used.
@@ -161,6 +166,7 @@ impl Default for NoiseConfig {
 
 /// Section `[augment.additive.music]`: music.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct MusicConfig {
     /// List of sound files, one path a line, or a folder of them. Absent (default): this kind is not used.
@@ -180,6 +186,7 @@ impl Default for MusicConfig {
 
 /// Section `[augment.additive.babble]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct BabbleConfig {
     /// How often babble is drawn, in proportion to the other kinds; 0 turns it off. Default 1.

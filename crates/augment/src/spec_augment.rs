@@ -9,6 +9,7 @@ pub(crate) const SHARE: Range<f64> = Range::of(0.0, 1.0);
 
 /// Section `[spec_augment]`. Absent: no masks.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SpecAugment {
     /// Share of the crops that get masks, 0 to 1. Default 0.6.

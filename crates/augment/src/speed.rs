@@ -16,6 +16,7 @@ pub const FACTORS: std::ops::RangeInclusive<f64> = 0.5..=2.0;
 
 /// Section `[augment.speed]`: SoX `speed`, which changes the pitch too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SpeedConfig {
     /// Share of the crops whose speed is changed. Default 0; 2/3 makes the original and two factors equally frequent.

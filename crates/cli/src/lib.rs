@@ -2,6 +2,7 @@
 
 pub mod allocator;
 pub mod config;
+mod config_reference;
 pub mod exit;
 pub mod interrupt;
 pub mod logging;
@@ -15,6 +16,7 @@ pub mod run_files;
 
 pub use allocator::keep_freed_memory;
 pub use config::{ConfigArgs, ConfigError, load_config, load_config_with};
+pub use config_reference::config_reference;
 pub use exit::{Failed, Interrupted, UsageError, run};
 pub use logging::Logging;
 pub use output::{print_json, write_json};

@@ -65,6 +65,7 @@ pub enum Labels {
 
 /// Section `[data]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// Kaldi data directory with `wav.scp` and `utt2spk`, or several with their shares of each batch.

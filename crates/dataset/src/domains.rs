@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 /// train = [{ path = "data/vox2dev", share = 0.5 }, { path = "data/ffsvc2020", share = 0.5 }]
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum TrainData {
     /// One Kaldi data directory with `wav.scp` and `utt2spk`.
@@ -26,6 +27,7 @@ pub enum TrainData {
 
 /// One of several data directories.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DataShare {
     /// Kaldi data directory with `wav.scp` and `utt2spk`.

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 
 /// Section `[sampler]`: how often each utterance is trained on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SamplerConfig {
     /// Whether speakers with few utterances are drawn as often as others. Default `none`.
@@ -45,6 +46,7 @@ impl SamplerConfig {
 
 /// What is drawn equally often.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Balance {
     /// Every utterance.

@@ -8,6 +8,7 @@ use crate::{Error, Result};
 
 /// Which mean is subtracted. In TOML: `cmn = { type = "utterance" }`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Cmn {
     /// Features stay as they are.
@@ -20,6 +21,7 @@ pub enum Cmn {
 
 /// Options of [`Cmn::Utterance`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct UtteranceCmn {
     /// Also divides by the standard deviation over time (population, variance floored at 1e-20 as in `apply-cmvn`).
@@ -32,6 +34,7 @@ const MOST_FRAMES: usize = 1_000_000;
 
 /// Options of [`Cmn::Sliding`], with Kaldi's names and defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct SlidingCmn {
     /// Frames in the window. Default 600; speaker recipes use 300.

@@ -18,6 +18,7 @@ const INT16_FULL_SCALE: f64 = 32768.0;
 
 /// Options of [`Fbank`], with Kaldi's names and defaults except where a field says otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct FbankOptions {
     /// Number of mel bands. Default 80 (Kaldi: 23), as the models of WeSpeaker, 3D-Speaker and sherpa-onnx.

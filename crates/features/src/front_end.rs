@@ -25,6 +25,7 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct FrontEndConfig {
     /// Sample rate of the signals in hertz, 1000 to 768000. Default 16000. Signals are not resampled here.
@@ -51,6 +52,7 @@ impl Default for FrontEndConfig {
 
 /// The features proper, between waveform normalisation and CMN.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Kind {
     /// [`LogMel`]: torchaudio's conventions.

@@ -11,6 +11,7 @@ use crate::{Error, Features, MelBanks, Result, Scratch};
 
 /// Options of [`LogMel`]; the default is the baseline's (80 bands at 16 kHz).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct LogMelOptions {
     /// Number of mel bands, the rows of the output. Default 80.

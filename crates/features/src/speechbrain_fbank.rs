@@ -19,6 +19,7 @@ const DB: f32 = 10.0 / std::f32::consts::LN_10;
 
 /// Options of [`SpeechBrainFbank`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct SpeechBrainFbankOptions {
     /// Number of mel bands, the rows of the output. Default 80.

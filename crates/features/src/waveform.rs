@@ -8,6 +8,7 @@ use crate::{Error, Result};
 
 /// What is done to the samples first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum WaveformNorm {
     /// `(x - mean) / max(std, 1e-6)` with the unbiased standard deviation over the signal given (a crop in

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Shape of the analysis window. With `w(i) = (1 - cos(2 pi i / P)) / 2` and the period `P` of [`Symmetry`]:
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum WindowType {
     /// `w(i)^0.85`, Kaldi's own and its default: like Hamming, but zero at both ends.

@@ -29,6 +29,7 @@ const SEGMENT: usize = 100;
 
 /// Options of a [`CamPlusPlus`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CamPlusPlusConfig {
     /// Size of the embedding. Default: 192; 3D-Speaker's VoxCeleb model has 512.

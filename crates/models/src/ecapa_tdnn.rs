@@ -27,6 +27,7 @@ const DILATIONS: [usize; 3] = [2, 3, 4];
 
 /// Options of an [`EcapaTdnn`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct EcapaTdnnConfig {
     /// Channels of the blocks, C; the aggregation layer has 3C. A multiple of `scale`. Default: 512.

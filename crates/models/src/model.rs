@@ -36,6 +36,7 @@ const LAYERS_TO_SPARE: usize = 1000;
 
 /// Which network, with its options: the `[model]` section of a configuration file.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "architecture", rename_all = "kebab-case")]
 pub enum ModelConfig {
     /// `architecture = "resnet"`.

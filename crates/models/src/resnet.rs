@@ -36,6 +36,7 @@ pub(crate) fn depth_of(blocks: [usize; 4], bottleneck: bool) -> Option<usize> {
 
 /// Options of a [`ResNet`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ResNetConfig {
     /// Channels of the first stage, C; the stages have C, 2C, 4C and 8C. Default: 32.

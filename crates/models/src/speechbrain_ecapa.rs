@@ -26,6 +26,7 @@ const VARIANCE_FLOOR: f64 = 1e-12;
 
 /// Options of a [`SpeechBrainEcapa`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SpeechBrainEcapaConfig {
     /// Channels of the blocks, a multiple of `scale`. Default: 1024, as in `spkrec-ecapa-voxceleb`.

@@ -17,6 +17,7 @@ use crate::pooling::tstp::with_std;
 
 /// Options of a [`Tdnn`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TdnnConfig {
     /// Channels of the first four frame-level layers. Default: 512.

@@ -30,6 +30,7 @@ const DILATIONS: [usize; 3] = [2, 3, 4];
 
 /// Options of a [`WespeakerEcapa`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct WespeakerEcapaConfig {
     /// Channels of the blocks, a multiple of 8. Default: 512.

@@ -1,5 +1,6 @@
 //! The configuration of an experiment: one TOML file, one struct a section.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ use crate::validation::config::ValidationConfig;
 
 /// Everything that decides the numbers of a training run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExperimentConfig {
     /// Where the recordings are and how they are read.
@@ -56,6 +58,7 @@ pub struct ExperimentConfig {
 
 /// Section `[head]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HeadSection {
     /// Which head, with its options.
     #[serde(flatten)]
@@ -104,6 +107,25 @@ impl ExperimentConfig {
             validation.add_numbers(&mut checklist.section("validation"));
         }
         checklist
+    }
+
+    /// The range of every number of those sections, by its key.
+    pub fn ranges() -> BTreeMap<String, String> {
+        // All that may be left out is there.
+        const EVERY_SECTION: &str = "
+            data.train = [{ path = 'a', share = 1.0 }]
+            model.architecture = 'resnet'
+            head.kind = 'aam-softmax'
+            teacher.temperature = 0.1
+            train.freeze = [{ layer = 'a', epochs = 1 }]
+            [augment.reverb.simulated]
+            [augment.spec_augment]
+            [schedule.margin]
+            end_epoch = 1.0
+            [validation]
+        ";
+        let whole: Self = toml::from_str(EVERY_SECTION).expect("a configuration with every section");
+        whole.numbers().ranges().map(|(key, range)| (key.to_owned(), range.to_owned())).collect()
     }
 
     /// Checks what types cannot: that every number is in its range, and that settings agree with each other.

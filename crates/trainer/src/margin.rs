@@ -12,6 +12,7 @@ pub(crate) const EPOCHS: Range<f64> = Range::of(0.0, 1e6);
 /// Section `[schedule.margin]`: the margin moves from `from` to `head.margin`, as WeSpeaker's `MarginScheduler` moves it.
 /// Without the section it is `head.margin` throughout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MarginScheduleConfig {
     /// The margin until `begin_epoch`. Default 0.
@@ -61,6 +62,7 @@ impl MarginScheduleConfig {
 
 /// How a margin moves from one value to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum MarginShape {
     /// Fast first: the part still to go falls to a thousandth, exponentially. The rest is gone at the end.

@@ -12,6 +12,7 @@ use crate::network::Network;
 
 /// Section `[optimizer]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerConfig {
     /// `adam` (default, as in the baseline's train.py), `adam-w` or `sgd` (its train_dist.py).
@@ -61,6 +62,7 @@ impl Default for OptimizerConfig {
 
 /// Which optimiser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OptimizerKind {
     /// Stochastic gradient descent with momentum.
@@ -73,6 +75,7 @@ pub enum OptimizerKind {
 
 /// Which parameters weight decay applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum WeightDecayOn {
     /// All of them.

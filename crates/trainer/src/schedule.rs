@@ -9,6 +9,7 @@ use crate::optimizer::OptimizerConfig;
 
 /// Section `[schedule]`: how the learning rate moves from `optimizer.learning_rate`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ScheduleConfig {
     /// Linear warm-up from 0, in epochs (fractions are allowed). Default 2, the baseline's. `one-cycle`: the rising part,
@@ -64,6 +65,7 @@ impl ScheduleConfig {
 
 /// The shape of the learning rate after warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ScheduleKind {
     /// The same rate throughout.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Section `[train]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Passes over the data. Default 50.
@@ -45,6 +46,7 @@ pub struct TrainConfig {
 
 /// What BatchNorm layers do in training.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BatchNormMode {
     /// They normalise by the statistics of the batch and keep a running average of them.
@@ -61,6 +63,7 @@ fn is_batch(mode: &BatchNormMode) -> bool {
 
 /// An entry of `train.freeze`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Freeze {
     /// Name of a layer as in a model file, for example `front.layer1`; the head is `classifier`.

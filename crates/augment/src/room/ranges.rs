@@ -21,6 +21,7 @@ const ATTEMPTS: usize = 10_000;
 ///
 /// A long distance thus has larger rooms, while each of the distances keeps its share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RoomRanges {
     /// Length of the room, in m. Default 3 to 8.

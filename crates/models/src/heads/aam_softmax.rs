@@ -13,6 +13,7 @@ const LEAST_SQUARED_SINE: f64 = 1e-12;
 
 /// Options of [`AamSoftmax`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AamSoftmaxConfig {
     /// Angle added to the one to the target's centre, in radians. Default: 0.2.

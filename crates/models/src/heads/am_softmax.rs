@@ -10,6 +10,7 @@ use crate::error::Result;
 
 /// Options of [`AmSoftmax`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AmSoftmaxConfig {
     /// Subtracted from the cosine to the target's centre. Default: 0.2.

@@ -92,6 +92,7 @@ macro_rules! each {
 
 /// Which head, with its options: the `[head]` section of a configuration file.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum HeadConfig {
     /// `kind = "aam-softmax"`: additive angular margin.

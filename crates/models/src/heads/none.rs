@@ -9,6 +9,7 @@ use crate::error::Result;
 
 /// [`NoHead`] has no options.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NoHeadConfig {}
 

@@ -13,6 +13,7 @@ use crate::error::{Result, require};
 /// The margin alone does not converge from random weights, so the paper's authors train with
 /// `(lambda cos(theta) + psi(theta)) / (1 + lambda)`, where lambda falls from step to step.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SphereFaceConfig {
     /// The angle to the target's centre is multiplied by this, from 1 to 8. Default: 4, the paper's.

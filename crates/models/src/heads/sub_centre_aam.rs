@@ -12,6 +12,7 @@ use crate::error::{Result, require};
 
 /// Options of [`SubCentreAam`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SubCentreAamConfig {
     /// Angle added to the one to the target's nearest centre, in radians. Default: 0.2.

@@ -25,6 +25,7 @@ const ATTENTION_DIM: usize = 128;
 
 /// How a two-dimensional network (a ResNet) is summarised.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PoolingConfig {
     /// Mean and standard deviation of each channel over all frequencies and frames: the baseline's `StatsPool`.

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 /// Section `[teacher]`: a trained network, in evaluation mode, whose embeddings of clean speech the network under training
 /// (the student) learns to give for the same speech in rooms and noise. It needs no labels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TeacherConfig {
     /// Model file. Default: the one that the fine-tune starts from (`--init-from`), as it was before the first step. Another
@@ -31,6 +32,7 @@ pub struct TeacherConfig {
 
 /// How embeddings of the student are compared with those of the teacher.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum TeacherLoss {
     /// One minus the cosine of the two embeddings of a crop, averaged over the batch.
@@ -52,6 +54,7 @@ pub enum TeacherLoss {
 
 /// What the teacher hears.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum TeacherTarget {
     /// The student's crop, from the same sample on, as recorded.

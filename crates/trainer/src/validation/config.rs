@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 /// mean_subtract = true
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ValidationConfig {
     /// Data directory (or folder with a `wav.scp`) of the trials' recordings.
@@ -53,6 +54,7 @@ pub struct ValidationConfig {
 
 /// One of several trial lists: a table of `[validation.lists]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ValidationList {
     /// Data directory (or folder with a `wav.scp`) of the trials' recordings.
