@@ -13,7 +13,7 @@ out=$1
 [ ! -e "$out/FFSVC2020" ] || { echo "challenge.sh: $out/FFSVC2020 is there already" >&2; exit 1; }
 
 ffsvc-data synth "$out/voices" -q --seed 1 --train-speakers 16 --train-utterances 6 --dev-speakers 10 \
-    --dev-utterances 5 --seconds 2.5,3.5 --snr-db 30,40 --rt60 0.05,0.1 --channel-db 0 \
+    --dev-utterances 5 --seconds 1.5,2 --snr-db 30,40 --rt60 0.05,0.1 --channel-db 0 \
     --microphone-distance 0.1,0.2 > /dev/null
 train=$out/FFSVC2020/train dev=$out/FFSVC2022/dev lists=$out/lists
 mkdir -p "$train" "$dev" "$lists"
