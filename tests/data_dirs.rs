@@ -529,3 +529,33 @@ fn the_tables_of_ffsvc2022() {
 }
 
 ffsvc_test_data::shared_tests!(the_tables_of_ffsvc2022);
+
+#[test]
+fn recordings_are_converted_once() {
+    let folder = workplace();
+    for (name, samples) in [("1.wav", 800), ("far field.wav", 1600)] {
+        let path = folder.path().join(name);
+        ffsvc_audio::write_wav(path, &vec![0.25; samples], 8000, ffsvc_audio::SampleFormat::Float32).unwrap();
+    }
+    write(&folder, "d/utt2device", "a1 ipad\na2 pad\nb1 ipad\n");
+    let arguments = ["convert", "d", "out", "--sample-rate", "16000"];
+    ffsvc_data(&folder, &arguments)
+        .code(1)
+        .stdout(contains("2 utterances, 0 of them were there"))
+        .stderr(contains("failed: b1: "));
+    assert!(!folder.path().join("out/wav.scp").exists(), "it is no data directory before all is there");
+
+    // What is there is kept; another rate is another conversion.
+    let kept = fs::metadata(folder.path().join("out/wav/a2.wav")).unwrap();
+    assert_eq!(kept.len(), 44 + 2 * 3200);
+    ffsvc_data(&folder, &["convert", "d", "out"]).code(1).stderr(contains("made with 16000 Hz"));
+    ffsvc_data(&folder, &[&arguments[..], &["--allow-failures"]].concat())
+        .success()
+        .stdout(contains("2 utterances, 2 of them were there"));
+    let again = fs::metadata(folder.path().join("out/wav/a2.wav")).unwrap();
+    assert_eq!(again.modified().unwrap(), kept.modified().unwrap());
+    assert_eq!(read(&folder, "out/wav.scp"), "a1 out/wav/a1.wav\na2 out/wav/a2.wav\n");
+    assert_eq!(read(&folder, "out/utt2device"), "a1 ipad\na2 pad\n");
+    ffsvc_data(&folder, &["validate", "out"]).success();
+    ffsvc_data(&folder, &arguments).code(1).stderr(contains("out/wav.scp"));
+}

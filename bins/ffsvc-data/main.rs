@@ -3,6 +3,7 @@
 mod augment;
 mod bench_loader;
 mod check;
+mod convert;
 mod ffsvc_tables;
 mod from_folders;
 mod make_trials;
@@ -59,6 +60,7 @@ enum Command {
     Prepare(prepare::Prepare),
     FromFolders(from_folders::FromFolders),
     MakeTrials(make_trials::MakeTrials),
+    Convert(convert::Convert),
     Augment(augment::Augment),
     #[command(name = "audio-quality", alias = "quality")]
     Quality(quality::Quality),
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
             Command::Prepare(args) => args.run(json),
             Command::FromFolders(args) => args.run(json),
             Command::MakeTrials(args) => args.run(json),
+            Command::Convert(args) => args.run(json),
             Command::Augment(args) => args.run(json),
             Command::Quality(args) => args.run(json),
             Command::BenchLoader(args) => args.run(json),

@@ -32,7 +32,9 @@ pub(crate) fn with_advice(error: Error) -> anyhow::Error {
         Error::Device { .. } => "--resume goes on from it",
         Error::WouldOverwrite { .. } => "give --resume to go on from the last one, or another folder",
         Error::NothingToResume { .. } => "leave --resume out to start a run",
-        Error::ResumeMismatch { .. } => "start a new experiment folder, or use --init-from",
+        Error::ResumeMismatch { .. } => {
+            "give the settings that it began with (EXP/config.toml has them), start a new experiment folder, or use --init-from"
+        }
         Error::OtherSpeakers { .. } => {
             "--head keep takes the rows of those that both have, --head new takes none"
         }

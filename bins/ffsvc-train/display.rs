@@ -25,7 +25,7 @@ impl Observer for Display {
             Event::Start { step, steps_per_epoch, epochs, utterances, speakers, parameters, .. } => {
                 self.total_steps = steps_per_epoch * epochs;
                 let bar = Progress::begin(self.total_steps as u64, "steps");
-                bar.inc(*step as u64);
+                bar.begin_after(*step as u64);
                 self.bar = Some(bar);
                 let speakers = match speakers {
                     0 => "without labels".into(),

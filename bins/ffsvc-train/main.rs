@@ -261,8 +261,9 @@ fn dry_run(args: &Args, config: &ExperimentConfig, devices: &[Device]) -> anyhow
 }
 
 fn train(args: &Args, config: &ExperimentConfig, exp: &Path, devices: &[Device]) -> anyhow::Result<Outcome> {
-    let run = Run::prepare(config, exp, &init_from(args), devices).map_err(with_advice)?;
+    // From here on a signal ends the run in good order, also one that comes while lists are read.
     let stop = ffsvc_cli::interrupt::flag();
+    let run = Run::prepare(config, exp, &init_from(args), devices).map_err(with_advice)?;
     let mut observer = args.observer(&stop);
     if args.validate_first
         && let Some(result) = run.validate(&stop).map_err(with_advice)?

@@ -3,6 +3,7 @@
 
 mod corpora;
 mod dump;
+mod json_fields;
 mod modes;
 mod numbers;
 mod outputs;

@@ -8,15 +8,15 @@ use crate::dump::{CHECKED, Opt, options};
 use crate::workplace::{Place, said};
 
 /// A way to use a command, by a command line that succeeds.
-struct Mode {
-    program: &'static str,
-    command: &'static str,
+pub(crate) struct Mode {
+    pub(crate) program: &'static str,
+    pub(crate) command: &'static str,
     /// The options of the mode itself.
-    words: &'static str,
+    pub(crate) words: &'static str,
     /// Options that this mode cannot use, with values that are fine elsewhere.
     refused: &'static str,
     /// Whether the command line succeeds: one that serves until it is stopped does not.
-    ends: bool,
+    pub(crate) ends: bool,
 }
 
 const fn mode(
@@ -28,7 +28,7 @@ const fn mode(
     Mode { program, command, words, refused, ends: true }
 }
 
-const MODES: &[Mode] = &[
+pub(crate) const MODES: &[Mode] = &[
     mode(
         "ffsvc-score",
         "",
@@ -178,6 +178,7 @@ const MODES: &[Mode] = &[
         "corpus/dev --output out --enrol-utterances 1 --models-out models --same-gender 0 --nontargets 1",
         "",
     ),
+    mode("ffsvc-data", "convert", "corpus/dev out", ""),
     mode("ffsvc-data", "augment", "corpus/dev out --config tiny.toml", "--plan"),
     mode("ffsvc-data", "augment", "corpus/dev --config tiny.toml --plan", ""),
     mode("ffsvc-data", "audio-quality", "corpus/dev out", "--show=3?--json"),

@@ -173,6 +173,7 @@ const RUNS: &[Run] = &[
         "make-trials corpus/dev --enrol-utterances 1 --models-out OUTPUT --output new-trials",
         &["corpus/dev/utt2spk"],
     ),
+    run("ffsvc-data", Form::Folder, "convert corpus/dev OUTPUT", &["corpus/dev"]),
     run(
         "ffsvc-data",
         Form::Folder,

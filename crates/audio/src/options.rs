@@ -35,6 +35,16 @@ impl std::str::FromStr for Channel {
     }
 }
 
+impl std::fmt::Display for Channel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::First => f.write_str("first"),
+            Self::Index(index) => index.fmt(f),
+            Self::Mix => f.write_str("mix"),
+        }
+    }
+}
+
 /// A text that names no channel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("channel `{found}`; expected `first`, `mix` or an index from 0")]

@@ -16,7 +16,8 @@ pub struct ConfigArgs {
     /// Change one value of the configuration, e.g. --set train.epochs=3 (may be repeated)
     ///
     /// The value is read as TOML (3, 0.5, true, [1, 2], "text"); what is not TOML is text, so
-    /// --set model.name=resnet34 needs no quotes. Sections that the file lacks are created.
+    /// --set model.name=resnet34 needs no quotes. Sections that the file lacks are created. Without a value, as in
+    /// --set validation=, the key or section is removed.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
 }
@@ -92,7 +93,7 @@ fn position(line_column: Option<(usize, usize)>) -> String {
 /// `section.key=value`.
 ///
 /// The value of an override is parsed as TOML and taken as text if it is not TOML. Missing sections are
-/// created. For unknown names to be refused, `T` and its sections have `#[serde(deny_unknown_fields)]`;
+/// created. An override without a value removes the key or section. For unknown names to be refused, `T` and its sections have `#[serde(deny_unknown_fields)]`;
 /// the error then proposes the nearest known name.
 ///
 /// ```
@@ -225,6 +226,10 @@ fn apply(table: &mut Table, set: &str) -> Result<(), ConfigError> {
         section = entry.as_table_mut().ok_or_else(|| {
             refuse(format!("`{}` is no section, it is a value of type {found}", keys[..=depth].join(".")))
         })?;
+    }
+    if value.is_empty() {
+        section.remove(*last);
+        return Ok(());
     }
     let value = value.parse().unwrap_or_else(|_| Value::String(value.to_owned()));
     section.insert((*last).to_owned(), value);

@@ -7,15 +7,28 @@ use anyhow::Context as _;
 use ffsvc_atomic_file::StdoutClosed;
 use serde::Serialize;
 
-/// Prints a value as indented JSON and a newline on standard output.
+/// The version of what is printed and written as JSON, the field `schema` of each object. A field may be added without a new
+/// version; a field that is renamed, is gone or means something else needs one.
+const SCHEMA: u32 = 1;
+
+/// A value as indented JSON. An object begins with its version.
+fn json<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    if text.starts_with('{') && !text.contains("\n  \"schema\": ") {
+        let comma = if text == "{}" { "\n" } else { "," };
+        text.insert_str(1, &format!("\n  \"schema\": {SCHEMA}{comma}"));
+    }
+    text.push('\n');
+    Ok(text)
+}
+
+/// Prints a value as indented JSON and a newline on standard output. An object gets the field `schema`, its version.
 ///
 /// # Errors
 /// The value cannot be expressed as JSON (a map whose keys are not strings), or standard output cannot
 /// be written; [`StdoutClosed`] if its reader has gone.
 pub fn print_json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
-    let mut text = serde_json::to_vec_pretty(value)?;
-    text.push(b'\n');
-    print_bytes(&text)
+    print_bytes(json(value)?.as_bytes())
 }
 
 /// Prints bytes as they are.
@@ -34,7 +47,6 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
 /// The value cannot be JSON, or the file cannot be written.
 pub fn write_json<T: Serialize + ?Sized>(path: impl AsRef<Path>, value: &T) -> anyhow::Result<()> {
     let path = path.as_ref();
-    let mut text = serde_json::to_vec_pretty(value)?;
-    text.push(b'\n');
+    let text = json(value)?;
     ffsvc_atomic_file::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{
@@ -52,6 +52,8 @@ pub struct Progress {
     bar: ProgressBar,
     label: String,
     started: Instant,
+    /// Steps that were done before it began: they count as done, not as speed.
+    before: Arc<AtomicU64>,
     plain: Option<Plain>,
     quiet: bool,
 }
@@ -73,7 +75,7 @@ impl Progress {
         if quiet || !io::stderr().is_terminal() {
             return Self::plain(total, label.into(), quiet, PLAIN_INTERVAL, Box::new(io::stderr()));
         }
-        let label = label.into();
+        let (label, before) = (label.into(), Arc::new(AtomicU64::new(0)));
         let bar = BARS.add(ProgressBar::no_length());
         let template = if total > 0 {
             bar.set_length(total);
@@ -82,15 +84,17 @@ impl Progress {
             "{prefix} {spinner} {human_pos} {speed} {wide_msg}"
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
-            let speed = |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let of_bar = Arc::clone(&before);
+            let speed = move |state: &ProgressState, out: &mut dyn fmt::Write| {
+                let before = of_bar.load(Ordering::Relaxed);
                 // A bar that cannot be drawn is no reason to stop the work.
-                let _ = out.write_str(&speed(state.pos(), state.len(), state.elapsed()));
+                let _ = out.write_str(&speed(before, state.pos(), state.len(), state.elapsed()));
             };
             bar.set_style(style.with_key("speed", speed));
         }
         bar.set_prefix(label.clone());
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar, label, started: Instant::now(), plain: None, quiet }
+        Self { bar, label, started: Instant::now(), before, plain: None, quiet }
     }
 
     fn plain(total: u64, label: String, quiet: bool, interval: Duration, out: Box<dyn Write + Send>) -> Self {
@@ -98,7 +102,14 @@ impl Progress {
         let bar = ProgressBar::with_draw_target((total > 0).then_some(total), target);
         let started = Instant::now();
         let state = Mutex::new(PlainState { next: started + interval, out });
-        Self { bar, label, started, plain: Some(Plain { interval, state }), quiet }
+        let before = Arc::default();
+        Self { bar, label, started, before, plain: Some(Plain { interval, state }), quiet }
+    }
+
+    /// `steps` were done before the work began, by a run that is resumed.
+    pub fn begin_after(&self, steps: u64) {
+        self.before.store(steps, Ordering::Relaxed);
+        self.bar.set_position(steps);
     }
 
     /// `steps` more are done.
@@ -140,7 +151,8 @@ impl Progress {
 
     /// Ends the progress with one line: steps, time, rate.
     pub fn finish(self) {
-        let (done, elapsed) = (self.bar.position(), self.started.elapsed());
+        let done = self.bar.position().saturating_sub(self.before.load(Ordering::Relaxed));
+        let elapsed = self.started.elapsed();
         self.bar.finish_and_clear();
         let rate = rate(done, elapsed).map_or_else(String::new, |rate| format!(" ({rate:.1}/s)"));
         let line = format!("{}: {done} in {:.1} s{rate}", self.label, elapsed.as_secs_f64());
@@ -157,7 +169,8 @@ impl Progress {
         if let Some(total) = total {
             line += &format!("/{total} ({:.0} %)", 100.0 * done as f64 / total.max(1) as f64);
         }
-        for remark in [speed(done, total, elapsed), self.bar.message()] {
+        let before = self.before.load(Ordering::Relaxed);
+        for remark in [speed(before, done, total, elapsed), self.bar.message()] {
             if !remark.is_empty() {
                 line.push_str(", ");
                 line.push_str(&remark);
@@ -173,8 +186,8 @@ fn rate(done: u64, elapsed: Duration) -> Option<f64> {
 }
 
 /// Rate and time left, once there is something to measure.
-fn speed(done: u64, total: Option<u64>, elapsed: Duration) -> String {
-    let Some(rate) = rate(done, elapsed) else { return String::new() };
+fn speed(before: u64, done: u64, total: Option<u64>, elapsed: Duration) -> String {
+    let Some(rate) = rate(done.saturating_sub(before), elapsed) else { return String::new() };
     let Some(total) = total else { return format!("{rate:.1}/s") };
     let left = total.saturating_sub(done) as f64 / rate;
     match Duration::try_from_secs_f64(left) {
@@ -195,7 +208,6 @@ impl Drop for Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -238,6 +250,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_done_before_is_no_speed() {
+        assert_eq!(speed(50, 60, Some(100), Duration::from_secs(10)), "1.0/s, 40 seconds left");
+        assert_eq!(speed(50, 50, Some(100), Duration::from_secs(10)), "");
+        let (progress, sink) = plain(4, false, Duration::ZERO);
+        progress.begin_after(3);
+        progress.inc(1);
+        progress.finish();
+        let text = sink.text();
+        assert!(text.starts_with("utts: 4/4 (100 %)") && text.ends_with("utts: 1 in 0.0 s\n"), "{text}");
+    }
+
+    #[test]
     fn nothing_is_estimated_of_nothing() {
         let second = Duration::from_secs(1);
         for (done, total, elapsed, expected) in [
@@ -250,7 +274,7 @@ mod tests {
             (7, Some(5), second, "7.0/s, 0 seconds left"),
             (1, Some(u64::MAX), second, "1.0/s"),
         ] {
-            assert_eq!(speed(done, total, elapsed), expected, "{done} of {total:?} in {elapsed:?}");
+            assert_eq!(speed(0, done, total, elapsed), expected, "{done} of {total:?} in {elapsed:?}");
         }
         let (nothing, sink) = plain(0, false, Duration::ZERO);
         nothing.finish();

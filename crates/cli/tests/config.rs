@@ -170,3 +170,13 @@ fn a_section_that_is_left_out_comes_from_elsewhere() {
     assert_eq!(load("name = 'x'\n[data]", &[]).unwrap_err(), "a.toml:2:1: missing field `train`");
     assert!(load("\nnam = 'x'", &[]).unwrap_err().starts_with("a.toml:2:1: unknown field `nam`"));
 }
+
+#[test]
+fn an_override_without_a_value_removes() {
+    let file = file("name = 'x'\n[data]\ntrain = 'a'\n[more]\nkey = 1");
+    let sets = ["more=".to_owned(), "data.other= ".to_owned()];
+    let config = load_config_with::<Strict>(&file.path, &toml::Table::new(), &sets, |_| Vec::new()).unwrap();
+    assert_eq!((config.name.as_str(), config.data.train), ("x", "a".into()));
+    let error = load_config::<Strict>(&file.path, &["more=".into(), "data.train=".into()]).unwrap_err();
+    assert!(error.to_string().contains("missing field `train`"), "{error}");
+}

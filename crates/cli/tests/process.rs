@@ -271,7 +271,7 @@ fn exit_statuses_and_messages() {
 
 fn json_is_printed() {
     let (status, stdout, stderr) = ended(&program("json").output().unwrap());
-    let expected = "{\n  \"eer\": 0.25,\n  \"n\": [\n    1,\n    2\n  ]\n}\n";
+    let expected = "{\n  \"schema\": 1,\n  \"eer\": 0.25,\n  \"n\": [\n    1,\n    2\n  ]\n}\n";
     assert_eq!((status, stdout.as_str(), stderr.as_str()), (Some(0), expected, ""));
 }
 
@@ -312,6 +312,15 @@ fn signals() {
     send(&child, "INT");
     assert_eq!(lines.next().unwrap().unwrap(), "seen");
     send(&child, "INT");
+    assert_eq!(end_within(&mut child, Duration::from_secs(20)), Some(interrupt::EXIT_STATUS));
+    // A batch system's USR1 and the TERM after it are one request, and only a further one is a second.
+    let (mut child, mut lines) = waiting("stubborn");
+    send(&child, "USR1");
+    assert_eq!(lines.next().unwrap().unwrap(), "seen");
+    send(&child, "TERM");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(child.try_wait().unwrap(), None);
+    send(&child, "TERM");
     assert_eq!(end_within(&mut child, Duration::from_secs(20)), Some(interrupt::EXIT_STATUS));
 }
 

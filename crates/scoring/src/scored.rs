@@ -118,6 +118,7 @@ impl Scored {
         let metrics = self.metrics(options)?;
         let conditions = self.conditions(options)?;
         Ok(Report {
+            schema: Report::SCHEMA,
             program: program.to_owned(),
             trials: self.trials,
             skip_missing: self.skip_missing,

@@ -249,6 +249,7 @@ mod tests {
         let costs = [DcfParameters::default(), DcfParameters::new(0.5, 1.0, 1.0).unwrap()];
         let source = SourceFile { path: "dev/trials".to_owned(), sha256: "ab".repeat(32) };
         let report = Report {
+            schema: Report::SCHEMA,
             program: "test".to_owned(),
             trials: source.clone(),
             scores: ScoreSource::File(source),

@@ -231,6 +231,17 @@ impl ExperimentConfig {
         paths
     }
 
+    /// Looks whether all of [`input_paths`](Self::input_paths) are there, before any of them is read.
+    ///
+    /// # Errors
+    /// All that are not.
+    pub(crate) fn check_inputs(&self) -> Result<()> {
+        let is_there = |path: &Path| path == Path::new("-") || path.exists();
+        let missing = self.input_paths().into_iter().filter(|(_, path)| !is_there(path));
+        let paths: Vec<_> = missing.map(|(key, path)| (key, path.to_path_buf())).collect();
+        if paths.is_empty() { Ok(()) } else { Err(Error::NoSuchInput { paths }) }
+    }
+
     /// All of [`input_paths`](Self::input_paths), to be changed.
     pub fn input_paths_mut(&mut self) -> Vec<&mut PathBuf> {
         let mut paths = self.data.train.paths_mut();

@@ -23,6 +23,12 @@ pub enum Error {
         /// What is wrong with each.
         faults: Vec<Error>,
     },
+    /// Files or folders that the configuration names are not there.
+    #[error("not there: {}", paths.iter().map(|(key, path)| format!("{key} = {}", path.display())).collect::<Vec<_>>().join(", "))]
+    NoSuchInput {
+        /// Each key with its path.
+        paths: Vec<(&'static str, PathBuf)>,
+    },
     /// A device broke off: a lost connection, exhausted memory.
     #[error("{device} failed: {cause}; the last checkpoint is complete")]
     Device {

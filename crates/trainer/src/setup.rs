@@ -41,6 +41,7 @@ impl Setup {
     /// Anything wrong in the configuration or the data.
     pub(crate) fn new(config: &ExperimentConfig, teacher: Option<&Path>) -> Result<Self> {
         config.check()?;
+        config.check_inputs()?;
         let (train, seed) = (&config.train, config.train.seed);
         let view = match (&config.teacher, teacher) {
             (Some(section), Some(path)) => teacher::view(section, path)?,

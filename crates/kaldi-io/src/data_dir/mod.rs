@@ -10,6 +10,7 @@ mod speakers;
 mod split;
 mod subset;
 mod validate;
+mod with_recordings;
 
 use std::path::{Path, PathBuf};
 

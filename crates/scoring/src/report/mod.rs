@@ -18,6 +18,9 @@ use crate::{EnrolAverage, Result, ScoreNorm, TrialScores};
 /// The result of a scoring run. Its JSON form is the fields' names; its [`Display`](std::fmt::Display) form is a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
+    /// The version of its fields, as of everything that programs print as JSON.
+    #[serde(default)]
+    pub schema: u32,
     /// Program and version that made it.
     pub program: String,
     /// The trial list.
@@ -48,6 +51,9 @@ pub struct Report {
 }
 
 impl Report {
+    /// The version of the fields that are written.
+    pub const SCHEMA: u32 = 1;
+
     /// Writes the report as JSON.
     ///
     /// # Errors
@@ -194,6 +200,7 @@ mod tests {
     fn report(definition: Definition, target: &[f64], nontarget: &[f64]) -> Report {
         let metrics = evaluate(target, nontarget, definition, &Measures::new(&[DcfParameters::default()]));
         Report {
+            schema: Report::SCHEMA,
             program: "test".to_owned(),
             trials: SourceFile { path: "trials".to_owned(), sha256: "ab".repeat(32) },
             scores: ScoreSource::Cosine(EmbeddingSource {
