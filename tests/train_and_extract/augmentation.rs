@@ -23,6 +23,7 @@ probability = 0.7
 count = [1, 2]
 [augment.additive.noise]
 list = "noise.list"
+[augment.additive.babble]
 [augment.gain]
 probability = 0.3
 [augment.channel]

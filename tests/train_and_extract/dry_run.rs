@@ -45,6 +45,7 @@ fn a_dry_run_prints_the_plan_and_writes_nothing() {
     let sets = [
         "augment.additive.probability=0.5",
         "augment.additive.noise.list=noises",
+        "augment.additive.babble={}",
         "augment.reverb={ probability = 0.2, simulated = { rooms = 2 } }",
         "augment.spec_augment.probability=0.25",
         "train.freeze=[{ layer = 'front.layer1', epochs = 1 }, { layer = 'front.bn1' }]",

@@ -127,8 +127,9 @@ pub struct AdditiveConfig {
     pub noise: NoiseConfig,
     /// Music.
     pub music: MusicConfig,
-    /// Other training speakers, talking at once; 13 to 20 dB.
-    pub babble: BabbleConfig,
+    /// Other training speakers, talking at once. Absent (default): none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub babble: Option<BabbleConfig>,
 }
 
 impl Default for AdditiveConfig {
@@ -139,7 +140,7 @@ impl Default for AdditiveConfig {
             reverberated: 0.5,
             noise: NoiseConfig::default(),
             music: MusicConfig::default(),
-            babble: BabbleConfig::default(),
+            babble: None,
         }
     }
 }
@@ -189,7 +190,7 @@ impl Default for MusicConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct BabbleConfig {
-    /// How often babble is drawn, in proportion to the other kinds; 0 turns it off. Default 1.
+    /// How often babble is drawn, in proportion to the other kinds. Default 1.
     pub weight: f64,
     /// Lowest and highest SNR in dB. Default 13 and 20.
     pub snr_db: [f64; 2],
@@ -255,16 +256,18 @@ impl AugmentConfig {
         additive.span("count", *count, COUNT);
         additive.number("reverberated", *reverberated, SHARE);
         let kinds = [
-            ("noise", noise.weight, noise.snr_db),
-            ("music", music.weight, music.snr_db),
-            ("babble", babble.weight, babble.snr_db),
+            Some(("noise", noise.weight, noise.snr_db)),
+            Some(("music", music.weight, music.snr_db)),
+            babble.as_ref().map(|babble| ("babble", babble.weight, babble.snr_db)),
         ];
-        for (kind, weight, snr_db) in kinds {
+        for (kind, weight, snr_db) in kinds.into_iter().flatten() {
             let mut kind = additive.section(kind);
             kind.number("weight", weight, WEIGHT);
             kind.span("snr_db", snr_db, SNR_DB);
         }
-        additive.section("babble").span("talkers", babble.talkers, COUNT);
+        if let Some(babble) = babble {
+            additive.section("babble").span("talkers", babble.talkers, COUNT);
+        }
 
         let mut gain = section.section("gain");
         gain.number("probability", self.gain.probability, SHARE);
@@ -300,10 +303,10 @@ impl AugmentConfig {
         let usable = [
             noise.list.is_some() && noise.weight > 0.0,
             music.list.is_some() && music.weight > 0.0,
-            babble.weight > 0.0,
+            babble.is_some_and(|babble| babble.weight > 0.0),
         ];
         if *probability > 0.0 && !usable.contains(&true) {
-            let expected = "noise.list, music.list or a babble.weight above 0";
+            let expected = "noise.list, music.list or [augment.additive.babble]";
             return Err(invalid("additive.probability", probability, format!("0 without any of {expected}")));
         }
         if self.reverb.probability > 0.0 && self.reverb.list.is_none() && self.reverb.simulated.is_none() {

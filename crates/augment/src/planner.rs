@@ -6,7 +6,7 @@ use rand::seq::index;
 use rand::{Rng, RngExt};
 
 use crate::compat;
-use crate::config::{AdditiveConfig, AugmentConfig, SimulatedConfig};
+use crate::config::{AdditiveConfig, AugmentConfig, BabbleConfig, SimulatedConfig};
 use crate::error::{Error, Result};
 use crate::lists::{CheckedFiles, SoundFile};
 use crate::plan::{Channel, Noise, NoiseKind, Plan, Reverb, SoundCrop};
@@ -75,12 +75,12 @@ impl Planner {
         require("noise", kind(NoiseKind::Noise), self.files.noise.len(), "at least one file")?;
         require("music", kind(NoiseKind::Music), self.files.music.len(), "at least one file")?;
         require("rir", rirs, self.files.rirs.len(), "at least one file")?;
-        let least = self.config.additive.babble.talkers[0];
+        let least = self.babble().talkers[0];
         if kind(NoiseKind::Babble) && self.talkers.len() <= least {
             return Err(Error::List {
                 list: "babble",
                 found: format!("{} speaker(s)", self.talkers.len()),
-                expected: format!("{} or more, or additive.babble.weight = 0", least + 1),
+                expected: format!("{} or more, or no [augment.additive.babble]", least + 1),
             });
         }
         Ok(())
@@ -132,22 +132,26 @@ impl Planner {
         let total = self.kinds.last().map_or(0.0, |(_, sum)| *sum);
         let point = random.random::<f64>() * total;
         let kind = self.kinds.iter().find(|(_, sum)| point < *sum).map(|(kind, _)| *kind)?;
-        let AdditiveConfig { noise, music, babble, .. } = &self.config.additive;
+        let AdditiveConfig { noise, music, .. } = &self.config.additive;
         let (range, sounds) = match kind {
             NoiseKind::Noise => (noise.snr_db, vec![sound(&pick(&self.files.noise, random)?.path, random)]),
             NoiseKind::Music => (music.snr_db, vec![sound(&pick(&self.files.music, random)?.path, random)]),
-            NoiseKind::Babble => (babble.snr_db, self.draw_talkers(item.speaker, random)),
+            NoiseKind::Babble => (self.babble().snr_db, self.draw_talkers(item.speaker, random)),
         };
         let snr_db = uniform(range, 2, random);
         let reverb = room.filter(|_| happens(self.config.additive.reverberated, random)).cloned();
         Some(Noise { kind, sounds, snr_db, reverb })
     }
 
+    fn babble(&self) -> BabbleConfig {
+        self.config.additive.babble.unwrap_or_default()
+    }
+
     /// An utterance of each of several different speakers, who are not `speaker`.
     fn draw_talkers(&self, speaker: u32, random: &mut impl Rng) -> Vec<SoundCrop> {
         let target = self.talkers.binary_search_by_key(&speaker, |(speaker, _)| *speaker).ok();
         let others = self.talkers.len() - usize::from(target.is_some());
-        let [least, most] = self.config.additive.babble.talkers;
+        let [least, most] = self.babble().talkers;
         let count = random.random_range(least..=most).min(others);
         index::sample(random, others, count)
             .into_iter()
@@ -202,7 +206,7 @@ fn kinds(config: &AugmentConfig) -> Vec<(NoiseKind, f64)> {
     let weights = [
         (NoiseKind::Noise, if noise.list.is_some() { noise.weight } else { 0.0 }),
         (NoiseKind::Music, if music.list.is_some() { music.weight } else { 0.0 }),
-        (NoiseKind::Babble, babble.weight),
+        (NoiseKind::Babble, babble.map_or(0.0, |babble| babble.weight)),
     ];
     let mut sum = 0.0;
     let used = weights.into_iter().filter(|(_, weight)| *weight > 0.0 && *probability > 0.0);

@@ -26,6 +26,7 @@ probability = 0.8
 count = [1, 2]
 noise.list = "noises"
 music = { list = "musics", weight = 2.0 }
+babble = {}
 "#;
 
 /// Three noises, one piece of music longer than what is held whole, two responses, and six speakers.
@@ -258,6 +259,7 @@ fn configurations_are_refused_by_key() {
         ("reverb.probability = 0.5", "reverb.probability"),
         ("reverb.simulated.rooms = 0", "reverb.simulated.rooms"),
         ("additive = { probability = 0.5, babble.weight = 0.0 }", "additive.probability"),
+        ("additive = { probability = 0.5 }", "additive.probability"),
         ("additive.noise.snr_db = [15.0, 0.0]", "additive.noise.snr_db"),
         ("additive.music.weight = -1.0", "additive.music.weight"),
         ("additive.babble.talkers = [0, 3]", "additive.babble.talkers"),

@@ -119,6 +119,7 @@ impl ExperimentConfig {
             teacher.temperature = 0.1
             train.freeze = [{ layer = 'a', epochs = 1 }]
             [augment.reverb.simulated]
+            [augment.additive.babble]
             [augment.spec_augment]
             [schedule.margin]
             end_epoch = 1.0

@@ -11,6 +11,7 @@ const EVERYTHING: &str = "
     train = [{ path = 'a', share = 1.0 }, { path = 'b', share = 1.0 }]
     [augment]
     reverb.simulated = {}
+    additive.babble = {}
     spec_augment = {}
     [model]
     architecture = 'resnet'
