@@ -338,3 +338,23 @@ fn development_lists_share_nothing_with_what_they_are_measured_on() {
         assert!(reported.is_disjoint(&adaptation) && reported.is_disjoint(&evaluation), "{kind}");
     }
 }
+
+/// With `cargo` on the path that prints its arguments.
+#[test]
+fn the_programs_are_built_with_what_a_device_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let cargo = folder.path().join("cargo");
+    fs::write(&cargo, "#!/bin/sh\necho \"$@\"\n").unwrap();
+    let mut permissions = fs::metadata(&cargo).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
+    fs::set_permissions(&cargo, permissions).unwrap();
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    for (device, feature) in
+        [("cpu", ""), ("cuda:0,1", " --features ffsvc/cuda"), ("wgpu:0", " --features ffsvc/wgpu")]
+    {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/build.sh");
+        let output = Program::new(script).arg(device).env("PATH", &path).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said, format!("build --release --workspace --locked --quiet{feature}\n"), "{device}");
+    }
+}

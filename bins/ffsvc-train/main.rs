@@ -81,7 +81,7 @@ struct Args {
 
     /// Start from the weights of this model instead of random ones (a fine-tune)
     ///
-    /// A configuration without [model] or [features] takes the model's.
+    /// The sections model and features may then be left out of the configuration: they are those of the model.
     #[arg(long, value_name = "MODEL")]
     init_from: Option<PathBuf>,
 

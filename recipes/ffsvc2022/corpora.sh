@@ -97,9 +97,7 @@ check_inputs() {
 
 build() {
     mkdir -p "$work"
-    [ -z "${FFSVC_BIN:-}" ] || return 0
-    echo "Building the programs (the first time takes minutes)" >&2
-    cargo build --release --workspace --locked --quiet
+    [ -n "${FFSVC_BIN:-}" ] || recipes/build.sh "$device"
 }
 
 # A data directory that is there is taken as it is: remove it to make it anew.

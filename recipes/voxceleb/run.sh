@@ -10,6 +10,8 @@
 # published lists beside it (veri_test, list_test_all, list_test_hard, and their cleaned forms) are scored too. E and H need
 # VoxCeleb1's dev set beside its test set.
 #
+# It has been run on CPUs only; with --device cuda:0 the programs are built with CUDA.
+#
 # Stages: 1 data directories, 2 train, 3 extract, 4 score. Given again, the same command goes on where it was.
 set -euo pipefail
 
@@ -78,10 +80,7 @@ if run 1; then
 fi
 
 mkdir -p "$work"
-if [ -z "${FFSVC_BIN:-}" ]; then
-    echo "Building the programs (the first time takes minutes)" >&2
-    cargo build --release --workspace --locked --quiet
-fi
+[ -n "${FFSVC_BIN:-}" ] || recipes/build.sh "$device"
 
 if run 1; then
     echo "Stage 1: data directories in $data"
