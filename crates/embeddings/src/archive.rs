@@ -1,11 +1,12 @@
 //! Kaldi archives of vectors, with their provenance beside them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use ffsvc_hashing::{Fnv1a, mix64};
 use ffsvc_kaldi_io::{ArkForm, ArkReader, ArkWriter, ScpReader, Value};
 
-use crate::{Embeddings, Error, ProvenanceFile, Result};
+use crate::{Embeddings, Error, Provenance, ProvenanceFile, Result};
 
 pub(crate) fn read_ark(path: &Path) -> Result<Embeddings> {
     let mut store = Embeddings::new(0);
@@ -18,11 +19,39 @@ pub(crate) fn read_ark(path: &Path) -> Result<Embeddings> {
 
 pub(crate) fn read_scp(path: &Path) -> Result<Embeddings> {
     let mut store = Embeddings::new(0);
-    for entry in ScpReader::open(path)?.values() {
+    let mut table = ScpReader::open(path)?;
+    for entry in table.values() {
         let (key, value) = entry?;
         add(&mut store, path, key.to_owned(), value)?;
     }
-    with_provenance(store, path)
+    let mut store = with_provenance(store, path)?;
+    if store.provenance().is_none() {
+        let provenance = of_joined(&store, &table)?;
+        store.set_provenance(provenance);
+    }
+    Ok(store)
+}
+
+/// The provenance of several tables put together (`cat dev.1.scp dev.2.scp`): what the files beside all of their archives say, if
+/// each archive is there as a whole and all say the same.
+fn of_joined(store: &Embeddings, table: &ScpReader) -> Result<Option<Provenance>> {
+    let mut rows: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (row, archive) in table.archives().enumerate() {
+        rows.entry(archive).or_default().push(row);
+    }
+    if rows.len() < 2 {
+        return Ok(None);
+    }
+    let mut found: Option<Provenance> = None;
+    for (archive, rows) in rows {
+        let of_archive = provenance_file(&table.path_of(archive)).read(|| digest_of(store, rows))?;
+        match (&found, of_archive) {
+            (_, None) => return Ok(None),
+            (Some(first), Some(other)) if *first != other => return Ok(None),
+            (_, Some(other)) => found = Some(other),
+        }
+    }
+    Ok(found)
 }
 
 fn add(store: &mut Embeddings, path: &Path, key: String, value: Value) -> Result<()> {
@@ -61,12 +90,20 @@ fn with_provenance(mut store: Embeddings, path: &Path) -> Result<Embeddings> {
 
 /// Tells the embeddings of one archive from those of another, in any order of the rows.
 fn digest(store: &Embeddings) -> String {
-    let sum = store.iter().fold(0_u64, |sum, (key, vector)| {
+    digest_of(store, 0..store.len())
+}
+
+/// The digest of a store that has these rows alone.
+fn digest_of(store: &Embeddings, rows: impl IntoIterator<Item = usize>) -> String {
+    let (mut len, mut sum) = (0, 0_u64);
+    for row in rows {
         let mut hash = Fnv1a::new();
-        hash.update(key.as_bytes());
-        sum.wrapping_add(vector.chunks(2).fold(hash.value(), |hash, pair| mix64(hash ^ word(pair))))
-    });
-    format!("{} x {}, {sum:016x}", store.len(), store.dim())
+        hash.update(store.keys()[row].as_bytes());
+        let vector = store.data().chunks_exact(store.dim().max(1)).nth(row).unwrap_or_default();
+        sum = sum.wrapping_add(vector.chunks(2).fold(hash.value(), |hash, pair| mix64(hash ^ word(pair))));
+        len += 1;
+    }
+    format!("{len} x {}, {sum:016x}", store.dim())
 }
 
 /// One or two floats as one number.

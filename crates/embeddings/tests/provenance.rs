@@ -161,3 +161,32 @@ fn stores_of_two_models_are_told_apart() {
     );
     assert!(with(|other| other.audio.low_pass = false).contains("low-pass filter (yes and no)"));
 }
+
+#[test]
+fn tables_put_together_keep_what_all_of_them_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let part = |name: &str, keys: [&str; 2], provenance: Option<Provenance>| {
+        let mut store = Embeddings::new(2);
+        keys.iter().for_each(|key| store.push(*key, &[key.len() as f32, 0.5]).unwrap());
+        store.set_provenance(provenance);
+        store.write(at(name)).unwrap();
+        std::fs::read_to_string(at(name)).unwrap()
+    };
+    let first = part("dev.1.scp", ["a", "bb"], Some(provenance()));
+    let second = part("dev.2.scp", ["ccc", "dddd"], Some(provenance()));
+    std::fs::write(at("dev.scp"), format!("{first}{second}")).unwrap();
+    assert_eq!(read(&at("dev.scp")), Some(provenance()));
+    // In another order too; but not where a row of an archive is missing.
+    let lines: Vec<&str> = second.lines().chain(first.lines()).collect();
+    std::fs::write(at("dev.scp"), lines.join("\n")).unwrap();
+    assert_eq!(read(&at("dev.scp")), Some(provenance()));
+    std::fs::write(at("dev.scp"), lines[1..].join("\n")).unwrap();
+    assert_eq!(read(&at("dev.scp")), None);
+    // Nor where one says nothing, or something else.
+    for other in [None, Some(Provenance::new("other", "ef".repeat(32)))] {
+        let second = part("dev.2.scp", ["ccc", "dddd"], other);
+        std::fs::write(at("dev.scp"), format!("{first}{second}")).unwrap();
+        assert_eq!(read(&at("dev.scp")), None);
+    }
+}

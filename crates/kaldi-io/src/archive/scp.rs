@@ -42,6 +42,16 @@ impl ScpReader {
         self.table.iter().map(|(key, _)| key)
     }
 
+    /// The archive of each key as the table names it, in the table's order.
+    pub fn archives(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.table.iter().map(|(_, target)| split_offset(target).0)
+    }
+
+    /// Where an archive lies that the table names.
+    pub fn path_of(&self, archive: &str) -> PathBuf {
+        self.archives.resolve(Path::new(archive))
+    }
+
     /// The number of keys.
     pub fn len(&self) -> usize {
         self.table.len()
