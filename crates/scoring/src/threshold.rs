@@ -172,7 +172,10 @@ impl Threshold {
                 let Some(minimum) = found else {
                     let priors: Vec<String> =
                         rates.min_dcf.iter().map(|minimum| minimum.p_target.to_string()).collect();
-                    let message = format!("no minDCF at P_target {prior}; it has {}", priors.join(", "));
+                    let priors = priors.join(", ");
+                    let message = format!(
+                        "no minDCF at P_target {prior}; it has {priors}: measure its trials again with this prior"
+                    );
                     return Err(invalid(message).into());
                 };
                 (minimum.threshold, minimum.cost)
