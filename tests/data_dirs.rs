@@ -106,6 +106,13 @@ fn subset_by_list_and_by_number() {
         .success()
         .stdout("s: 1 of 3 utterances\n");
     assert_eq!(read(&folder, "s/wav.scp"), "b1 3.wav\n");
+    ffsvc_data(&folder, &["subset", "d", "--speakers", "keep", "--except", "-o", "e"])
+        .success()
+        .stdout("e: 2 of 3 utterances\n");
+    assert_eq!(read(&folder, "e/utt2spk"), "a1 a\na2 a\n");
+    write(&folder, "one", "a1\n");
+    ffsvc_data(&folder, &["subset", "d", "--utterances", "one", "--except", "-o", "o"]).success();
+    assert_eq!(read(&folder, "o/utt2spk"), "a2 a\nb1 b\n");
     for output in ["r1", "r2"] {
         ffsvc_data(&folder, &["subset", "d", "--count", "2", "--seed", "5", "-o", output]).success();
     }

@@ -131,6 +131,10 @@ pub(crate) struct Subset {
     #[arg(long, value_name = "FILE", group = "selection")]
     utterances: Option<PathBuf>,
 
+    /// All but those of the list: to hold speakers out, for example
+    #[arg(long, conflicts_with_all = ["per_speaker", "count"])]
+    except: bool,
+
     /// So many utterances of each speaker; all of a speaker who has fewer
     #[arg(long, value_name = "N", group = "selection", range = COUNT)]
     per_speaker: Option<usize>,
@@ -154,6 +158,8 @@ impl Subset {
         self.target.check([&self.dir], lists, json)?;
         let pick = self.seed.map_or(Pick::First, |seed| Pick::Random { seed });
         let selection = match (&self.speakers, &self.utterances, self.per_speaker, self.count) {
+            (Some(list), ..) if self.except => Selection::AllButSpeakers(read_name_list(list)?),
+            (_, Some(list), ..) if self.except => Selection::AllButUtterances(read_name_list(list)?),
             (Some(list), ..) => Selection::Speakers(read_name_list(list)?),
             (_, Some(list), ..) => Selection::Utterances(read_name_list(list)?),
             (_, _, Some(count), _) => Selection::PerSpeaker(count, pick),

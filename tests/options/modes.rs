@@ -132,7 +132,7 @@ pub(crate) const MODES: &[Mode] = &[
         "ffsvc-data",
         "subset",
         "corpus/train --count 2 --output out --overwrite",
-        "--per-speaker=2 --speakers=corpus/dev/spk2utt --utterances=corpus/dev/utt2spk",
+        "--per-speaker=2 --speakers=corpus/dev/spk2utt --utterances=corpus/dev/utt2spk --except",
     ),
     mode(
         "ffsvc-data",

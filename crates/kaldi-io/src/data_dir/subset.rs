@@ -16,8 +16,12 @@ use crate::{Error, Result, Table};
 pub enum Selection {
     /// All utterances of these speakers.
     Speakers(Vec<String>),
+    /// All utterances of the other speakers.
+    AllButSpeakers(Vec<String>),
     /// These utterances.
     Utterances(Vec<String>),
+    /// The other utterances.
+    AllButUtterances(Vec<String>),
     /// So many utterances of each speaker; all of a speaker who has fewer.
     PerSpeaker(usize, Pick),
     /// So many utterances in all.
@@ -81,12 +85,12 @@ impl DataDir {
     fn select(&self, selection: &Selection) -> Result<Vec<bool>> {
         let mut keep = vec![false; self.len()];
         match selection {
-            Selection::Utterances(names) => {
+            Selection::Utterances(names) | Selection::AllButUtterances(names) => {
                 let (places, unknown) = look_up(names, |name| self.position(name));
                 self.refuse_unknown("utterance", &unknown, names.len())?;
                 places.into_iter().for_each(|place| keep[place] = true);
             }
-            Selection::Speakers(names) => {
+            Selection::Speakers(names) | Selection::AllButSpeakers(names) => {
                 self.need_speakers("a selection by speaker")?;
                 let index = super::speakers::index_of(&self.speakers);
                 let (chosen, unknown) = look_up(names, |name| index.get(name).copied());
@@ -111,6 +115,9 @@ impl DataDir {
                 let all = (0..self.len()).collect();
                 pick.pick(all, *count, &mut pick.rng()).into_iter().for_each(|place| keep[place] = true);
             }
+        }
+        if matches!(selection, Selection::AllButUtterances(_) | Selection::AllButSpeakers(_)) {
+            keep.iter_mut().for_each(|keep| *keep = !*keep);
         }
         if !keep.contains(&true) {
             return Err(Error::invalid(&self.path, "the selection leaves no utterance"));
