@@ -74,6 +74,7 @@ impl Convert {
             .map(|utterance| Recording { id: utterance.id.into(), source: WavSource::parse(utterance.wav) })
             .collect();
         let conversion = Conversion::open(&self.out.join("wav"), self.sample_rate, self.channel)?;
+        conversion.check(&recordings)?;
         let kept = recordings.iter().filter(|recording| conversion.is_done(&recording.id)).count();
         let stop = ffsvc_cli::interrupt::flag();
         let progress = Progress::begin(recordings.len() as u64, "recordings");

@@ -1,5 +1,6 @@
 //! Recordings decoded once into WAV files, so that training need not decode them for every crop.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use ffsvc_audio::{Channel, ReadOptions, SampleFormat, write_wav};
@@ -76,6 +77,21 @@ impl Conversion {
         self.folder.join(format!("{}.wav", utterance.replace(['/', '\\'], "_")))
     }
 
+    /// Looks whether each recording has a file of its own.
+    ///
+    /// # Errors
+    /// Two utterances would be in one file.
+    pub fn check(&self, recordings: &[Recording]) -> Result<()> {
+        let mut files: HashMap<PathBuf, &str> = HashMap::with_capacity(recordings.len());
+        for recording in recordings {
+            if let Some(other) = files.insert(self.path_of(&recording.id), &recording.id) {
+                let reason = format!("would be the file of both {other} and {}", recording.id);
+                return Err(Error::State { path: self.path_of(other), reason });
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the file of an utterance is there already.
     pub fn is_done(&self, utterance: &str) -> bool {
         self.path_of(utterance).is_file()
@@ -130,6 +146,9 @@ mod tests {
         let again = Conversion::open(&out, Some(8_000), Channel::First).unwrap();
         assert!(again.run(&recordings)[0].is_ok());
         assert_eq!(std::fs::read_to_string(written).unwrap(), "kept");
+        assert!(again.check(&recordings).is_ok());
+        let error = again.check(&[recording("a/b", "a.wav"), recording("a_b", "a.wav")]).unwrap_err();
+        assert!(error.to_string().contains("both a/b and a_b"), "{error}");
         let error = Conversion::open(&out, None, Channel::First).unwrap_err().to_string();
         assert!(error.contains("were made with 8000 Hz, channel first, not their own rates"), "{error}");
     }
