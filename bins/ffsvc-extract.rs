@@ -203,13 +203,7 @@ fn recordings(args: &Args, input: &Input<'_>) -> anyhow::Result<Vec<Recording>> 
         Input::Files(files) => named_recordings(files),
         Input::Data(data) => {
             let dir = DataDir::open_with(data, OpenOptions { allow_pipes: args.allow_pipes })?;
-            Ok(dir
-                .utterances()
-                .map(|utterance| Recording {
-                    id: utterance.id.into(),
-                    source: WavSource::parse(utterance.wav),
-                })
-                .collect())
+            Ok(Recording::all_of(&dir))
         }
     }
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use ffsvc_audio::Channel;
 use ffsvc_cli::{Failed, Interrupted, OutputPath, Progress, Range, RangeArg as _, RunFiles, print_json};
 use ffsvc_dataset::{Conversion, Recording};
-use ffsvc_kaldi_io::{DataDir, OpenOptions, Output, WavSource};
+use ffsvc_kaldi_io::{DataDir, OpenOptions, Output};
 use serde::Serialize;
 
 /// Range of `--sample-rate`, Hz.
@@ -69,10 +69,7 @@ impl Convert {
         let dir = DataDir::open_with(&self.dir, OpenOptions { allow_pipes: self.allow_pipes })?;
         let output = Output::new(&*self.out);
         output.check()?;
-        let recordings: Vec<Recording> = dir
-            .utterances()
-            .map(|utterance| Recording { id: utterance.id.into(), source: WavSource::parse(utterance.wav) })
-            .collect();
+        let recordings = Recording::all_of(&dir);
         let conversion = Conversion::open(&self.out.join("wav"), self.sample_rate, self.channel)?;
         conversion.check(&recordings)?;
         let kept = recordings.iter().filter(|recording| conversion.is_done(&recording.id)).count();

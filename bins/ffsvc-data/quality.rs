@@ -10,7 +10,7 @@ use ffsvc_audio::Channel;
 use ffsvc_cli::{Failed, Interrupted, OutputPath, Progress, Range, RangeArg as _, RunFiles, print_json};
 use ffsvc_dataset::{Error, Recording, block_quality};
 use ffsvc_features::{EnergyVad, NoiseFloorVad, Quality as Measured, QualityLimits, QualityWarning, Vad};
-use ffsvc_kaldi_io::{DataDir, NameList, OpenOptions, WavSource, write_table};
+use ffsvc_kaldi_io::{DataDir, NameList, OpenOptions, write_table};
 use serde::Serialize;
 
 use crate::shown::{SHOWN, shown};
@@ -117,10 +117,7 @@ impl Quality {
         // The folder may be the data directory itself.
         RunFiles::new().output_folder("OUT", [&self.out]).check(json)?;
         let dir = DataDir::open_with(&self.dir, OpenOptions { allow_pipes: self.allow_pipes })?;
-        let recordings: Vec<Recording> = dir
-            .utterances()
-            .map(|utterance| Recording { id: utterance.id.into(), source: WavSource::parse(utterance.wav) })
-            .collect();
+        let recordings = Recording::all_of(&dir);
         let limits = QualityLimits { min_speech_s: self.min_speech, ..QualityLimits::default() };
         let (stop, vad) = (ffsvc_cli::interrupt::flag(), self.vad.vad());
         let progress = Progress::begin(recordings.len() as u64, "recordings");

@@ -10,7 +10,7 @@ use ffsvc_scoring::{Comparison, compare_systems};
 use serde::Serialize;
 
 use crate::options::{PROBABILITY, REPLICATES, TrialArgs};
-use crate::systems::{Named, read_scores, read_trials};
+use crate::systems::{Named, read_labelled_trials, read_scores};
 
 const DETAILS: &str = "\
 Example:
@@ -93,10 +93,7 @@ impl Compare {
         let measures = Measures::new(&costs.collect::<ffsvc_scoring::Result<Vec<_>>>()?);
         let options = BootstrapOptions { replicates: self.bootstrap, seed: self.seed, level: self.level };
 
-        let (trials, list, _) = read_trials(&self.list)?;
-        if trials.labels.is_none() {
-            anyhow::bail!("{}: found no labels, expected a trial list with labels", list.path);
-        }
+        let (trials, _) = read_labelled_trials(&self.list)?;
         let utt2spk = Table::read(&self.utt2spk)?;
         let read = |system: &Named| read_scores(&system.file, &trials, self.skip_missing);
         let systems = self.scores.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;

@@ -8,7 +8,7 @@ use ffsvc_scoring::error_analysis::{ErrorAnalysis, ErrorAnalysisOptions};
 use ffsvc_scoring::metrics::{Definition, Measures, evaluate};
 
 use crate::options::{AT_LEAST_ONE, TrialArgs};
-use crate::systems::{Named, read_scores, read_trials};
+use crate::systems::{Named, read_labelled_trials, read_scores};
 
 const DETAILS: &str = "\
 Example:
@@ -67,12 +67,9 @@ impl Errors {
             .input("--table", self.table.iter().map(|table| &table.file))
             .output("--report-out", &self.report_out)
             .check(self.json)?;
-        let (trials, list, _) = read_trials(&self.list)?;
-        let Some(labels) = &trials.labels else {
-            anyhow::bail!("{}: found no labels, expected a trial list with labels", list.path);
-        };
+        let (trials, labels) = read_labelled_trials(&self.list)?;
         let (scores, _) = read_scores(&self.scores, &trials, self.skip_missing)?;
-        let (target, nontarget) = scores.split(labels)?;
+        let (target, nontarget) = scores.split(&labels)?;
         let at_eer = evaluate(&target, &nontarget, Definition::Tied, &Measures::default())?.eer_threshold;
 
         let mut options = ErrorAnalysisOptions::new(self.threshold.unwrap_or(at_eer));

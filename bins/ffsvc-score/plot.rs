@@ -16,7 +16,7 @@ use ffsvc_scoring::report::Report;
 use tracing::info;
 
 use crate::options::TrialArgs;
-use crate::systems::{Named, read_scores, read_trials};
+use crate::systems::{Named, read_labelled_trials, read_scores};
 
 /// Draw DET curves, histograms of scores, calibration, or error rates by condition
 #[derive(Debug, Args)]
@@ -136,13 +136,10 @@ impl Scores {
     fn read(&self) -> anyhow::Result<Vec<System>> {
         let inputs = RunFiles::new().input("--trials", [&self.list.trials]);
         self.files.check(inputs.input("--scores", self.scores.iter().map(|system| &system.file)))?;
-        let (trials, list, _) = read_trials(&self.list)?;
-        let Some(labels) = &trials.labels else {
-            bail!("{}: found no labels, expected a trial list with labels", list.path);
-        };
+        let (trials, labels) = read_labelled_trials(&self.list)?;
         let read = |Named { name, file }: &Named| {
             let (scores, _) = read_scores(file, &trials, self.skip_missing)?;
-            let (target, nontarget) = scores.split(labels)?;
+            let (target, nontarget) = scores.split(&labels)?;
             Ok((name.clone(), target, nontarget))
         };
         self.scores.iter().map(read).collect()

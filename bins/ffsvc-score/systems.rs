@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use ffsvc_cli::RunFiles;
 use ffsvc_kaldi_io::{Table, Trials};
 use ffsvc_scoring::calibration::{Inputs, QualityInput, QualityMeasure, System};
@@ -106,6 +107,15 @@ pub(crate) fn read_trials(args: &TrialArgs) -> anyhow::Result<(Trials, SourceFil
     remarks.iter().for_each(|remark| warn!("{remark}"));
     let list = SourceFile::of_trials(&args.trials, &trials)?;
     Ok((trials, list, remarks))
+}
+
+/// As [`read_trials`], of a list whose trials must have labels.
+pub(crate) fn read_labelled_trials(args: &TrialArgs) -> anyhow::Result<(Trials, Vec<bool>)> {
+    let (trials, list, _) = read_trials(args)?;
+    match trials.labels.clone() {
+        Some(labels) => Ok((trials, labels)),
+        None => bail!("{}: found no labels, expected a trial list with labels", list.path),
+    }
 }
 
 /// Reads the scores of a list, and warns of trials without score and of scores without trial.

@@ -196,8 +196,10 @@ impl Args {
 
     /// What a configuration may leave out, because the model that the run starts from has it.
     fn sections_of_model(&self) -> anyhow::Result<toml::Table> {
-        let of_resumed = self.exp.as_ref().filter(|_| self.resume).map(|exp| exp.join("initial.safetensors"));
-        let model = self.init_from.clone().or(of_resumed.filter(|path| path.exists()));
+        let resumed =
+            self.exp.as_ref().filter(|_| self.resume).and_then(|exp| ExperimentDir::open(&**exp).ok());
+        let of_resumed = resumed.map(|dir| dir.initial_model()).filter(|path| path.exists());
+        let model = self.init_from.clone().or(of_resumed);
         match model {
             Some(model) => ExperimentConfig::sections_of_model(&model).map_err(with_advice),
             None => Ok(toml::Table::new()),

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::augmentation::{Augmentation, class_names};
 use crate::config::{DataConfig, Labels};
 use crate::error::{Error, IoContext, ReadError, Result};
-use crate::recording::read_audio;
+use crate::recording::{read_audio, wav_path};
 use crate::training_set::{TrainingSet, TrainingUtterance};
 
 /// The whole recordings of a data directory as one epoch of training would change them.
@@ -118,8 +118,7 @@ impl AugmentedCopy {
         let audio = |source: ReadError| Error::Audio { utterance: utterance.id.clone(), source };
         let mut samples = read_audio(&utterance.source, &self.set.read).map_err(audio)?.samples;
         self.augmentation.apply(&plan, utterance, &mut samples, scratch)?;
-        // An utterance id may hold a slash; a file name may not.
-        let path = folder.join(format!("{}.wav", utterance.id.replace(['/', '\\'], "_")));
+        let path = wav_path(folder, &utterance.id);
         write_wav(&path, &samples, self.sample_rate, SampleFormat::Float32)
             .map_err(|source| audio(source.into()))?;
         let line = plan_line(&utterance.id, &plan)?;

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, IoContext, ReadError, Result};
-use crate::recording::{Recording, read_audio};
+use crate::recording::{Recording, read_audio, wav_path};
 
 /// The file that says how a folder's recordings were made.
 const SETTINGS: &str = "conversion.json";
@@ -72,9 +72,9 @@ impl Conversion {
         Ok(Self { folder: folder.to_path_buf(), read: read.with_channel(channel) })
     }
 
-    /// The file of an utterance. An utterance id may hold a slash; a file name may not.
+    /// The file of an utterance.
     pub fn path_of(&self, utterance: &str) -> PathBuf {
-        self.folder.join(format!("{}.wav", utterance.replace(['/', '\\'], "_")))
+        wav_path(&self.folder, utterance)
     }
 
     /// Looks whether each recording has a file of its own.

@@ -1,11 +1,11 @@
 //! The audio of a `wav.scp` entry: a whole recording, or a training crop.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use ffsvc_audio::{Audio, AudioFile, AudioInfo, Cause, Limits, ReadOptions};
-use ffsvc_kaldi_io::WavSource;
+use ffsvc_kaldi_io::{DataDir, Utterance, WavSource};
 
 use crate::error::ReadError;
 
@@ -21,6 +21,22 @@ pub struct Recording {
     pub id: String,
     /// Where its audio is.
     pub source: WavSource,
+}
+
+impl Recording {
+    /// The recordings of a data directory, in the order of `wav.scp`.
+    pub fn all_of(dir: &DataDir) -> Vec<Self> {
+        let recording = |utterance: Utterance<'_>| Self {
+            id: utterance.id.into(),
+            source: WavSource::parse(utterance.wav),
+        };
+        dir.utterances().map(recording).collect()
+    }
+}
+
+/// The WAV file of an utterance in a folder. An utterance id may hold a slash; a file name may not.
+pub(crate) fn wav_path(folder: &Path, utterance: &str) -> PathBuf {
+    folder.join(format!("{}.wav", utterance.replace(['/', '\\'], "_")))
 }
 
 /// A training crop.

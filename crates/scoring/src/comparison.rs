@@ -97,14 +97,15 @@ pub fn compare_systems(
         .zip(first.iter().zip(&second))
         .enumerate()
         .map(|(at, (measure, (&first, &second)))| {
-            let differences = || replicates.iter().map(|(first, second)| second[at] - first[at]).collect();
+            let differences: Vec<f64> =
+                replicates.iter().map(|(first, second)| second[at] - first[at]).collect();
             PairedDifference {
                 measure,
                 first,
                 second,
                 difference: second - first,
-                interval: usable.then(|| options.interval(differences())),
-                p_value: usable.then(|| p_value(&differences())),
+                p_value: usable.then(|| p_value(&differences)),
+                interval: usable.then(|| options.interval(differences)),
             }
         })
         .collect();

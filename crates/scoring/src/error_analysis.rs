@@ -107,20 +107,24 @@ impl ErrorAnalysis {
             return Err(Error::Count { what: "labels", found: labels.len(), expected: scores.len() });
         }
         let wrong = |is_target: bool, score: f64| is_target != (score >= options.threshold);
-        let mut of_utterances = vec![Counted::default(); trials.names.len()];
-        for (at, score) in scores.iter() {
-            let (enrolment, test) = trials.pairs[at];
-            of_utterances[enrolment as usize].add(labels[at], wrong(labels[at], score));
-            if test != enrolment {
-                of_utterances[test as usize].add(labels[at], wrong(labels[at], score));
+        let count = |pairs: &[(u32, u32)], names: &[String]| {
+            let mut counted = vec![Counted::default(); names.len()];
+            for (at, score) in scores.iter() {
+                let (enrolment, test) = pairs[at];
+                let is_wrong = wrong(labels[at], score);
+                counted[enrolment as usize].add(labels[at], is_wrong);
+                if test != enrolment {
+                    counted[test as usize].add(labels[at], is_wrong);
+                }
             }
-        }
-        let utterances = most(trials.names.iter().map(String::as_str).zip(of_utterances), options.top);
+            most(names, counted, options.top)
+        };
+        let utterances = count(&trials.pairs, &trials.names);
         let speakers = match &options.utt2spk {
             None => Vec::new(),
             Some(utt2spk) => {
-                let speakers = of_speakers(trials, scores, labels, utt2spk, wrong)?;
-                most(speakers.iter().map(|(name, counted)| (name.as_str(), *counted)), options.top)
+                let speakers = speakers_of_trials(trials, utt2spk)?;
+                count(&speakers.pairs, &speakers.names)
             }
         };
         let errors = |is_target: bool| {
@@ -185,39 +189,19 @@ impl Counted {
 }
 
 /// Those with the highest rates of errors.
-fn most<'a>(counted: impl Iterator<Item = (&'a str, Counted)>, top: usize) -> Vec<Erring> {
-    let mut erring: Vec<(&str, Counted)> =
-        counted.filter(|(_, counted)| counted.misses + counted.false_alarms > 0).collect();
+fn most(names: &[String], counted: Vec<Counted>, top: usize) -> Vec<Erring> {
+    let mut erring: Vec<(&String, Counted)> = names.iter().zip(counted).collect();
+    erring.retain(|(_, counted)| counted.misses + counted.false_alarms > 0);
     erring.sort_by(|a, b| b.1.rate().total_cmp(&a.1.rate()).then_with(|| a.0.cmp(b.0)));
     let first = erring.into_iter().take(top);
     let named = first.map(|(name, Counted { misses, target, false_alarms, nontarget })| Erring {
-        name: name.to_owned(),
+        name: name.clone(),
         misses,
         target,
         false_alarms,
         nontarget,
     });
     named.collect()
-}
-
-fn of_speakers(
-    trials: &Trials,
-    scores: &TrialScores,
-    labels: &[bool],
-    utt2spk: &Table,
-    wrong: impl Fn(bool, f64) -> bool,
-) -> Result<Vec<(String, Counted)>> {
-    let speakers = speakers_of_trials(trials, utt2spk)?;
-    let mut counted = vec![Counted::default(); speakers.names.len()];
-    for (at, score) in scores.iter() {
-        let (enrolment, test) = speakers.pairs[at];
-        let is_wrong = wrong(labels[at], score);
-        counted[enrolment as usize].add(labels[at], is_wrong);
-        if test != enrolment {
-            counted[test as usize].add(labels[at], is_wrong);
-        }
-    }
-    Ok(speakers.names.into_iter().zip(counted).collect())
 }
 
 impl fmt::Display for ErrorAnalysis {

@@ -190,6 +190,13 @@ fn the_list_of_numbers_is_complete() {
         keys.dedup();
     }
     assert_eq!(listed, keys);
+
+    // Without a configuration, the same ranges and that of a teacher's settings.
+    let ranges = ExperimentConfig::ranges();
+    for (key, range) in checklist.ranges() {
+        assert_eq!(ranges.get(key).map(String::as_str), Some(range), "{key}");
+    }
+    assert!(ranges.contains_key("teacher.temperature"));
 }
 
 #[test]

@@ -10,7 +10,6 @@ mod speakers;
 mod split;
 mod subset;
 mod validate;
-mod with_recordings;
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! A data directory with other speakers.
+//! A data directory with other speakers, or other recordings of the same utterances.
 
 use std::borrow::Cow;
 
@@ -27,19 +27,45 @@ impl DataDir {
                 return Err(Error::parse(&self.path, found, "a name without white space"));
             }
         }
-        let keep: Vec<bool> = labels.iter().map(Option::is_some).collect();
+        self.with_values("utt2spk", "label", labels, |keys| keys == Keys::Utterances, output)
+    }
+
+    /// Writes the utterances that have a new recording, with it as their entry of `wav.scp`, and returns their number. Speakers
+    /// and the other tables follow.
+    ///
+    /// # Errors
+    /// No utterance has a recording; `output` has a data directory; a file cannot be read or written.
+    pub fn with_recordings(
+        &self,
+        recording: impl Fn(&str) -> Option<String>,
+        output: &Output,
+    ) -> Result<usize> {
+        let recordings = self.wav.iter().map(|(utterance, _)| recording(utterance)).collect();
+        self.with_values("wav.scp", "recording", recordings, |_| true, output)
+    }
+
+    /// Writes the utterances that have a value, with the values (each a `value`, in words) in place of a table, and the other tables that follow.
+    fn with_values(
+        &self,
+        table: &str,
+        value: &str,
+        values: Vec<Option<String>>,
+        follows: impl Fn(Keys) -> bool,
+        output: &Output,
+    ) -> Result<usize> {
+        let keep: Vec<bool> = values.iter().map(Option::is_some).collect();
         let kept = keep.iter().filter(|&&keep| keep).count();
         if kept == 0 {
-            return Err(Error::invalid(&self.path, "no utterance has a label"));
+            return Err(Error::invalid(&self.path, format!("no utterance has a {value}")));
         }
         output.check()?;
         let mut companions = read_all(&self.path)?;
-        companions.retain(|(_, keys, _)| *keys == Keys::Utterances);
+        companions.retain(|(_, keys, _)| follows(*keys));
         let mut draft = self.draft(&companions, &keep);
-        let rows = self.wav.iter().zip(labels);
+        let rows = self.wav.iter().zip(values);
         let rows =
-            rows.filter_map(|((utterance, _), label)| Some((Cow::Borrowed(utterance), Cow::Owned(label?))));
-        draft.replace("utt2spk", rows);
+            rows.filter_map(|((utterance, _), value)| Some((Cow::Borrowed(utterance), Cow::Owned(value?))));
+        draft.replace(table, rows);
         draft.write(output)?;
         Ok(kept)
     }
