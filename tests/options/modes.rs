@@ -34,7 +34,7 @@ pub(crate) const MODES: &[Mode] = &[
         "",
         "--trials trials --embeddings e.npz",
         "--scores=scores --c-miss=2?--dcf=0.1,1,1 --c-fa=2?--dcf=0.1,1,1 --utt2spk=utt2spk --min-trials=3 --seed=1 --level=0.5 \
-         --enrol-mean-subtract=e.npz --utt2domain=utt2device --enrol-average=directions --score-norm=z-norm --cohort=e.npz \
+         --enrol-mean-subtract=e.npz --utt2domain=utt2device --domain=far=e.npz --enrol-average=directions --score-norm=z-norm --cohort=e.npz \
          --cohort-utt2spk=utt2spk --top=5 --bootstrap=10 --fa-rate=0.1?--compat",
     ),
     mode(
@@ -42,7 +42,7 @@ pub(crate) const MODES: &[Mode] = &[
         "",
         "--trials trials --scores scores",
         "--embeddings=e.npz --enrol-embeddings=e.npz --allow-other-model --mean-subtract=e.npz \
-         --enrol-mean-subtract=e.npz --utt2domain=utt2device --backend=plda.safetensors --enrolment=utt2spk \
+         --enrol-mean-subtract=e.npz --utt2domain=utt2device --domain=far=e.npz --backend=plda.safetensors --enrolment=utt2spk \
          --enrol-average=directions --score-norm=z-norm --cohort=e.npz --cohort-utt2spk=utt2spk --top=5 --c-miss=2?--dcf=0.1,1,1 \
          --c-fa=2?--dcf=0.1,1,1 --utt2spk=utt2spk --min-trials=3 --seed=1 --level=0.5 --bootstrap=10",
     ),

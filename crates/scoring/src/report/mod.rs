@@ -136,12 +136,28 @@ pub struct Preparation {
     /// Domains of the utterances: what was subtracted is the mean of each one's domain.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub utt2domain: Option<SourceFile>,
+    /// Examples by which the means, and perhaps the cohorts, of the domains were chosen.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub domains: Vec<DomainSource>,
     /// Utterances of the enrolled speakers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub enrolment: Option<SourceFile>,
     /// What was averaged over them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub enrol_average: Option<EnrolAverage>,
+}
+
+/// A domain, and how many utterances of the stores are of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainSource {
+    /// Its name.
+    pub name: String,
+    /// Store of its examples.
+    pub examples: String,
+    /// Utterances of the enrolment side's store.
+    pub enrolment: usize,
+    /// Utterances of the test side's store.
+    pub test: usize,
 }
 
 /// How scores were normalised.
