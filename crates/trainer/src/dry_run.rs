@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::config::ExperimentConfig;
 use crate::error::Result;
+use crate::fine_tune::HeadInit;
 use crate::init_from::InitFrom;
 use crate::learner::StepContext;
 use crate::network::Network;
@@ -107,6 +108,13 @@ impl DryRun {
         let teacher = teacher::model_file(config, init, None)?;
         let setup = Setup::new(config, teacher.as_deref())?;
         let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
+        // Centres would take a forward pass of every recording.
+        let init = match init {
+            InitFrom::Model { path, head: HeadInit::Centres } => {
+                &InitFrom::Model { path: path.clone(), head: HeadInit::New }
+            }
+            other => other,
+        };
         let mut learner = setup.initial_learner(config, init, &devices)?;
         let parameters = learner.network.num_trainable();
         let weights_bytes = weights_bytes(config, &learner.network);

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![recursion_limit = "256"]
 
+mod centres;
 mod checkpoint;
 mod config;
 mod data_parallel;
@@ -17,6 +18,7 @@ mod moving_average;
 mod network;
 mod optimizer;
 mod progress;
+mod recordings;
 mod reestimate;
 mod required;
 mod run;
@@ -35,7 +37,7 @@ pub use fine_tune::HeadInit;
 pub use init_from::InitFrom;
 pub use margin::{MarginSchedule, MarginScheduleConfig, MarginShape};
 pub use network::Network;
-pub use optimizer::{OptimizerConfig, OptimizerKind, WeightDecayOn};
+pub use optimizer::{LayerRate, OptimizerConfig, OptimizerKind, WeightDecayOn};
 pub use progress::{Fingerprints, Progress};
 pub use reestimate::reestimate_batch_norm;
 pub use run::{Outcome, Run};

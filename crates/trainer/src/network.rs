@@ -1,8 +1,12 @@
 //! The network and its head as one trainable module.
 
+use std::collections::HashSet;
+
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Int, Tensor};
-use ffsvc_models::{Head, HeadOutput, SpeakerModel, freeze_layers, keep_running_statistics, parameter_ids};
+use ffsvc_models::{
+    Head, HeadOutput, SpeakerModel, freeze_layers, is_in_layer, keep_running_statistics, parameter_ids,
+};
 
 use crate::error::{Error, Result};
 
@@ -39,8 +43,35 @@ impl Network {
 
     /// Names of the trainable parameters as in a model file: the head's begin with `classifier.`.
     pub fn parameter_names(&self) -> Vec<String> {
-        let of_head = parameter_ids(&self.head).into_iter().map(|(name, _)| format!("{HEAD}.{name}"));
-        parameter_ids(&self.model).into_iter().map(|(name, _)| name).chain(of_head).collect()
+        self.named_ids().map(|(name, _)| name).collect()
+    }
+
+    fn named_ids(&self) -> impl Iterator<Item = (String, ParamId)> {
+        let of_head = parameter_ids(&self.head).into_iter().map(|(name, id)| (format!("{HEAD}.{name}"), id));
+        parameter_ids(&self.model).into_iter().chain(of_head)
+    }
+
+    /// Ids of the parameters in the layer of this name.
+    pub(crate) fn ids_in(&self, layer: &str) -> HashSet<ParamId> {
+        self.named_ids().filter(|(name, _)| is_in_layer(name, layer)).map(|(_, id)| id).collect()
+    }
+
+    /// Whether there is a layer of this name.
+    ///
+    /// # Errors
+    /// The key of the configuration that names a layer which is not there, with the names that are.
+    pub(crate) fn check_layer(&self, key: &'static str, layer: &str) -> Result<()> {
+        let names = self.parameter_names();
+        if names.iter().any(|name| is_in_layer(name, layer)) {
+            return Ok(());
+        }
+        let mut layers: Vec<&str> = names.iter().filter_map(|name| name.split('.').next()).collect();
+        layers.dedup();
+        Err(Error::Config {
+            key,
+            found: format!("layer \"{layer}\""),
+            expected: format!("a layer of the network; it has {}, and what is in them", layers.join(", ")),
+        })
     }
 
     /// The network with the layers of these names frozen and all others training, see [`freeze_layers`].
