@@ -176,6 +176,11 @@ if run 5; then
             row cosine --
             row mean-of-each-side "${mean[@]}" -- "${means[@]}"
             row as-norm "${mean[@]}" "${cohort[@]}" -- "${means[@]}" "${cohort[@]}"
+            # Nobody says which recordings are far away: each embedding tells.
+            domains=(--domain close="$out/adapt.scp" --domain far="$out/adapt-far.scp")
+            row by-domain "${domains[@]}" -- "${domains[@]}"
+            domains+=(--score-norm as-norm)
+            row by-domain-as-norm "${domains[@]}" -- "${domains[@]}"
         done
         [ ! -f "$exp/minutes" ] || echo "adaptation took $(cat "$exp/minutes") minutes"
     } | tee "$exp/results.txt"

@@ -52,7 +52,7 @@ fn centres_need_classes() {
         .assert()
         .code(1)
         .stderr(contains("head.kind").and(contains("--head centres")));
-    assert!(!folder.path().join("tuned").exists());
+    assert!(!folder.path().join("tuned/initial.safetensors").exists());
 }
 
 /// With plain SGD a step is the gradient times the learning rate, so that a factor shows in the difference of the weights.
