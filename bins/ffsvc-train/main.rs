@@ -62,8 +62,9 @@ Examples:
   ffsvc-train configs/resnet34.toml exp/tuned --init-from exp/resnet34/best.safetensors --set data.train=data/far
   ffsvc-train configs/resnet34-ddp.toml exp/resnet34-ddp --device cuda:0,1
 
-Several devices share the batches of a step: train.accumulate is a multiple of their number, train.batch_size the batch of one
-of them, and the learning rate belongs to all batches of a step together. --dry-run prints what that comes to.
+Several devices share the batches of a step, train.accumulate of them: one for each device, unless the configuration has a
+multiple of their number. train.batch_size is the batch of one of them, and the learning rate belongs to all batches of a step
+together. --dry-run prints what that comes to.
 
 Exit status: 0 trained, 1 failed, 2 wrong usage, 130 interrupted (a checkpoint was written)."
 )]
@@ -185,6 +186,7 @@ impl Args {
             return Err(UsageError::new("--validate-first: the configuration has no [validation]").into());
         }
         let devices = self.device.open().map_err(|error| UsageError::new(error.to_string()))?;
+        config.train.share_among(devices.len());
         match &self.exp {
             Some(exp) if !self.dry_run => {
                 let outcome = train(self, &config, exp, &devices)?;

@@ -13,7 +13,7 @@ pub struct TrainConfig {
     /// Utterances of a batch. Default 128.
     pub batch_size: usize,
     /// Batches of an optimiser step: the gradient is the mean over them, as if they were one batch, but for the statistics
-    /// of BatchNorm. Default 1.
+    /// of BatchNorm. Default 1; with several devices, one for each.
     pub accumulate: usize,
     /// Frames of a training crop. Default 200: two seconds.
     pub max_frames: usize,
@@ -118,6 +118,13 @@ impl TrainConfig {
         section.number("overfit_steps", self.overfit_steps, Self::STEPS);
     }
 
+    /// One batch for each of several devices, where [`accumulate`](Self::accumulate) was left at one batch a step.
+    pub fn share_among(&mut self, devices: usize) {
+        if self.accumulate == 1 {
+            self.accumulate = devices.max(1);
+        }
+    }
+
     /// The layers that are frozen in `epoch`, from 0.
     pub fn frozen(&self, epoch: usize) -> Vec<&str> {
         let holds = |freeze: &&Freeze| freeze.epochs.is_none_or(|epochs| epoch < epochs);
@@ -143,5 +150,20 @@ impl Default for TrainConfig {
             ema: 0.0,
             overfit_steps: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_get_a_batch_each_unless_told_otherwise() {
+        let shared = |accumulate: usize, devices: usize| {
+            let mut train = TrainConfig { accumulate, ..TrainConfig::default() };
+            train.share_among(devices);
+            train.accumulate
+        };
+        assert_eq!([shared(1, 1), shared(1, 3), shared(4, 2), shared(4, 3)], [1, 3, 4, 4]);
     }
 }
