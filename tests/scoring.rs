@@ -93,7 +93,9 @@ fn a_list_without_labels_gives_scores_only() {
 fn missing_utterances_fail_or_are_skipped() {
     let dir = workplace();
     let arguments = ["--trials", "trials_more", "--embeddings", "e.scp", "--json"];
-    run(dir.path(), &arguments).code(1).stdout("").stderr(contains("1 of 3 trials").and(contains("c1")));
+    let failed = run(dir.path(), &arguments).code(1);
+    assert_eq!(json(&failed)["exit_status"], 1);
+    failed.stderr(contains("1 of 3 trials").and(contains("c1")));
     let skipped = run(dir.path(), &[&arguments[..], &["--skip-missing"]].concat()).success();
     let report = json(&skipped);
     assert_eq!(
