@@ -65,7 +65,22 @@ fn a_dry_run_prints_the_plan_and_writes_nothing() {
     }
     said.stdout(contains("frozen\tfront.layer1 for 1 epochs, front.bn1 always"))
         .stderr(contains("schedule.warmup_epochs = 3 is longer than the run of 2 epochs"));
+    // CAM++ has a layer called `head`, which is not what [head] describes.
+    let cam = "model={ architecture = 'cam-plus-plus', growth_rate = 4, init_channels = 8 }";
+    let frozen =
+        |layer: &str| dry(&["--set", cam, "--set", &format!("train.freeze=[{{ layer = '{layer}' }}]")]);
+    let line = "frozen\tnetwork.head always (a layer of the network, not the classifier of [head])";
+    frozen("network.head").success().stdout(contains(line)).stderr(contains("train.freeze").not());
+    frozen("head").success().stdout(contains(line)).stderr(contains("best written \"network.head\""));
+    frozen("classifier").success().stdout(contains("frozen\tclassifier always\n"));
+    frozen("network.classifier").code(1).stderr(contains("the classifier of [head] is \"classifier\""));
     // What training would refuse, it refuses.
+    dry(&["--set", "train.freeze=[{ layer = 'head' }]"])
+        .code(1)
+        .stderr(contains("layer \"head\", expected a layer of the network; it has front"));
+    dry(&["--set", "model.architecture=cam-plus-plus"]).code(1).stderr(
+        contains("[model] of the configuration has depth").and(contains("remove with --set model.depth=")),
+    );
     dry(&["--set", "train.freeze=[{ layer = 'front.layer9' }]"])
         .code(1)
         .stderr(contains("layer \"front.layer9\", expected a layer of the network; it has front"));

@@ -254,12 +254,9 @@ impl fmt::Display for DryRun {
         if let Some(crop) = &self.first_crop {
             write!(f, "{crop}")?;
         }
-        let until = |freeze: &Freeze| match freeze.epochs {
-            Some(epochs) => format!("{} for {epochs} epochs", freeze.layer),
-            None => format!("{} always", freeze.layer),
-        };
         if !self.frozen.is_empty() {
-            writeln!(f, "frozen\t{}", self.frozen.iter().map(until).collect::<Vec<_>>().join(", "))?;
+            let frozen: Vec<String> = self.frozen.iter().map(ToString::to_string).collect();
+            writeln!(f, "frozen\t{}", frozen.join(", "))?;
         }
         let [first, highest, last] = self.learning_rates;
         writeln!(

@@ -11,7 +11,7 @@ use crate::data_parallel;
 use crate::error::{Error, Result};
 use crate::gradients::{self, Anchor};
 use crate::moving_average::MovingAverage;
-use crate::network::Network;
+use crate::network::{HEAD, Network};
 use crate::optimizer::OptimizerConfig;
 use crate::teacher::Teacher;
 use crate::train_config::{BatchNormMode, TrainConfig};
@@ -223,18 +223,28 @@ fn check_accumulate(train: &TrainConfig, devices: usize) -> Result<()> {
 fn check_layers(train: &TrainConfig, network: &Network) -> Result<()> {
     let names = network.parameter_names();
     let covers = |layer: &str, name: &String| ffsvc_models::is_in_layer(name, layer);
+    let is_of_network = |name: &&String| !ffsvc_models::is_in_layer(name, HEAD);
     for freeze in &train.freeze {
-        if !names.iter().any(|name| covers(&freeze.layer, name)) {
-            let mut layers: Vec<&str> = names.iter().filter_map(|name| name.split('.').next()).collect();
+        let mut of_layer = names.iter().filter(|name| covers(freeze.name(), name)).peekable();
+        if of_layer.peek().is_none() || freeze.says_network() && !of_layer.all(|name| is_of_network(&name)) {
+            let of_network = names.iter().filter(is_of_network);
+            let mut layers: Vec<&str> = of_network.filter_map(|name| name.split('.').next()).collect();
             layers.dedup();
             return Err(Error::Config {
                 key: "train.freeze",
                 found: format!("layer \"{}\"", freeze.layer),
                 expected: format!(
-                    "a layer of the network; it has {}, and what is in them",
+                    "a layer of the network; it has {}, and what is in them (the classifier of [head] is \"{HEAD}\")",
                     layers.join(", ")
                 ),
             });
+        }
+        if freeze.is_head_of_network() && !freeze.says_network() {
+            tracing::warn!(
+                "train.freeze: \"{layer}\" is a layer of the network, best written \"network.{layer}\"; the classifier of [head] \
+                 is \"{HEAD}\"",
+                layer = freeze.layer
+            );
         }
     }
     let frozen = train.frozen(0);

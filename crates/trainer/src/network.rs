@@ -7,7 +7,7 @@ use ffsvc_models::{Head, HeadOutput, SpeakerModel, freeze_layers, keep_running_s
 use crate::error::{Error, Result};
 
 /// Before the names of the head's parameters, as in a model file.
-const HEAD: &str = "classifier";
+pub(crate) const HEAD: &str = "classifier";
 
 /// What the optimiser sees.
 #[derive(Module, Debug)]

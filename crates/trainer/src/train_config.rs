@@ -66,11 +66,49 @@ fn is_batch(mode: &BatchNormMode) -> bool {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Freeze {
-    /// Name of a layer as in a model file, for example `front.layer1`; the head is `classifier`.
+    /// Name of a layer of the network as in a model file, for example `front.layer1`, with or without `network.` before it:
+    /// `network.head` is the first part of CAM++. The classifier that `[head]` describes is `classifier`.
     pub layer: String,
     /// Epochs until it trains. Absent: it never does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epochs: Option<usize>,
+}
+
+impl Freeze {
+    /// Before the name of a layer of the network, where it is written out.
+    const NETWORK: &'static str = "network.";
+
+    /// The layer as model files name it.
+    pub fn name(&self) -> &str {
+        self.layer.strip_prefix(Self::NETWORK).unwrap_or(&self.layer)
+    }
+
+    /// Whether it is written as a layer of the network.
+    pub(crate) fn says_network(&self) -> bool {
+        self.layer.starts_with(Self::NETWORK)
+    }
+
+    /// Whether it can be taken for the classifier of `[head]`, and is a layer of the network.
+    pub fn is_head_of_network(&self) -> bool {
+        self.name() == "head" || self.name().starts_with("head.")
+    }
+}
+
+impl std::fmt::Display for Freeze {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.is_head_of_network() {
+            true => write!(f, "{}{}", Self::NETWORK, self.name())?,
+            false => f.write_str(&self.layer)?,
+        }
+        match self.epochs {
+            Some(epochs) => write!(f, " for {epochs} epochs")?,
+            None => f.write_str(" always")?,
+        }
+        if self.is_head_of_network() {
+            f.write_str(" (a layer of the network, not the classifier of [head])")?;
+        }
+        Ok(())
+    }
 }
 
 impl TrainConfig {
@@ -118,10 +156,10 @@ impl TrainConfig {
         section.number("overfit_steps", self.overfit_steps, Self::STEPS);
     }
 
-    /// The layers that are frozen in `epoch`, from 0.
+    /// The layers that are frozen in `epoch`, from 0, as model files name them.
     pub fn frozen(&self, epoch: usize) -> Vec<&str> {
         let holds = |freeze: &&Freeze| freeze.epochs.is_none_or(|epochs| epoch < epochs);
-        self.freeze.iter().filter(holds).map(|freeze| freeze.layer.as_str()).collect()
+        self.freeze.iter().filter(holds).map(Freeze::name).collect()
     }
 }
 
