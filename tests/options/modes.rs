@@ -186,9 +186,25 @@ pub(crate) const MODES: &[Mode] = &[
     mode("ffsvc-data", "ffsvc-tables", "dev_meta_list out", ""),
     mode("ffsvc-data", "value", "report.json /metrics/eer", "--percent?--json --decimals=2?--json"),
     mode("ffsvc-train", "", "no-validation.toml out", "--validate-first --head=keep --tui"),
-    mode("ffsvc-train", "", "tiny.toml exp --resume", "--init-from=exp/final.safetensors --head=keep"),
+    mode(
+        "ffsvc-train",
+        "",
+        "tiny.toml exp --resume",
+        "--init-from=exp/final.safetensors --head=keep --resume-or-start",
+    ),
     mode("ffsvc-train", "", "tiny.toml out --init-from exp/final.safetensors", "--resume"),
-    mode("ffsvc-train", "", "tiny.toml --dry-run", "--resume --validate-first --head=keep --tui"),
+    mode(
+        "ffsvc-train",
+        "",
+        "tiny.toml out --resume-or-start --init-from exp/final.safetensors --head keep",
+        "--resume",
+    ),
+    mode(
+        "ffsvc-train",
+        "",
+        "tiny.toml --dry-run",
+        "--resume --resume-or-start --validate-first --head=keep --tui",
+    ),
     mode("ffsvc-train", "template", "small", ""),
     Mode {
         program: "ffsvc-train",

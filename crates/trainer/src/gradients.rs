@@ -79,7 +79,11 @@ pub(crate) fn by_rate(
     let mut parts = Vec::new();
     for LayerRate { layer, factor } in config.rates.iter().rev() {
         let mut part = GradientsParams::new();
-        network.visit(&mut Mover { ids: &network.ids_in(layer), from: &mut gradients, to: &mut part });
+        network.visit(&mut Mover {
+            ids: &network.ids_in(layer.in_model_file()),
+            from: &mut gradients,
+            to: &mut part,
+        });
         parts.push((*factor, part));
     }
     parts.push((1.0, gradients));

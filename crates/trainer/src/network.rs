@@ -9,6 +9,7 @@ use ffsvc_models::{
 };
 
 use crate::error::{Error, Result};
+use crate::layer_name::LayerName;
 
 /// Before the names of the head's parameters, as in a model file.
 const HEAD: &str = "classifier";
@@ -56,22 +57,34 @@ impl Network {
         self.named_ids().filter(|(name, _)| is_in_layer(name, layer)).map(|(_, id)| id).collect()
     }
 
-    /// Whether there is a layer of this name.
+    /// Checks that there is a layer of this name. Says so where it can be taken for the classifier.
     ///
     /// # Errors
-    /// The key of the configuration that names a layer which is not there, with the names that are.
-    pub(crate) fn check_layer(&self, key: &'static str, layer: &str) -> Result<()> {
+    /// The `key` of the configuration names a layer that is not there; the names that are.
+    pub(crate) fn check_layer(&self, key: &'static str, layer: &LayerName) -> Result<()> {
         let names = self.parameter_names();
-        if names.iter().any(|name| is_in_layer(name, layer)) {
-            return Ok(());
+        let is_of_network = |name: &&String| !is_in_layer(name, HEAD);
+        let mut of_layer = names.iter().filter(|name| is_in_layer(name, layer.in_model_file())).peekable();
+        if of_layer.peek().is_none() || layer.says_network() && !of_layer.all(|name| is_of_network(&name)) {
+            let of_network = names.iter().filter(is_of_network);
+            let mut layers: Vec<&str> = of_network.filter_map(|name| name.split('.').next()).collect();
+            layers.dedup();
+            return Err(Error::Config {
+                key,
+                found: format!("layer \"{layer}\""),
+                expected: format!(
+                    "a layer of the network; it has {}, and what is in them (the classifier of [head] is \"{HEAD}\")",
+                    layers.join(", ")
+                ),
+            });
         }
-        let mut layers: Vec<&str> = names.iter().filter_map(|name| name.split('.').next()).collect();
-        layers.dedup();
-        Err(Error::Config {
-            key,
-            found: format!("layer \"{layer}\""),
-            expected: format!("a layer of the network; it has {}, and what is in them", layers.join(", ")),
-        })
+        if layer.is_head_of_network() && !layer.says_network() {
+            tracing::warn!(
+                "{key}: \"{}\" is a layer of the network, best written \"{layer}\"; the classifier of [head] is \"{HEAD}\"",
+                layer.in_model_file()
+            );
+        }
+        Ok(())
     }
 
     /// The network with the layers of these names frozen and all others training, see [`freeze_layers`].

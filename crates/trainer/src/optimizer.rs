@@ -8,6 +8,7 @@ use ffsvc_ranges::{Checklist, Range, Section};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::layer_name::LayerName;
 use crate::network::Network;
 
 /// Section `[optimizer]`.
@@ -69,8 +70,8 @@ impl Default for OptimizerConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LayerRate {
-    /// Name of a layer as in a model file, for example `front.layer1`; the classification head is `classifier`.
-    pub layer: String,
+    /// Which.
+    pub layer: LayerName,
     /// Its learning rate is the schedule's times this.
     pub factor: f64,
 }

@@ -3,6 +3,8 @@
 use ffsvc_ranges::{Range, Section};
 use serde::{Deserialize, Serialize};
 
+use crate::layer_name::LayerName;
+
 /// Section `[train]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -66,11 +68,25 @@ fn is_batch(mode: &BatchNormMode) -> bool {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Freeze {
-    /// Name of a layer as in a model file, for example `front.layer1`; the head is `classifier`.
-    pub layer: String,
+    /// Which.
+    pub layer: LayerName,
     /// Epochs until it trains. Absent: it never does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epochs: Option<usize>,
+}
+
+impl std::fmt::Display for Freeze {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.layer)?;
+        match self.epochs {
+            Some(epochs) => write!(f, " for {epochs} epochs")?,
+            None => f.write_str(" always")?,
+        }
+        if self.layer.is_head_of_network() {
+            f.write_str(" (a layer of the network, not the classifier of [head])")?;
+        }
+        Ok(())
+    }
 }
 
 impl TrainConfig {
@@ -125,10 +141,10 @@ impl TrainConfig {
         }
     }
 
-    /// The layers that are frozen in `epoch`, from 0.
+    /// The layers that are frozen in `epoch`, from 0, as model files name them.
     pub fn frozen(&self, epoch: usize) -> Vec<&str> {
         let holds = |freeze: &&Freeze| freeze.epochs.is_none_or(|epochs| epoch < epochs);
-        self.freeze.iter().filter(holds).map(|freeze| freeze.layer.as_str()).collect()
+        self.freeze.iter().filter(holds).map(|freeze| freeze.layer.in_model_file()).collect()
     }
 }
 
