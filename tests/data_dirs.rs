@@ -456,7 +456,7 @@ fn trials_are_made_of_a_data_directory() {
     }
 
     // Conditions across tables: both sides, the same in one table and different in another.
-    let even = |name: &str| name.as_bytes()[3] % 2 == 0;
+    let even = |name: &str| name.as_bytes()[3].is_multiple_of(2);
     write(
         &folder,
         "s/utt2session",

@@ -197,9 +197,9 @@ mod tests {
         let (falling, rising) = (line((0, 0), (199, 99)), line((0, 99), (199, 0)));
         assert_eq!(free((200, 100), std::slice::from_ref(&falling)), Some(Corner::TopRight));
         assert_eq!(free((200, 100), std::slice::from_ref(&rising)), Some(Corner::TopLeft));
-        assert_eq!(free((200, 100), &[line((150, 0), (150, 99))]), Some(Corner::BottomLeft));
+        assert_eq!(free((200, 100), &[line((170, 0), (170, 99))]), Some(Corner::BottomLeft));
         assert_eq!(free((200, 100), &[falling, rising]), None);
         // A box that does not fit covers what is outside.
-        assert_eq!(free((37, 100), &[]), None);
+        assert_eq!(free((29, 100), &[]), None);
     }
 }
