@@ -167,7 +167,7 @@ fn options_that_do_not_apply_are_refused_with_the_reason() {
         (flat, "--compat --bootstrap 9 --utt2spk utt2spk", "--compat"),
         (flat, "--enrol-average scores", "--enrolment"),
         (flat, "--cohort cohort.npz", "--score-norm"),
-        (flat, "--top 2", "--cohort"),
+        (flat, "--top 2", "--score-norm"),
         (unlabelled, "--p-target 0.1", "unlabelled has no labels"),
         (unlabelled, "--fa-rate 0.1", "unlabelled has no labels"),
         (unlabelled, "--by x=utt2x", "unlabelled has no labels"),

@@ -20,6 +20,11 @@ impl LayerName {
         self.0.strip_prefix(NETWORK).unwrap_or(&self.0)
     }
 
+    /// The layer as the configuration names it.
+    pub(crate) fn as_written(&self) -> &str {
+        &self.0
+    }
+
     /// Whether it is written as a layer of the network.
     pub(crate) fn says_network(&self) -> bool {
         self.0.starts_with(NETWORK)

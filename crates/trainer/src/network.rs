@@ -71,7 +71,7 @@ impl Network {
             layers.dedup();
             return Err(Error::Config {
                 key,
-                found: format!("layer \"{layer}\""),
+                found: format!("layer \"{}\"", layer.as_written()),
                 expected: format!(
                     "a layer of the network; it has {}, and what is in them (the classifier of [head] is \"{HEAD}\")",
                     layers.join(", ")
