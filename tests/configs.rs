@@ -8,7 +8,7 @@ use assert_cmd::Command;
 use burn::tensor::Device;
 use ffsvc_features::FrontEnd;
 use ffsvc_models::{HeadConfig, ModelConfig, ModelInfo, load_model, named_tensors};
-use ffsvc_trainer::{DryRun, Event, ExperimentConfig, HeadInit, InitFrom, Run, Schedule};
+use ffsvc_trainer::{BatchNormMode, DryRun, Event, ExperimentConfig, HeadInit, InitFrom, Run, Schedule};
 
 fn shipped() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -126,9 +126,9 @@ fn shrunk(mut config: ExperimentConfig, folder: &Path) -> ExperimentConfig {
     config
 }
 
-/// A configuration with a teacher goes on from a model.
+/// A configuration with a teacher, or with statistics that stay, goes on from a model.
 fn init(config: &ExperimentConfig, folder: &Path) -> InitFrom {
-    if config.teacher.is_none() {
+    if config.teacher.is_none() && config.train.batch_norm == BatchNormMode::Batch {
         return InitFrom::Random;
     }
     let num_mels = FrontEnd::new(&config.features).unwrap().num_mels();
@@ -194,6 +194,8 @@ fn every_shipped_configuration_learns_a_batch() {
         config.schedule.warmup_epochs = 0.0;
         config.schedule.margin = None;
         config.train.freeze.clear();
+        // Nothing is known of a random network's statistics.
+        config.train.batch_norm = BatchNormMode::Batch;
         // Of an embedding of eight numbers dropout leaves too little to see in eight steps that the loss goes down.
         if let ModelConfig::Resnet(resnet) = &mut config.model {
             resnet.dropout = 0.0;
