@@ -77,16 +77,14 @@ impl FromStr for Point {
         if text == "eer" {
             return Ok(Self::Eer);
         }
-        let kinds: [(&str, fn(f64) -> Self); 2] = [("min-dcf:", Self::MinDcf), ("fa-rate:", Self::FaRate)];
-        let number = |text: &str| text.parse().ok().filter(|&number: &f64| number > 0.0 && number < 1.0);
-        kinds
-            .into_iter()
-            .find_map(|(kind, point)| text.strip_prefix(kind).and_then(number).map(point))
-            .ok_or_else(|| {
-                format!(
-                    "found {text:?}, expected eer, or min-dcf:P or fa-rate:R with a number between 0 and 1"
-                )
-            })
+        let number = |kind| {
+            let number = text.strip_prefix(kind).and_then(|number| number.parse().ok());
+            number.filter(|&number: &f64| number > 0.0 && number < 1.0)
+        };
+        let point = number("min-dcf:").map(Self::MinDcf).or_else(|| number("fa-rate:").map(Self::FaRate));
+        point.ok_or_else(|| {
+            format!("found {text:?}, expected eer, or min-dcf:P or fa-rate:R with a number between 0 and 1")
+        })
     }
 }
 
