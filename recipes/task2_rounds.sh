@@ -22,6 +22,8 @@
 # --source-share S   share of the labelled recordings in each batch (default: all recordings alike, as the baseline)
 # --true-labels UTT2SPK   speakers of the target recordings, for the table alone: NMI and purity of the clusters, of all
 #               clustered recordings, and purity of those that are kept
+# --head WHAT   rows of the classifier in a fine-tune, as --head of ffsvc-train has it (keep: new pseudo-speakers begin at random;
+#               centres: at their mean embeddings)
 # --mean-subtract   score with the mean of the target embeddings subtracted (no labels needed)
 # --bin DIR     the programs (default target/release); --device DEVICE; --set section.key=value for the fine-tunes
 #
@@ -33,7 +35,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 bin=${FFSVC_BIN:-${CARGO_TARGET_DIR:-$root/target}/release}
-model= config= source= target= dev= enrol= trials= work= true_labels= group= chosen= criterion= source_share= mean= device=cpu
+model= config= source= target= dev= enrol= trials= work= true_labels= group= chosen= criterion= source_share= mean= device=cpu head=keep
 rounds=5 k=10..200:10 k_factor= keep_share=0.8 min_size=2
 sets=()
 given="$*"
@@ -57,6 +59,7 @@ while [ $# -gt 0 ]; do
         --cluster-only) chosen=$2; shift 2 ;;
         --source-share) source_share=$2; shift 2 ;;
         --true-labels) true_labels=$2; shift 2 ;;
+        --head) head=$2; shift 2 ;;
         --mean-subtract) mean=yes; shift ;;
         --bin) bin=$2; shift 2 ;;
         --device) device=$2; shift 2 ;;
@@ -182,7 +185,7 @@ for round in $(seq "$rounds"); do
         [ -f "$train/wav.scp" ] || "$bin/ffsvc-data" combine "$source" "$here/pseudo" -o "$train" >&2
     fi
     if [ ! -f "$here/exp/final.safetensors" ]; then
-        beginning=(--init-from "$current" --head keep)
+        beginning=(--init-from "$current" --head "$head")
         [ -z "$(ls "$here/exp/checkpoints" 2> /dev/null)" ] || beginning=(--resume)
         "$bin/ffsvc-train" "$config" "$here/exp" "${beginning[@]}" --device "$device" --set data.train="$train" \
             ${sets[@]+"${sets[@]}"} >&2

@@ -506,6 +506,7 @@ fn clusters_say_which_model_the_embeddings_are_of() {
     }
     let model_of = |file: &str| -> Value {
         let json: Value = serde_json::from_slice(&std::fs::read(path.join(file)).unwrap()).unwrap();
+        assert_eq!(json["schema"], 1, "{file}");
         json["model"]["model"].clone()
     };
     run(path, &["kmeans", "m.npz", "out", "--k", "4..6:2"]).success();

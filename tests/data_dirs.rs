@@ -455,8 +455,54 @@ fn trials_are_made_of_a_data_directory() {
         assert_eq!(label, test.starts_with(&model));
     }
 
+    // Conditions across tables: both sides, the same in one table and different in another.
+    let even = |name: &str| name.as_bytes()[3].is_multiple_of(2);
+    write(
+        &folder,
+        "s/utt2session",
+        &read(&folder, "s/utt2spk")
+            .lines()
+            .map(|line| line.split(' ').next().unwrap())
+            .map(|id| format!("{id} {}\n", if even(id) { "monday" } else { "friday" }))
+            .collect::<String>(),
+    );
+    let across = ["--test", "utt2distance=far", "--test", "utt2session=monday", "--different", "utt2session"];
+    make(&[&near[..], &across, &["-o", "across"]].concat()).success();
+    let trials = trials_of(&folder, "across");
+    let fits =
+        |a: &str, b: &str| (distance(a), distance(b), even(a), even(b)) == ("near", "far", false, true);
+    let ids: Vec<String> =
+        read(&folder, "s/utt2spk").lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+    let pairs = ids.iter().flat_map(|a| ids.iter().map(move |b| (a, b)));
+    assert_eq!(trials.len(), pairs.filter(|(a, b)| fits(a, b)).count());
+    assert!(trials.len() > 10 && trials.iter().all(|(_, a, b)| fits(a, b)));
+    let both = ["--same", "utt2distance", "--different", "utt2session"];
+    make(&[&both[..], &["-o", "both", "--nontargets", "30"]].concat()).success();
+    let trials = trials_of(&folder, "both");
+    assert!(trials.iter().all(|(_, a, b)| distance(a) == distance(b) && even(a) != even(b)));
+    assert_eq!(trials.iter().filter(|trial| !trial.0).count(), 30);
+    // A table of speakers; every utterance of a model.
+    make(&["-o", "g", "--same", "spk2gender", "--nontargets", "all"]).success();
+    assert!(trials_of(&folder, "g").iter().all(|(_, a, b)| gender(a) == gender(b)));
+    let models = ["--enrol-utterances", "2", "--models-out", "models", "--nontargets", "all"];
+    make(&[&models[..], &["-o", "m", "--different", "utt2session"]].concat()).success();
+    let models = read(&folder, "models");
+    for (_, model, test) in trials_of(&folder, "m") {
+        let members = models.lines().find(|line| line.starts_with(&format!("{model} "))).unwrap();
+        assert!(members.split(' ').skip(1).all(|member| even(member) != even(&test)), "{members}: {test}");
+    }
+    write(&folder, "s/utt2half", &format!("{} first\n", ids[0]));
+
     for (args, reason) in [
-        (&["--targets", "61"][..], "there are 60 target pairs, 61 were asked for"),
+        (&["--same", "utt2half"][..], "utt2half: has no value of "),
+        (&["--same", "utt2spk", "--different", "utt2spk"], "no target pair is like that"),
+        (&["--different", "utt2spk"], "different values in s/utt2spk: no target pair is like that"),
+        (&["--same", "utt2distance", "--targets", "60"], "target pairs, 60 were asked for"),
+        (
+            &["--enrol", "utt2distance=far", "--enrol", "utt2session=sunday"],
+            "of 12 that fulfil the conditions before, none",
+        ),
+        (&["--targets", "61"], "there are 60 target pairs, 61 were asked for"),
         (&["--same-gender", "1", "--nontargets", "73"], "there are 72 non-target (same gender) pairs"),
         (&["--test", "utt2distance=medium"], "none has the value medium; other values are far, near"),
         (&["--test", "utt2room=1"], "utt2room"),

@@ -219,6 +219,19 @@ fn import_finds_the_toolkit_and_takes_a_front_end_in_three_forms() {
     model(&folder, &["import", CAM_PLUS_PLUS, "-o", "assumed.safetensors"])
         .success()
         .stdout(contains("front end\tof the recipes of 3D-Speaker (--front-end names another): {"));
+    // The toolkit's own configuration lies above the checkpoint.
+    let models = folder.path().join("exp/models");
+    std::fs::create_dir_all(&models).unwrap();
+    std::fs::copy(CAM_PLUS_PLUS, models.join("ckpt.safetensors")).unwrap();
+    let of_config = |rows: usize| {
+        let extractor =
+            "feature_extractor: { obj: speakerlab.process.processor.FBank, args: { mean_nor: true } }";
+        let text = format!("sample_rate: 16000\nfbank_dim: {rows}\n{extractor}\n");
+        std::fs::write(folder.path().join("exp/config.yaml"), text).unwrap();
+        model(&folder, &["import", "exp/models/ckpt.safetensors", "-o", "again.safetensors"])
+    };
+    of_config(16).success().stdout(contains("front end\tof exp/config.yaml: {"));
+    of_config(80).code(1).stderr(contains("80 rows of features by exp/config.yaml"));
     std::fs::write(folder.path().join("fe.toml"), "[features]\nnum_mel = 3\n").unwrap();
     model(&folder, &["import", CAM_PLUS_PLUS, "-o", "x", "--front-end", "fe.toml"])
         .code(1)

@@ -43,7 +43,7 @@ fn systems_are_compared_on_the_same_trials() {
     run(dir.path(), &COMPARE)
         .success()
         .stdout(contains(
-            "first: bad, second: new\n66 trials that both have scored, 6 of them target trials; 6 speakers",
+            "first: bad, second: new\n66 trials that all systems have scored, 6 of them target trials; 6 speakers",
         ))
         .stdout(contains("minDCF(0.01): the second is better by more than chance"));
     let more = [&COMPARE[..], &["--json", "--bootstrap", "50", "--report-out", "c.json"]].concat();

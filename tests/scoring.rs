@@ -93,7 +93,9 @@ fn a_list_without_labels_gives_scores_only() {
 fn missing_utterances_fail_or_are_skipped() {
     let dir = workplace();
     let arguments = ["--trials", "trials_more", "--embeddings", "e.scp", "--json"];
-    run(dir.path(), &arguments).code(1).stdout("").stderr(contains("1 of 3 trials").and(contains("c1")));
+    let failed = run(dir.path(), &arguments).code(1);
+    assert_eq!(json(&failed)["exit_status"], 1);
+    failed.stderr(contains("1 of 3 trials").and(contains("c1")));
     let skipped = run(dir.path(), &[&arguments[..], &["--skip-missing"]].concat()).success();
     let report = json(&skipped);
     assert_eq!(
@@ -195,6 +197,33 @@ fn crowd() -> TempDir {
     write("utt2visit", &table(&|n| (n % 3 + 1).to_string()));
     write("spk2gender", &(0..10).map(|n| format!("s{n} {}\n", ["f", "m"][n % 2])).collect::<String>());
     dir
+}
+
+#[test]
+fn conditions_that_are_too_small_come_with_what_would_work() {
+    let dir = crowd();
+    let list = ["--trials", "trials", "--scores", "s", "--min-trials", "3"];
+    let by = |by: &str| {
+        let done = run(dir.path(), &[&list[..], &["--by", by]].concat()).success();
+        String::from_utf8_lossy(&done.get_output().stderr).into_owned()
+    };
+    // A pair of speakers has target or non-target trials, never both; a speaker has both.
+    let stderr = by("speaker=utt2spk");
+    for expected in [
+        "--by both:speaker=utt2spk: 55 of 55 conditions have fewer than 3 trials of a class; --by ",
+        "--by test:speaker=utt2spk measures ",
+        "a table with fewer values makes larger conditions; no condition has both target and non-target",
+    ] {
+        assert!(stderr.contains(expected), "{expected}: {stderr}");
+    }
+    assert!(!stderr.contains("relation:speaker"), "{stderr}");
+    assert_eq!(by("test:visit=utt2visit"), "");
+    let report = run(dir.path(), &[&list[..], &["--by", "speaker=utt2spk", "--json"]].concat()).success();
+    let report = json(&report);
+    let alternatives = report["conditions"][0]["alternatives"].as_array().unwrap();
+    assert!(
+        !alternatives.is_empty() && alternatives.iter().all(|other| other["measurable"].as_u64() > Some(0))
+    );
 }
 
 #[test]

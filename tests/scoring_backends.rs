@@ -157,6 +157,34 @@ fn means_are_of_sides_and_domains() {
     let by_domain = eer(path, &format!("{list} --mean-subtract other.scp --utt2domain utt2domain"));
     assert!(by_domain < 0.7 * global.min(plain), "{by_domain} {global} {plain}");
 
+    // Examples of each domain: with a table they are the same means, and without one the embedding tells the domain.
+    let store = Embeddings::read(path.join("other.scp")).unwrap();
+    for (remainder, name) in [(0, "phone"), (1, "tv")] {
+        let mut examples = Embeddings::new(6);
+        for (place, (utterance, row)) in store.iter().enumerate() {
+            if place % 2 == remainder {
+                examples.push(utterance, row).unwrap();
+            }
+        }
+        examples.write(path.join(format!("{name}.scp"))).unwrap();
+    }
+    let domains = format!("{list} --domain phone=phone.scp --domain tv=tv.scp");
+    assert_eq!(eer(path, &format!("{domains} --utt2domain utt2domain")), by_domain);
+    assert_eq!(eer(path, &domains), by_domain);
+    run(path, &words(&domains))
+        .success()
+        .stdout(contains("domain       tv (tv.scp): 48 of the enrolment side, 48 of the test side"));
+    assert!(eer(path, &format!("{domains} --score-norm as-norm --top 20")) < plain);
+    let models = "--trials model_trials --enrolment models --embeddings other.scp --domain phone=phone.scp --domain tv=tv.scp";
+    assert!(eer(path, &format!("{models} --score-norm s-norm")) < plain);
+    run(path, &words(&format!("{list} --domain phone=phone.scp"))).code(2).stderr(contains("two at least"));
+    run(path, &words(&format!("{domains} --domain tv=other.scp")))
+        .code(1)
+        .stderr(contains("tv is given twice"));
+    run(path, &words(&format!("{list} --score-norm s-norm")))
+        .code(2)
+        .stderr(contains("--cohort, or --domain"));
+
     let sides = "--trials trials --embeddings far.scp --enrol-embeddings clean.scp";
     let one_mean = eer(path, &format!("{sides} --mean-subtract far.scp"));
     let per_side = format!("{sides} --mean-subtract far.scp --enrol-mean-subtract clean.scp");

@@ -15,6 +15,16 @@ fn run(dir: &Path, arguments: &str) -> assert_cmd::assert::Assert {
     command.env_remove("RUST_LOG").current_dir(dir).args(arguments.split_ascii_whitespace()).assert()
 }
 
+/// What a run says on stderr that fails with this status. Its stdout is empty, or has the error as JSON.
+fn failed(dir: &Path, command: &str, status: i32) -> String {
+    let found = run(dir, command).code(status);
+    if command.contains("--json") {
+        assert_eq!(json(&found)["exit_status"], status, "{command}");
+        return stderr(&found);
+    }
+    stderr(&found.stdout(""))
+}
+
 fn json(assert: &assert_cmd::assert::Assert) -> Value {
     serde_json::from_slice(&assert.get_output().stdout).unwrap()
 }
@@ -157,7 +167,7 @@ fn options_that_do_not_apply_are_refused_with_the_reason() {
         (flat, "--compat --bootstrap 9 --utt2spk utt2spk", "--compat"),
         (flat, "--enrol-average scores", "--enrolment"),
         (flat, "--cohort cohort.npz", "--score-norm"),
-        (flat, "--top 2", "--cohort"),
+        (flat, "--top 2", "--score-norm"),
         (unlabelled, "--p-target 0.1", "unlabelled has no labels"),
         (unlabelled, "--fa-rate 0.1", "unlabelled has no labels"),
         (unlabelled, "--by x=utt2x", "unlabelled has no labels"),
@@ -221,8 +231,8 @@ fn outputs_are_checked_before_the_work() {
         ("train-backend --embeddings /nosuch --utt2spk utt2spk -o b.npz".to_owned(), ".safetensors"),
         ("embedding-quality --embeddings e.npz --measure length -o e.npz".to_owned(), "--embeddings"),
     ] {
-        let found = run(path, &command).code(2).stdout("");
-        assert!(stderr(&found).contains(reason), "{command}: {}", stderr(&found));
+        let said = failed(path, &command, 2);
+        assert!(said.contains(reason), "{command}: {said}");
     }
     // What was there is as it was.
     assert!(std::fs::read_to_string(path.join("trials")).unwrap().starts_with("1 a1 a2\n"));
@@ -428,7 +438,7 @@ fn embeddings_of_two_models_are_not_compared() {
             "n.npz",
         ),
     ] {
-        let said = stderr(&run(path, &command).code(1).stdout(""));
+        let said = failed(path, &command, 1);
         for part in ["m.npz", other, "come from two models", "(--allow-other-model)"] {
             assert!(said.contains(part), "{command}: {said}");
         }

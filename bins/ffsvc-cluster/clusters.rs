@@ -74,7 +74,7 @@ impl<M: Serialize> Found<M> {
             intra_cosine,
             sizes: sizes(&labels, clusters),
         };
-        folder.write_json(RESULT, &outcome)?;
+        ffsvc_cli::write_json(folder.path(RESULT), &outcome)?;
         if json {
             return print_json(&outcome);
         }

@@ -7,7 +7,6 @@ use anyhow::{Context, bail};
 use clap::Args;
 use ffsvc_atomic_file::Lock;
 use ffsvc_cli::{OutputPath, RunFiles, UsageError};
-use serde::Serialize;
 
 /// What was found: the last file of `kmeans` and `ahc`.
 pub(crate) const RESULT: &str = "result.json";
@@ -104,14 +103,6 @@ impl Folder {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
-    }
-
-    /// Writes a JSON file.
-    pub(crate) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> anyhow::Result<()> {
-        let path = self.path(name);
-        let mut json = serde_json::to_vec_pretty(value)?;
-        json.push(b'\n');
-        ffsvc_atomic_file::write(&path, json).with_context(|| format!("cannot write {}", path.display()))
     }
 }
 

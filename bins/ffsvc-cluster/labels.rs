@@ -170,7 +170,7 @@ impl Labels {
             written_share: written as f64 / data.len() as f64,
             report: decided.report,
         };
-        folder.write_json(REPORT, &outcome)?;
+        ffsvc_cli::write_json(folder.path(REPORT), &outcome)?;
         if json {
             return print_json(&outcome);
         }

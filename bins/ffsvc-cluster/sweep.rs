@@ -50,7 +50,7 @@ impl Measured {
             proposals: propose(&points, options.from, options.to),
             points,
         };
-        folder.write_json(SWEEP, &measured)?;
+        ffsvc_cli::write_json(folder.path(SWEEP), &measured)?;
         Ok(measured)
     }
 

@@ -1,12 +1,14 @@
 //! `ffsvc-data make-trials`: trials of a data directory's own utterances.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context;
 use clap::Args;
 use ffsvc_cli::{OutputFile, Range, RangeArg as _, RunFiles, print_json};
-use ffsvc_kaldi_io::{Condition, DataDir, Nontargets, OpenOptions, Table, TrialOptions, write_table};
+use ffsvc_kaldi_io::{
+    Condition, DataDir, Nontargets, OpenOptions, Relation, Table, TrialOptions, write_table,
+};
 use serde_json::json;
 
 /// Range of `--same-gender`.
@@ -20,7 +22,8 @@ const UTTERANCES: Range<usize> = Range::at_least(1);
 /// the labels 1 and 0. The same options and seed give the same list.
 ///
 /// --enrol and --test say which utterances may stand on each side, by their values in a table: near-field recordings
-/// enrol, far-field recordings are tested. With --enrol-utterances, N utterances of a speaker enrol together: the first
+/// enrol, far-field recordings are tested. --same and --different say what holds between the two sides of each trial: the
+/// same device, another session. Each may be repeated; a trial fulfils all of them. With --enrol-utterances, N utterances of a speaker enrol together: the first
 /// name of a trial is then the speaker's, and --models-out writes who enrols with what, for `ffsvc-score --enrolment`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -29,6 +32,8 @@ Examples:
   data/dev/trials: 10000 target and 10000 nontarget trials
   ffsvc-data make-trials data/dev --same-gender 1 --output data/dev/trials_hard
   ffsvc-data make-trials data/dev --enrol utt2distance=0.25M --test utt2distance=3M,5M --output data/dev/trials_far
+  ffsvc-data make-trials data/dev --enrol utt2distance=0.25M --enrol utt2device=I --test utt2distance=3M,5M \\
+      --different utt2visit --output data/dev/trials_other_day
   ffsvc-data make-trials data/dev --enrol-utterances 3 --models-out data/dev/models --output data/dev/trials_3
 
 A TABLE without a folder is one of the data directory's own.")]
@@ -53,13 +58,21 @@ pub(crate) struct MakeTrials {
     #[arg(long, value_name = "SHARE", range = SHARE)]
     same_gender: Option<f64>,
 
-    /// Only utterances with one of these values in a table enrol
+    /// Only utterances with one of these values in a table enrol (may be repeated)
     #[arg(long, value_name = "TABLE=VALUE,...")]
-    enrol: Option<Where>,
+    enrol: Vec<Where>,
 
-    /// Only utterances with one of these values in a table are tested
+    /// Only utterances with one of these values in a table are tested (may be repeated)
     #[arg(long, value_name = "TABLE=VALUE,...")]
-    test: Option<Where>,
+    test: Vec<Where>,
+
+    /// Only trials whose utterances have the same value in a table (may be repeated)
+    #[arg(long, value_name = "TABLE")]
+    same: Vec<PathBuf>,
+
+    /// Only trials whose utterances have different values in a table (may be repeated)
+    #[arg(long, value_name = "TABLE")]
+    different: Vec<PathBuf>,
 
     /// So many utterances of a speaker enrol together
     #[arg(long, value_name = "N", requires = "models_out", range = UTTERANCES)]
@@ -119,8 +132,10 @@ impl MakeTrials {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let findings = RunFiles::new()
             .input("DIR", ["wav.scp", "utt2spk", "spk2utt", "spk2gender"].map(|table| self.dir.join(table)))
-            .input("--enrol", self.enrol.iter().map(|one| self.table(one)))
-            .input("--test", self.test.iter().map(|one| self.table(one)))
+            .input("--enrol", self.enrol.iter().map(|one| self.table(&one.table)))
+            .input("--test", self.test.iter().map(|one| self.table(&one.table)))
+            .input("--same", self.same.iter().map(|table| self.table(table)))
+            .input("--different", self.different.iter().map(|table| self.table(table)))
             .output("--output", [&self.output])
             .output("--models-out", &self.models_out)
             .check(json)?;
@@ -133,8 +148,14 @@ impl MakeTrials {
             None => Nontargets::AsTargets,
         };
         options.same_gender = self.same_gender;
-        options.enrolment = self.condition("--enrol", self.enrol.as_ref())?;
-        options.test = self.condition("--test", self.test.as_ref())?;
+        options.enrolment = self.conditions("--enrol", &self.enrol)?;
+        options.test = self.conditions("--test", &self.test)?;
+        let relations = |option, tables: &[PathBuf], relation: fn(Table) -> Relation| {
+            let read = |table: &PathBuf| self.read(option, table).map(relation);
+            tables.iter().map(read).collect::<anyhow::Result<Vec<_>>>()
+        };
+        options.relations = relations("--same", &self.same, Relation::Same)?;
+        options.relations.extend(relations("--different", &self.different, Relation::Different)?);
         options.enrol_utterances = self.enrol_utterances;
         options.seed = self.seed;
         let made = dir.make_trials(&options)?;
@@ -157,15 +178,20 @@ impl MakeTrials {
     }
 
     /// A table without a folder is the data directory's.
-    fn table(&self, condition: &Where) -> PathBuf {
-        let table = &condition.table;
+    fn table(&self, table: &Path) -> PathBuf {
         let is_name = table.parent().is_some_and(|folder| folder.as_os_str().is_empty());
-        if is_name { self.dir.join(table) } else { table.clone() }
+        if is_name { self.dir.join(table) } else { table.to_path_buf() }
     }
 
-    fn condition(&self, option: &str, condition: Option<&Where>) -> anyhow::Result<Condition> {
-        let Some(condition) = condition else { return Ok(Condition::Any) };
-        let table = Table::read(self.table(condition)).with_context(|| format!("the table of {option}"))?;
-        Ok(Condition::OneOf(table, condition.values.clone()))
+    fn read(&self, option: &str, table: &Path) -> anyhow::Result<Table> {
+        Table::read(self.table(table)).with_context(|| format!("the table of {option}"))
+    }
+
+    fn conditions(&self, option: &str, conditions: &[Where]) -> anyhow::Result<Vec<Condition>> {
+        let read = |condition: &Where| {
+            let table = self.read(option, &condition.table)?;
+            Ok(Condition { table, values: condition.values.clone() })
+        };
+        conditions.iter().map(read).collect()
     }
 }

@@ -15,7 +15,8 @@ use crate::output::Output;
 ///
 /// Reads .pt, .pth and .pkl as torch.save writes them (zip and legacy) and .safetensors. Nothing in the file is executed: one
 /// that asks for a class other than tensors and containers is refused. Which network it is, and its sizes, follow from the
-/// tensors; the front end is that of the toolkit's recipes and becomes part of the model.
+/// tensors. The front end becomes part of the model: it is that of the toolkit's config.yaml beside the checkpoint or up to two
+/// folders above it (WeSpeaker, 3D-Speaker), or else of the toolkit's recipes.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Networks: ffsvc: ResNet34StatsPool (and ResNet18), ECAPA_TDNN; wespeaker: ResNet18 to ResNet293 with TSTP, ECAPA_TDNN with ASTP \
@@ -79,13 +80,13 @@ impl Import {
             Err(Error::Tensors { mismatch }) => return refuse(&self.file, &mismatch),
             result => result?,
         };
-        let Imported { model, head, info, toolkit, prefix, taken, outside, .. } = imported;
+        let Imported { model, head, info, toolkit, config_file, prefix, taken, outside, .. } = imported;
         save_model(self.output.path(), &model, head.as_ref(), &info)?;
         let outcome = Outcome {
             model: self.output.path().to_path_buf(),
             toolkit: toolkit.name(),
             network: info.model,
-            front_end_from: match &self.front_end {
+            front_end_from: match self.front_end.as_ref().or(config_file.as_ref()) {
                 Some(file) => format!("of {}", file.display()),
                 None => format!("of the recipes of {} (--front-end names another)", toolkit.name()),
             },

@@ -97,12 +97,14 @@ impl Compare {
         let utt2spk = Table::read(&self.utt2spk)?;
         let read = |system: &Named| read_scores(&system.file, &trials, self.skip_missing);
         let systems = self.scores.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
-        let (first, others) = (&systems[0].0, &systems[1..]);
-        let mut comparisons = Vec::new();
-        for (named, (second, _)) in self.scores[1..].iter().zip(others) {
-            let found = compare_systems(&trials, first, second, &utt2spk, &measures, options)?;
-            comparisons.push(Pair { first: self.scores[0].name.clone(), second: named.name.clone(), found });
-        }
+        let scores: Vec<_> = systems.iter().map(|(scores, _)| scores).collect();
+        let found = compare_systems(&trials, &scores, &utt2spk, &measures, options)?;
+        let pair = |(found, second): (Comparison, &Named)| Pair {
+            first: self.scores[0].name.clone(),
+            second: second.name.clone(),
+            found,
+        };
+        let comparisons = found.into_iter().zip(&self.scores[1..]).map(pair).collect();
         let comparisons = Comparisons { comparisons };
         if let Some(path) = &self.report_out {
             write_json(path, &comparisons)?;

@@ -2,7 +2,8 @@
 
 use anyhow::anyhow;
 use ffsvc_cli::UsageError;
-use ffsvc_scoring::report::{Counts, Report};
+use ffsvc_scoring::conditions::Sides;
+use ffsvc_scoring::report::{Alternative, BreakDown, Counts, Report};
 use ffsvc_scoring::{Error, Remark};
 use tracing::warn;
 
@@ -23,11 +24,43 @@ pub(crate) fn warn_of(counts: &Counts, remarks: &[Remark]) {
     remarks.iter().for_each(|remark| warn!("{remark}"));
 }
 
-/// Warns of trials that are in no condition.
+/// Warns of trials that are in no condition, and of conditions that are mostly too small, with what would work.
 pub(crate) fn warn_of_conditions(report: &Report) {
     for by in report.conditions.iter().filter(|by| by.without_value > 0) {
         warn!("{} trials have no value in {} and are in no condition", by.without_value, by.table.path);
     }
+    for by in report.conditions.iter().filter(|by| 2 * by.without_metrics() >= by.conditions.len().max(1)) {
+        warn!(
+            "--by {}: {} of {} conditions have fewer than {} trials of a class; {}",
+            option(by, by.sides),
+            by.without_metrics(),
+            by.conditions.len(),
+            by.min_trials,
+            what_would_work(by)
+        );
+    }
+}
+
+/// The value of `--by` for a table by these sides.
+fn option(by: &BreakDown, sides: Sides) -> String {
+    format!("{}:{}={}", sides.word(), by.name, by.table.path)
+}
+
+/// How larger conditions can be had.
+fn what_would_work(by: &BreakDown) -> String {
+    let shown = |other: &Alternative| {
+        let Alternative { sides, conditions, measurable } = other;
+        format!("--by {} measures {measurable} of {conditions}", option(by, *sides))
+    };
+    let mut ways: Vec<String> = by.alternatives.iter().map(shown).collect();
+    ways.push("a table with fewer values makes larger conditions".to_owned());
+    let largest = by.conditions.iter().map(|condition| condition.target.min(condition.nontarget)).max();
+    match largest.unwrap_or(0) {
+        0 => ways.push("no condition has both target and non-target trials".to_owned()),
+        most if most < by.min_trials => ways.push(format!("the largest has {most} (--min-trials)")),
+        _ => {}
+    }
+    ways.join("; ")
 }
 
 /// Adds to an error of the library the option by which the user can change what it complains of.

@@ -7,7 +7,9 @@ use ffsvc_kaldi_io::{Table, TrialColumns};
 use ffsvc_scoring::conditions::By;
 use ffsvc_scoring::metrics::{BootstrapOptions, DcfParameters, Definition, Measures};
 use ffsvc_scoring::report::SourceFile;
-use ffsvc_scoring::{CohortOptions, EnrolAverage, EvaluationOptions, MIN_TRIALS, PipelineOptions, ScoreNorm};
+use ffsvc_scoring::{
+    CohortOptions, DomainExamples, EnrolAverage, EvaluationOptions, MIN_TRIALS, PipelineOptions, ScoreNorm,
+};
 
 /// A probability that leaves a choice.
 pub(crate) const PROBABILITY: Range<f64> = Range::above(0.0).below(1.0);
@@ -68,9 +70,15 @@ pub(crate) struct PreparationArgs {
     enrol_mean_subtract: Option<PathBuf>,
 
     /// Subtract the mean of an utterance's domain: lines 'utterance domain' for the utterances of the trials and of
-    /// --mean-subtract
-    #[arg(long, value_name = "FILE", requires = "mean_subtract", conflicts_with = "scores")]
+    /// --mean-subtract. With --domain: for those of the trials
+    #[arg(long, value_name = "FILE", conflicts_with = "scores")]
     utt2domain: Option<PathBuf>,
+
+    /// Examples of a domain, such as close=exp/close.scp and far=exp/far.scp (two at least): recordings of other speakers,
+    /// without labels. Each utterance's embedding tells its domain, unless --utt2domain does. The mean of the domain is
+    /// subtracted, and --score-norm takes the domain's examples as cohort
+    #[arg(long, value_name = "NAME=STORE", requires = "embeddings", conflicts_with_all = ["scores", "mean_subtract", "cohort"])]
+    domain: Vec<DomainArg>,
 
     /// Process embeddings by this back end (from train-backend), and compare them by its PLDA if it has one
     #[arg(long, value_name = "FILE", requires = "embeddings", conflicts_with = "scores")]
@@ -90,7 +98,7 @@ pub(crate) struct PreparationArgs {
 #[command(next_help_heading = "Score normalisation")]
 pub(crate) struct CohortArgs {
     /// Normalise scores by those with a cohort
-    #[arg(long, value_name = "KIND", requires = "cohort", conflicts_with = "scores")]
+    #[arg(long, value_name = "KIND", requires = "embeddings", conflicts_with = "scores")]
     score_norm: Option<ScoreNorm>,
 
     /// Embeddings of the cohort: other speakers than those of the trials. They are prepared as those of the enrolment side
@@ -99,11 +107,11 @@ pub(crate) struct CohortArgs {
     cohort: Option<PathBuf>,
 
     /// Average the cohort's embeddings for each speaker: lines 'utterance speaker'
-    #[arg(long, value_name = "FILE", requires = "cohort", conflicts_with = "scores")]
+    #[arg(long, value_name = "FILE", requires = "score_norm", conflicts_with = "scores")]
     cohort_utt2spk: Option<PathBuf>,
 
     /// How many of an utterance's scores with the cohort count, the highest [default: all; 300 for as-norm]
-    #[arg(long, value_name = "COUNT", requires = "cohort", conflicts_with = "scores", range = TOP)]
+    #[arg(long, value_name = "COUNT", requires = "score_norm", conflicts_with = "scores", range = TOP)]
     top: Option<usize>,
 }
 
@@ -198,6 +206,7 @@ impl InputArgs {
         options.mean_subtract.clone_from(&preparation.mean_subtract);
         options.enrol_mean_subtract.clone_from(&preparation.enrol_mean_subtract);
         options.utt2domain.clone_from(&preparation.utt2domain);
+        options.domains = preparation.domain.iter().map(|DomainArg(domain)| domain.clone()).collect();
         options.backend.clone_from(&preparation.backend);
         options.enrolment.clone_from(&preparation.enrolment);
         options.enrol_average = preparation.enrol_average;
@@ -222,14 +231,53 @@ impl PreparationArgs {
             .input("--mean-subtract", &self.mean_subtract)
             .input("--enrol-mean-subtract", &self.enrol_mean_subtract)
             .input("--utt2domain", &self.utt2domain)
+            .input("--domain", self.domain.iter().map(|DomainArg(domain)| &domain.embeddings))
             .input("--backend", &self.backend)
             .input("--enrolment", &self.enrolment)
     }
 }
 
+impl PreparationArgs {
+    /// Refuses options that do not go together.
+    pub(crate) fn check(&self, cohort: &CohortArgs) -> Result<(), UsageError> {
+        let refuse = |message: &str| Err(UsageError::new(message));
+        match self.domain.len() {
+            0 if self.utt2domain.is_some() && self.mean_subtract.is_none() => {
+                refuse("--utt2domain says whose mean is subtracted: give --mean-subtract, or --domain")
+            }
+            0 if cohort.score_norm.is_some() && cohort.cohort.is_none() => {
+                refuse("--score-norm needs scores to compare with: give --cohort, or --domain")
+            }
+            1 => refuse("one --domain leaves no choice: give two at least, or --mean-subtract"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An option of the form `NAME=STORE`.
+#[derive(Debug, Clone)]
+struct DomainArg(DomainExamples);
+
+impl std::str::FromStr for DomainArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, store)) if !name.is_empty() && !store.is_empty() => {
+                Ok(Self(DomainExamples::new(name, store)))
+            }
+            _ => Err(format!("found {text:?}, expected NAME=STORE, such as far=exp/far.scp")),
+        }
+    }
+}
+
 impl CohortArgs {
     fn options(&self) -> Option<CohortOptions> {
-        let mut options = CohortOptions::new(self.score_norm?, self.cohort.as_ref()?);
+        let norm = self.score_norm?;
+        let mut options = match &self.cohort {
+            Some(store) => CohortOptions::new(norm, store),
+            None => CohortOptions::of_domains(norm),
+        };
         options.utt2spk.clone_from(&self.cohort_utt2spk);
         options.top = self.top;
         Some(options)
@@ -252,7 +300,10 @@ impl MeasureArgs {
                 }
             }
         }
-        if self.utt2spk.is_some() && self.bootstrap.is_none() && self.by.is_empty() && cohort.cohort.is_none()
+        if self.utt2spk.is_some()
+            && self.bootstrap.is_none()
+            && self.by.is_empty()
+            && cohort.score_norm.is_none()
         {
             return Err(UsageError::new(
                 "--utt2spk is for --bootstrap, --by or --cohort: give one of them, or leave it out",

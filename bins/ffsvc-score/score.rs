@@ -36,6 +36,7 @@ impl Score {
         let files = preparation.files(input.files(files));
         let findings = output.files(measures.files(cohort.files(files))).check(output.json)?;
 
+        preparation.check(cohort)?;
         measures.check(cohort)?;
         let evaluation = measures.evaluation()?;
 

@@ -42,7 +42,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///
 /// Ctrl-C, SIGTERM and SIGUSR1 finish the current step, write a checkpoint and end the program with status 130.
 /// --resume continues from the last checkpoint, also after a kill. The weights are the same as those of an
-/// uninterrupted run. The number of workers changes no number. The number of devices changes them by rounding only.
+/// uninterrupted run. --resume-or-start does that too, and starts where there is no checkpoint. The number of workers changes no number. The number of devices changes them by rounding only.
 ///
 /// The checkpoint of an epoch is written before its validation. A validation that fails is reported on stderr and in
 /// train.jsonl, and training continues. --resume repeats it if it was the last action of the run.
@@ -58,12 +58,14 @@ Examples:
   ffsvc-train configs/resnet34.toml exp/resnet34
   ffsvc-train configs/resnet34.toml --dry-run
   ffsvc-train configs/resnet34.toml exp/resnet34 --resume
+  ffsvc-train configs/resnet34.toml exp/resnet34 --resume-or-start
   ffsvc-train configs/resnet34.toml exp/short --set train.epochs=3 --set optimizer.learning_rate=0.001
   ffsvc-train configs/resnet34.toml exp/tuned --init-from exp/resnet34/best.safetensors --set data.train=data/far
   ffsvc-train configs/resnet34-ddp.toml exp/resnet34-ddp --device cuda:0,1
 
-Several devices share the batches of a step: train.accumulate is a multiple of their number, train.batch_size the batch of one
-of them, and the learning rate belongs to all batches of a step together. --dry-run prints what that comes to.
+Several devices share the batches of a step, train.accumulate of them: one for each device, unless the configuration has a
+multiple of their number. train.batch_size is the batch of one of them, and the learning rate belongs to all batches of a step
+together. --dry-run prints what that comes to.
 
 Exit status: 0 trained, 1 failed, 2 wrong usage, 130 interrupted (a checkpoint was written)."
 )]
@@ -78,6 +80,12 @@ struct Args {
     /// Go on from the newest complete checkpoint in EXP
     #[arg(long, conflicts_with = "init_from")]
     resume: bool,
+
+    /// Go on from the newest complete checkpoint in EXP if there is one, else start: for jobs that are started again
+    ///
+    /// With --init-from, only the start reads the model.
+    #[arg(long, conflicts_with = "resume")]
+    resume_or_start: bool,
 
     /// Start from the weights of this model instead of random ones (a fine-tune)
     ///
@@ -105,8 +113,8 @@ struct Args {
     #[arg(long)]
     validate_first: bool,
 
-    /// Check the configuration and the data, train on one batch, print what the run would do, and write nothing
-    #[arg(long, conflicts_with_all = ["resume", "validate_first"])]
+    /// Check the configuration and the data, train on two batches, print what the run would do, and write nothing
+    #[arg(long, conflicts_with_all = ["resume", "resume_or_start", "validate_first"])]
     dry_run: bool,
 
     /// Train on the first N steps' batches alone, again and again: a network that can learn gets them all right
@@ -173,8 +181,10 @@ impl Args {
         self.logging.init();
         let files = self.files();
         files.clone().check(self.json)?;
+        let resumed = self.resumed()?;
+        let sections = self.sections_of_model(resumed)?;
         let mut config: ExperimentConfig =
-            self.config.load_with(&self.sections_of_model()?, ExperimentConfig::missing_keys)?;
+            self.config.load_with(&sections, ExperimentConfig::missing_keys)?;
         let named = config.input_paths();
         named.into_iter().fold(files, |files, (key, path)| files.input(key, [path])).check(self.json)?;
         if let Some(steps) = self.overfit {
@@ -185,24 +195,42 @@ impl Args {
             return Err(UsageError::new("--validate-first: the configuration has no [validation]").into());
         }
         let devices = self.device.open().map_err(|error| UsageError::new(error.to_string()))?;
+        config.train.share_among(devices.len());
         match &self.exp {
             Some(exp) if !self.dry_run => {
-                let outcome = train(self, &config, exp, &devices)?;
+                let outcome = train(self, &config, exp, &self.start(resumed.is_some()), &devices)?;
                 report(self, &outcome)
             }
             _ => dry_run(self, &config, &devices),
         }
     }
 
+    /// The folder whose run goes on, where one does.
+    fn resumed(&self) -> anyhow::Result<Option<&Path>> {
+        let Some(exp) = self.exp.as_deref() else { return Ok(None) };
+        let has_checkpoint = || match ExperimentDir::open(exp) {
+            Ok(dir) => dir.list().map(|checkpoints| !checkpoints.is_empty()).map_err(with_advice),
+            Err(_) => Ok(false),
+        };
+        Ok((self.resume || self.resume_or_start && has_checkpoint()?).then_some(exp))
+    }
+
     /// What a configuration may leave out, because the model that the run starts from has it.
-    fn sections_of_model(&self) -> anyhow::Result<toml::Table> {
-        let resumed =
-            self.exp.as_ref().filter(|_| self.resume).and_then(|exp| ExperimentDir::open(&**exp).ok());
-        let of_resumed = resumed.map(|dir| dir.initial_model()).filter(|path| path.exists());
-        let model = self.init_from.clone().or(of_resumed);
+    fn sections_of_model(&self, resumed: Option<&Path>) -> anyhow::Result<toml::Table> {
+        let of_resumed = resumed.and_then(|exp| ExperimentDir::open(exp).ok()).map(|dir| dir.initial_model());
+        let model = of_resumed.filter(|path| path.exists()).or_else(|| self.init_from.clone());
         match model {
             Some(model) => ExperimentConfig::sections_of_model(&model).map_err(with_advice),
             None => Ok(toml::Table::new()),
+        }
+    }
+
+    /// Where the weights come from.
+    fn start(&self, is_resumed: bool) -> InitFrom {
+        match &self.init_from {
+            _ if is_resumed => InitFrom::Checkpoint,
+            Some(model) => InitFrom::Model { path: model.clone(), head: self.head },
+            None => InitFrom::Random,
         }
     }
 
@@ -241,19 +269,11 @@ impl Args {
     }
 }
 
-fn init_from(args: &Args) -> InitFrom {
-    match (&args.init_from, args.resume) {
-        (Some(model), _) => InitFrom::Model { path: model.clone(), head: args.head },
-        (None, true) => InitFrom::Checkpoint,
-        (None, false) => InitFrom::Random,
-    }
-}
-
 fn dry_run(args: &Args, config: &ExperimentConfig, devices: &[Device]) -> anyhow::Result<()> {
     if let Some(exp) = &args.exp {
         ExperimentDir::check_new(&**exp).map_err(with_advice)?;
     }
-    let plan = DryRun::new(config, &init_from(args), devices).map_err(with_advice)?;
+    let plan = DryRun::new(config, &args.start(false), devices).map_err(with_advice)?;
     if args.json {
         ffsvc_cli::print_json(&plan)?;
     } else {
@@ -262,10 +282,16 @@ fn dry_run(args: &Args, config: &ExperimentConfig, devices: &[Device]) -> anyhow
     Ok(())
 }
 
-fn train(args: &Args, config: &ExperimentConfig, exp: &Path, devices: &[Device]) -> anyhow::Result<Outcome> {
+fn train(
+    args: &Args,
+    config: &ExperimentConfig,
+    exp: &Path,
+    start: &InitFrom,
+    devices: &[Device],
+) -> anyhow::Result<Outcome> {
     // From here on a signal ends the run in good order, also one that comes while lists are read.
     let stop = ffsvc_cli::interrupt::flag();
-    let run = Run::prepare(config, exp, &init_from(args), devices).map_err(with_advice)?;
+    let run = Run::prepare(config, exp, start, devices).map_err(with_advice)?;
     let mut observer = args.observer(&stop);
     if args.validate_first
         && let Some(result) = run.validate(&stop).map_err(with_advice)?

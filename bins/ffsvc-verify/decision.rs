@@ -27,7 +27,8 @@ pub(crate) struct DecisionArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "calibration")]
     threshold_from: Option<PathBuf>,
 
-    /// Operating point of the report: eer, or min-dcf:P with the prior P of a target trial
+    /// Operating point of the report: eer, min-dcf:P with the prior P of a target trial, or fa-rate:R with a false-alarm rate
+    /// (of ffsvc-score --fa-rate)
     #[arg(long, value_name = "POINT", default_value = "eer", requires = "threshold_from",
           conflicts_with_all = ["threshold", "calibration"])]
     operating_point: Point,

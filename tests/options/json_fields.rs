@@ -50,6 +50,30 @@ fn fields(path: &str, value: &Value, into: &mut BTreeSet<String>) {
     into.insert(format!("{path} {kind}"));
 }
 
+/// The fields of a failed run: of every command for a wrong command line, and of one for a file that is not there.
+fn fields_of_failures() -> BTreeSet<String> {
+    let place = Place::new();
+    let mut found = BTreeSet::new();
+    let mut fails = |program: &str, words: &str, status: i32| {
+        let output = place.run(program, words);
+        let printed: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{program} {words}: {error}: {}", said(&output)));
+        assert_eq!(output.status.code(), Some(status), "{program} {words}: {}", said(&output));
+        assert_eq!(printed["exit_status"], status, "{program} {words}: {printed}");
+        let name = printed["program"].as_str().unwrap_or_default();
+        assert!(name.starts_with(program), "{program} {words}: {printed}");
+        let error = printed["error"].as_str().unwrap_or_default();
+        assert!(!error.is_empty() && said(&output).contains(error), "{program} {words}: {printed}");
+        fields("", &printed, &mut found);
+    };
+    let programs: BTreeSet<&str> = MODES.iter().map(|mode| mode.program).collect();
+    for program in programs.into_iter().filter(|program| crate::dump::CHECKED.contains(program)) {
+        fails(program, "--no-such-option --json", 2);
+    }
+    fails("ffsvc-data", "make-trials corpus/dev --same no-such-table --output new --json", 1);
+    found.iter().map(|field| format!("PROGRAM that fails: {field}")).collect()
+}
+
 #[test]
 fn the_fields_of_every_json_output_are_on_the_page() {
     let (mut found, mut faults) = (BTreeSet::new(), Vec::new());
@@ -62,7 +86,7 @@ fn the_fields_of_every_json_output_are_on_the_page() {
         let output = place.run(mode.program, &format!("{} {} --json", mode.command, mode.words));
         let printed: Value = match serde_json::from_slice(&output.stdout) {
             Ok(printed) => printed,
-            // It has no --json.
+            // The program has no --json.
             Err(_) if output.status.code() == Some(2) => continue,
             Err(error) => {
                 faults.push(format!(
@@ -75,6 +99,11 @@ fn the_fields_of_every_json_output_are_on_the_page() {
                 continue;
             }
         };
+        // This command has none while others of the program have it, or refuses it in this mode.
+        let refused = printed["error"].as_str().filter(|_| output.status.code() == Some(2));
+        if refused.is_some_and(|error| error.contains("--json")) {
+            continue;
+        }
         let command = format!("{} {}", mode.program, mode.command);
         let mut of_command = BTreeSet::new();
         fields("", &printed, &mut of_command);
@@ -84,6 +113,7 @@ fn the_fields_of_every_json_output_are_on_the_page() {
         found.extend(of_command.iter().map(|field| format!("{}: {field}", command.trim())));
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+    found.extend(fields_of_failures());
     let listed = listed();
     assert!(found.len() > 100, "{} fields", found.len());
     let lines =

@@ -34,7 +34,7 @@ pub(crate) const MODES: &[Mode] = &[
         "",
         "--trials trials --embeddings e.npz",
         "--scores=scores --c-miss=2?--dcf=0.1,1,1 --c-fa=2?--dcf=0.1,1,1 --utt2spk=utt2spk --min-trials=3 --seed=1 --level=0.5 \
-         --enrol-mean-subtract=e.npz --utt2domain=utt2device --enrol-average=directions --score-norm=z-norm --cohort=e.npz \
+         --enrol-mean-subtract=e.npz --utt2domain=utt2device --domain=far=e.npz --enrol-average=directions --score-norm=z-norm --cohort=e.npz \
          --cohort-utt2spk=utt2spk --top=5 --bootstrap=10 --fa-rate=0.1?--compat",
     ),
     mode(
@@ -42,7 +42,7 @@ pub(crate) const MODES: &[Mode] = &[
         "",
         "--trials trials --scores scores",
         "--embeddings=e.npz --enrol-embeddings=e.npz --allow-other-model --mean-subtract=e.npz \
-         --enrol-mean-subtract=e.npz --utt2domain=utt2device --backend=plda.safetensors --enrolment=utt2spk \
+         --enrol-mean-subtract=e.npz --utt2domain=utt2device --domain=far=e.npz --backend=plda.safetensors --enrolment=utt2spk \
          --enrol-average=directions --score-norm=z-norm --cohort=e.npz --cohort-utt2spk=utt2spk --top=5 --c-miss=2?--dcf=0.1,1,1 \
          --c-fa=2?--dcf=0.1,1,1 --utt2spk=utt2spk --min-trials=3 --seed=1 --level=0.5 --bootstrap=10",
     ),
@@ -186,9 +186,25 @@ pub(crate) const MODES: &[Mode] = &[
     mode("ffsvc-data", "ffsvc-tables", "dev_meta_list out", ""),
     mode("ffsvc-data", "value", "report.json /metrics/eer", "--percent?--json --decimals=2?--json"),
     mode("ffsvc-train", "", "no-validation.toml out", "--validate-first --head=keep --tui"),
-    mode("ffsvc-train", "", "tiny.toml exp --resume", "--init-from=exp/final.safetensors --head=keep"),
+    mode(
+        "ffsvc-train",
+        "",
+        "tiny.toml exp --resume",
+        "--init-from=exp/final.safetensors --head=keep --resume-or-start",
+    ),
     mode("ffsvc-train", "", "tiny.toml out --init-from exp/final.safetensors", "--resume"),
-    mode("ffsvc-train", "", "tiny.toml --dry-run", "--resume --validate-first --head=keep --tui"),
+    mode(
+        "ffsvc-train",
+        "",
+        "tiny.toml out --resume-or-start --init-from exp/final.safetensors --head keep",
+        "--resume",
+    ),
+    mode(
+        "ffsvc-train",
+        "",
+        "tiny.toml --dry-run",
+        "--resume --resume-or-start --validate-first --head=keep --tui",
+    ),
     mode("ffsvc-train", "template", "small", ""),
     Mode {
         program: "ffsvc-train",

@@ -19,12 +19,19 @@ fn a_dry_run_prints_the_plan_and_writes_nothing() {
             .and(contains("2.50e-4 at first, 1.00e-3 at most"))
             .and(contains("4 steps of warm-up"))
             .and(contains("margin\t0 at first, 0.2000 at last"))
-            .and(contains("one batch\tloss ")),
+            .and(contains("two batches\tloss "))
+            .and(contains(" for 8 steps, at ").and(contains(" for 2 epochs of VoxCeleb2 dev (1092009 utt"))),
     );
     let json = dry(&["--json", "exp", "--set", "augment.speed.probability=0.5"]).success();
     let plan: serde_json::Value = serde_json::from_slice(&json.get_output().stdout).unwrap();
     assert_eq!((&plan["speakers"], &plan["classes"]), (&4.into(), &12.into()));
     assert!(plan["first_step"]["loss"].as_f64().is_some_and(|loss| loss > 0.0));
+    assert_eq!(plan["pace"]["step_utterances"], 4);
+    let seconds = |key: &str| plan[key].as_f64().unwrap();
+    let step = plan["pace"]["step_seconds"].as_f64().unwrap();
+    assert!(step >= plan["first_step"]["step_seconds"].as_f64().unwrap());
+    assert!((seconds("run_seconds") - 8.0 * step).abs() < 1e-9 * step);
+    assert!((seconds("voxceleb2_seconds") - (1_092_009 / 4 * 2) as f64 * step).abs() < 1e-3 * step);
     assert!(!folder.path().join("exp").exists());
     let two = |second: &str| {
         format!("data.train=[{{ path = 'data/train', share = 3.0 }}, {{ path = '{second}', share = 1.0 }}]")
@@ -65,13 +72,40 @@ fn a_dry_run_prints_the_plan_and_writes_nothing() {
     }
     said.stdout(contains("frozen\tfront.layer1 for 1 epochs, front.bn1 always"))
         .stderr(contains("schedule.warmup_epochs = 3 is longer than the run of 2 epochs"));
+    // CAM++ has a layer called `head`, which is not what [head] describes.
+    let cam = "model={ architecture = 'cam-plus-plus', growth_rate = 4, init_channels = 8 }";
+    let frozen =
+        |layer: &str| dry(&["--set", cam, "--set", &format!("train.freeze=[{{ layer = '{layer}' }}]")]);
+    let line = "frozen\tnetwork.head always (a layer of the network, not the classifier of [head])";
+    frozen("network.head").success().stdout(contains(line)).stderr(contains("train.freeze").not());
+    frozen("head").success().stdout(contains(line)).stderr(contains("best written \"network.head\""));
+    frozen("classifier").success().stdout(contains("frozen\tclassifier always\n"));
+    frozen("network.classifier").code(1).stderr(contains("the classifier of [head] is \"classifier\""));
     // What training would refuse, it refuses.
+    dry(&["--set", "train.freeze=[{ layer = 'head' }]"])
+        .code(1)
+        .stderr(contains("layer \"head\", expected a layer of the network; it has front"));
+    dry(&["--set", "model.architecture=cam-plus-plus"]).code(1).stderr(
+        contains("[model] of the configuration has depth").and(contains("remove with --set model.depth=")),
+    );
     dry(&["--set", "train.freeze=[{ layer = 'front.layer9' }]"])
         .code(1)
         .stderr(contains("layer \"front.layer9\", expected a layer of the network; it has front"));
     dry(&["--set", "train.anchor=0.1"]).code(1).stderr(contains("--init-from"));
     dry(&["--set", "head.margn=0.1"]).code(1).stderr(contains("margn"));
     program("ffsvc-train").current_dir(&folder).arg("tiny.toml").assert().code(2);
+}
+
+#[test]
+fn a_run_says_how_long_it_takes_after_its_first_steps() {
+    let folder = workplace();
+    let mut command = program("ffsvc-train");
+    command.current_dir(&folder).args(["tiny.toml", "exp", "--set", "train.batch_size=2"]);
+    command.args(["--set", "train.checkpoint_steps=0"]).assert().success().stderr(
+        contains(" for 10 steps that are left, at ")
+            .and(contains("2 epochs of VoxCeleb2 dev (1092009 utterances of 5994 speakers)"))
+            .and(contains("about ").count(1)),
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod data_path;
 mod devices;
 mod dry_run;
 mod extraction;
+mod fine_tune;
 mod programs;
 mod recordings;
 mod resume;

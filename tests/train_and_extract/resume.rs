@@ -24,8 +24,8 @@ const CASES: &[(&str, &str)] = &[
         "optimizer = { kind = 'sgd', momentum = 0.0 }\nschedule = { kind = 'constant' }",
     ),
     (
-        "adam, cosine, sphere-face, clipping",
-        "optimizer = { clip_norm = 0.5, clip_value = 0.1 }
+        "adam, cosine, sphere-face, clipping, a layer with its own learning rate",
+        "optimizer = { clip_norm = 0.5, clip_value = 0.1, rates = [{ layer = 'front', factor = 0.1 }] }
          schedule = { kind = 'cosine' }\nhead = { kind = 'sphere-face', lambda_decay = 0.5 }",
     ),
     (

@@ -193,6 +193,36 @@ fn a_run_goes_on_where_its_data_have_moved_to() {
     assert!(weights(&final_model(&folder, "exp")) == weights(&final_model(&folder, "whole")));
 }
 
+/// The command line of a job that is started again and again.
+#[test]
+fn one_command_starts_a_run_and_goes_on_with_it() {
+    let folder = workplace();
+    train(&folder, &["tiny.toml", "start", "--set", "train.epochs=1"]).success();
+    let start = ["--init-from", "start/final.safetensors", "--head", "keep"];
+    // What is left out is the model's, also when the run goes on and the model is gone.
+    let sections = folder.path().join("tiny.toml");
+    let text = std::fs::read_to_string(&sections).unwrap();
+    let (before, after) = text.split_once("[model]").unwrap();
+    let after = after.split_once("[head]").unwrap().1;
+    std::fs::write(folder.path().join("tuned.toml"), format!("{before}[head]{after}")).unwrap();
+    train(&folder, &[&["tuned.toml", "whole"], &start[..]].concat()).success();
+
+    let again = [&["tuned.toml", "exp", "--resume-or-start"], &start[..]].concat();
+    // A run that was killed before its first checkpoint has none.
+    std::fs::create_dir_all(folder.path().join("exp/checkpoints/.unfinished-step-00000001")).unwrap();
+    train(&folder, &[&again[..], &["--set", "train.epochs=1"]].concat()).success();
+    std::fs::rename(folder.path().join("start"), folder.path().join("gone")).unwrap();
+    train(&folder, &again).success().stderr(contains("4 done"));
+    assert!(weights(&final_model(&folder, "exp")) == weights(&final_model(&folder, "whole")));
+    train(&folder, &again).success().stderr(contains("8 done"));
+    for args in [
+        &["tuned.toml", "new", "--resume-or-start", "--resume"][..],
+        &["tuned.toml", "--dry-run", "--resume-or-start"],
+    ] {
+        train(&folder, args).code(2).stderr(contains("--resume-or-start"));
+    }
+}
+
 #[test]
 fn a_run_is_not_overwritten_and_not_mixed_with_another() {
     let folder = workplace();

@@ -181,14 +181,61 @@ fn parse<T: DeserializeOwned>(
     }
     let whole = with_sections(text, sections).map_err(|error| file_error(&error))?;
     let table = with_overrides(whole.clone(), sets)?;
-    table.try_into().map_err(|error| match culprit::<T>(whole, sets, &error) {
+    table.clone().try_into().map_err(|error| match culprit::<T>(whole, sets, &error) {
         // Read from the text, the same error knows its line.
         None => {
             let same = toml::from_str::<T>(text).err().filter(|other| other.message() == error.message());
             file_error(&same.unwrap_or(error))
         }
-        Some(set) => ConfigError::Set { set: set.clone(), message: explain(&error) },
+        Some(set) => {
+            let message = explain_beside::<T>(set, table, &error).unwrap_or_else(|| explain(&error));
+            ConfigError::Set { set: set.clone(), message }
+        }
     })
+}
+
+/// The message for an override that is right by itself, and other keys of its section do not fit it: the options of another
+/// architecture, where `model.architecture` was changed. serde stops at the first of them; this names all.
+fn explain_beside<T: DeserializeOwned>(
+    set: &str,
+    mut table: Table,
+    error: &toml::de::Error,
+) -> Option<String> {
+    let (path, _) = set.split_once('=')?;
+    let keys: Vec<&str> = path.split('.').map(str::trim).collect();
+    let (changed, names) = keys.split_last()?;
+    let mut unfit: Vec<String> = Vec::new();
+    let mut last = error.clone();
+    while let Some(unknown) = unknown_field(&last).filter(|unknown| unknown != changed) {
+        let first = table.get_mut(*names.first()?)?;
+        let section = names[1..].iter().try_fold(first, |section, name| section.get_mut(*name))?;
+        section.as_table_mut()?.remove(&unknown)?;
+        unfit.push(unknown);
+        match table.clone().try_into::<T>() {
+            Ok(_) => break,
+            Err(error) => last = error,
+        }
+    }
+    let known = known_names(error).join(", ");
+    let section = names.join(".");
+    let removals: Vec<String> = unfit.iter().map(|key| format!("--set {section}.{key}=")).collect();
+    let keys = unfit.join(", ");
+    (!unfit.is_empty()).then(|| {
+        format!(
+            "[{section}] of the configuration has {keys}, unknown with it (known: {known}); remove with {}",
+            removals.join(" ")
+        )
+    })
+}
+
+/// The name that an error finds unknown.
+fn unknown_field(error: &toml::de::Error) -> Option<String> {
+    error.message().trim().strip_prefix("unknown field `")?.split('`').next().map(str::to_owned)
+}
+
+/// The names that an error of an unknown one lists.
+fn known_names(error: &toml::de::Error) -> Vec<&str> {
+    error.message().split('`').skip(1).step_by(2).skip(1).collect()
 }
 
 /// The override after which the configuration fails in the way of `error`, or `None` if the file

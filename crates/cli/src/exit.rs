@@ -1,13 +1,16 @@
 //! How a program ends: the error report and the exit status.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
 use ffsvc_atomic_file::StdoutClosed;
+use serde::Serialize;
 
 use crate::interrupt::EXIT_STATUS;
+use crate::output;
 
 /// The command line asks for something that makes no sense; [`run`] ends the program with status 2,
 /// as clap does for what it finds itself.
@@ -58,14 +61,35 @@ pub struct Interrupted;
 /// | [`UsageError`] | `PROGRAM: error: ...` and a pointer to `--help` | 2 |
 /// | a clap error | what clap says | clap's own (2, or 0 for `--help`) |
 ///
+/// A program that is started by [`program`](crate::program()) with `--json` also prints an object on stdout when it fails,
+/// unless it has printed its result there already.
+///
 /// A reader of stdout that went away (`| head`) ends the program quietly with status 0, whether the
 /// program noticed it in [`print_json`](crate::print_json) or in `println!`. Other panics pass through:
 /// they are faults of the program and keep Rust's report and status 101.
 pub fn run(program: &str, main: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+    run_as(program, program, &Cell::new(false), main)
+}
+
+/// As [`run`]. `version` is the program with its version. `as_json` is read when `main` has ended: whether a failure is
+/// also printed as JSON.
+pub(crate) fn run_as(
+    program: &str,
+    version: &str,
+    as_json: &Cell<bool>,
+    main: impl FnOnce() -> anyhow::Result<()>,
+) -> ExitCode {
     silence_stdout_panics();
     match catch_unwind(AssertUnwindSafe(main)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => report(program, &error),
+        Ok(Err(error)) => {
+            let status = report(program, &error);
+            if status != 0 && as_json.get() && !output::has_printed_json() {
+                // What cannot be printed on stdout is on stderr.
+                let _ = crate::print_json(&Failure::new(version, &error, status));
+            }
+            ExitCode::from(status)
+        }
         Err(panic) => match stdout_failure(panic.as_ref()) {
             Some(cause) if is_broken_pipe(cause) => ExitCode::SUCCESS,
             Some(cause) => {
@@ -77,27 +101,60 @@ pub fn run(program: &str, main: impl FnOnce() -> anyhow::Result<()>) -> ExitCode
     }
 }
 
-fn report(program: &str, error: &anyhow::Error) -> ExitCode {
+/// Says on stderr what went wrong, and returns the exit status.
+fn report(program: &str, error: &anyhow::Error) -> u8 {
     if is_stdout_closed(error) {
-        return ExitCode::SUCCESS;
+        return 0;
     }
     if find::<Failed>(error).is_some() {
-        return ExitCode::FAILURE;
+        return 1;
     }
     if find::<Interrupted>(error).is_some() {
-        return ExitCode::from(EXIT_STATUS as u8);
+        return EXIT_STATUS as u8;
     }
     if let Some(clap) = find::<clap::Error>(error) {
         // Nothing better can be done when the message itself cannot be printed.
         let _ = clap.print();
-        return ExitCode::from(u8::try_from(clap.exit_code()).unwrap_or(2));
+        return u8::try_from(clap.exit_code()).unwrap_or(2);
     }
-    eprintln!("{program}: error: {}", describe(error));
+    eprintln!("{program}: error: {}", describe(error).join("\n  caused by: "));
     if find::<UsageError>(error).is_some() {
         eprintln!("For the usage, try '{program} --help'.");
-        return ExitCode::from(2);
+        return 2;
     }
-    ExitCode::FAILURE
+    1
+}
+
+/// What a program that fails prints as JSON.
+#[derive(Debug, Serialize)]
+struct Failure<'a> {
+    program: &'a str,
+    error: String,
+    /// From the nearest to the first.
+    causes: Vec<String>,
+    exit_status: u8,
+}
+
+impl<'a> Failure<'a> {
+    fn new(program: &'a str, error: &anyhow::Error, exit_status: u8) -> Self {
+        let mut causes = match find::<clap::Error>(error) {
+            Some(clap) => vec![message_of(clap)],
+            None => describe(error),
+        };
+        let error = causes.remove(0);
+        Self { program, error, causes, exit_status }
+    }
+}
+
+/// What clap has to say about a command line, without its usage.
+fn message_of(error: &clap::Error) -> String {
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "an argument or a subcommand is missing".to_owned();
+    }
+    let text = error.to_string();
+    let end = ["\n\nUsage:", "\n\nFor more information"].iter().filter_map(|after| text.find(after)).min();
+    let message = text[..end.unwrap_or(text.len())].trim();
+    message.strip_prefix("error: ").unwrap_or(message).to_owned()
 }
 
 /// Whether the reader of standard output has gone: noticed by [`print_json`](crate::print_json), or by a writer of a
@@ -113,20 +170,16 @@ fn find<E: StdError + Send + Sync + 'static>(error: &anyhow::Error) -> Option<&E
     error.downcast_ref::<E>().or_else(|| error.chain().find_map(|cause| cause.downcast_ref::<E>()))
 }
 
-/// The message and its causes, one a line. Some error types repeat their cause at the end of their own
-/// message; such a cause is not printed a second time.
-fn describe(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    let mut last = text.clone();
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
-        if !last.contains(cause.trim()) {
-            text.push_str("\n  caused by: ");
-            text.push_str(cause.trim_end());
-            last = cause;
+/// The message and its causes. Some error types repeat their cause at the end of their own message; such a cause is left
+/// out.
+fn describe(error: &anyhow::Error) -> Vec<String> {
+    let mut texts = vec![error.to_string()];
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !texts.last().is_some_and(|last| last.contains(cause.trim())) {
+            texts.push(cause.trim_end().to_owned());
         }
     }
-    text
+    texts
 }
 
 /// `println!` panics when stdout cannot be written; Rust's own words for that start like this.
@@ -163,8 +216,8 @@ mod tests {
     fn causes_are_listed_once_each() {
         let error = std::fs::read("/no/such/file").map_err(anyhow::Error::new);
         let error = error.context("cannot load a.toml").context("cannot start").unwrap_err();
-        let text = describe(&error);
-        assert!(text.starts_with("cannot start\n  caused by: cannot load a.toml\n  caused by: "), "{text}");
+        let texts = describe(&error);
+        assert_eq!((texts.len(), &*texts[0], &*texts[1]), (3, "cannot start", "cannot load a.toml"));
 
         #[derive(Debug, thiserror::Error)]
         #[error("bad line: {source}")]
@@ -172,7 +225,7 @@ mod tests {
             source: std::num::ParseIntError,
         }
         let source = "x".parse::<i32>().unwrap_err();
-        assert_eq!(describe(&Repeats { source }.into()), "bad line: invalid digit found in string");
+        assert_eq!(describe(&Repeats { source }.into()), ["bad line: invalid digit found in string"]);
     }
 
     #[test]

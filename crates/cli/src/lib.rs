@@ -21,7 +21,7 @@ pub use exit::{Failed, Interrupted, UsageError, run};
 pub use logging::Logging;
 pub use output::{print_json, write_json};
 pub use output_file::{OutputFile, OutputPath};
-pub use program::{parse, program};
+pub use program::program;
 pub use progress::Progress;
 pub use run_files::{Findings, RunFiles};
 

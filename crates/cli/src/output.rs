@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use ffsvc_atomic_file::StdoutClosed;
@@ -10,6 +11,14 @@ use serde::Serialize;
 /// The version of what is printed and written as JSON, the field `schema` of each object. A field may be added without a new
 /// version; a field that is renamed, is gone or means something else needs one.
 const SCHEMA: u32 = 1;
+
+/// Whether a result was printed as JSON: standard output then gets no second one when the program fails after it.
+static HAS_PRINTED_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Whether [`print_json`] was called.
+pub(crate) fn has_printed_json() -> bool {
+    HAS_PRINTED_JSON.load(Ordering::Relaxed)
+}
 
 /// A value as indented JSON. An object begins with its version.
 fn json<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
@@ -28,7 +37,9 @@ fn json<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
 /// The value cannot be expressed as JSON (a map whose keys are not strings), or standard output cannot
 /// be written; [`StdoutClosed`] if its reader has gone.
 pub fn print_json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
-    print_bytes(json(value)?.as_bytes())
+    let text = json(value)?;
+    HAS_PRINTED_JSON.store(true, Ordering::Relaxed);
+    print_bytes(text.as_bytes())
 }
 
 /// Prints bytes as they are.

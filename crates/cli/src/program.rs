@@ -1,5 +1,6 @@
 //! A program from its first line: its options, what it says about itself, and its work.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use clap::{Arg, Command, Parser, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::{UsageError, option_dump, options_file, print_json};
+use crate::{UsageError, exit, option_dump, options_file, print_json};
 
 /// The whole of a program: reads its options, does its work, and ends with an exit status as [`run`](crate::run) does.
 ///
@@ -37,29 +38,50 @@ use crate::{UsageError, option_dump, options_file, print_json};
 /// | `completions SHELL` | prints the completions of a shell |
 /// | `manual FOLDER` | writes manual pages, one for the program and one for each subcommand |
 /// | `--dump-options` | prints all options as JSON, for tests |
+///
+/// If the command line has `--json`, a failure is also an object on stdout: `program`, `error`, `causes`, `exit_status`. That
+/// holds for a wrong command line too.
 pub fn program<P: Parser>(main: impl FnOnce(P) -> anyhow::Result<()>) -> ExitCode {
-    let name = P::command().get_name().to_owned();
-    crate::run(&name, || match parse(std::env::args_os().collect())? {
-        Some(args) => main(args),
-        None => Ok(()),
+    let command = complete::<P>();
+    let name = command.get_name();
+    let version =
+        command.get_version().map_or_else(|| name.to_owned(), |version| format!("{name} {version}"));
+    let as_json = Cell::new(false);
+    exit::run_as(name, &version, &as_json, || {
+        match parse(command.clone(), std::env::args_os().collect(), &as_json)? {
+            Some(args) => main(args),
+            None => Ok(()),
+        }
     })
 }
 
 /// Reads a command line, the program's name first. `None`: it asked what the program says about itself, and that is
-/// printed.
-///
-/// Programs call [`program`]; this is for those that change their command line before it is read.
+/// printed. `as_json` is set if it has `--json`, also if it cannot be used.
 ///
 /// # Errors
 /// A [`clap::Error`], which [`run`](crate::run) prints in clap's way, or a [`UsageError`] of the `--options` file.
-pub fn parse<P: Parser>(words: Vec<OsString>) -> anyhow::Result<Option<P>> {
-    let command = complete::<P>();
+fn parse<P: Parser>(
+    mut command: Command,
+    words: Vec<OsString>,
+    as_json: &Cell<bool>,
+) -> anyhow::Result<Option<P>> {
+    as_json.set(asks_for_json(&command, &words));
     if answer_about_itself(&command, &words)? {
         return Ok(None);
     }
     let words = options_file::expand(&command, words)?;
-    let mut matches = command.try_get_matches_from(words)?;
-    Ok(Some(P::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut complete::<P>()))?))
+    as_json.set(asks_for_json(&command, &words));
+    let mut matches = command.clone().try_get_matches_from(words)?;
+    Ok(Some(P::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?))
+}
+
+/// Whether the words have `--json`, of a program that has it somewhere: a command line that cannot be read is to fail in
+/// the form that its caller reads.
+fn asks_for_json(command: &Command, words: &[OsString]) -> bool {
+    let has_json = |command: &Command| command.get_arguments().any(|arg| arg.get_long() == Some("json"));
+    let mut options = words.iter().skip(1).take_while(|word| *word != "--");
+    options.any(|word| word == "--json")
+        && option_dump::with_subcommands(command).into_iter().any(|(_, command)| has_json(command))
 }
 
 /// The program's options with those that every program has.

@@ -180,3 +180,68 @@ fn an_override_without_a_value_removes() {
     let error = load_config::<Strict>(&file.path, &["more=".into(), "data.train=".into()]).unwrap_err();
     assert!(error.to_string().contains("missing field `train`"), "{error}");
 }
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tagged {
+    #[allow(dead_code)]
+    network: Network,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "architecture", rename_all = "kebab-case")]
+#[allow(dead_code)]
+enum Network {
+    Deep(Deep),
+    Wide(Wide),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(dead_code)]
+struct Deep {
+    depth: usize,
+    planes: usize,
+    size: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(dead_code)]
+struct Wide {
+    width: usize,
+    size: usize,
+}
+
+impl Default for Deep {
+    fn default() -> Self {
+        Self { depth: 1, planes: 1, size: 1 }
+    }
+}
+
+impl Default for Wide {
+    fn default() -> Self {
+        Self { width: 1, size: 1 }
+    }
+}
+
+#[test]
+fn the_keys_of_another_architecture_are_named_together() {
+    let file = file("[network]\narchitecture = 'deep'\ndepth = 3\nplanes = 4\nsize = 5\n");
+    let load = |sets: &[&str]| {
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        load_config::<Tagged>(&file.path, &sets).map_err(|error| error.to_string())
+    };
+    assert!(load(&["network.depth=4"]).is_ok());
+    let error = load(&["network.size=6", "network.architecture=wide"]).unwrap_err();
+    assert_eq!(
+        error,
+        "--set network.architecture=wide: [network] of the configuration has depth, planes, unknown with it \
+         (known: width, size); remove with --set network.depth= --set network.planes="
+    );
+    // What the message says works, and a misspelt key is still one.
+    let sets = ["network.architecture=wide", "network.depth=", "network.planes="];
+    assert!(load(&sets).is_ok());
+    let error = load(&[&sets[..], &["network.widht=2"]].concat()).unwrap_err();
+    assert!(error.contains("unknown field `widht`, did you mean `width`?"), "{error}");
+}

@@ -59,7 +59,7 @@ enum Picture {
 
 fn main() -> ExitCode {
     if let Ok(role) = std::env::var(ROLE) {
-        return run("prog", || play(&role));
+        return if role == "result" { ffsvc_cli::program(result) } else { run("prog", || play(&role)) };
     }
     what_a_program_says_about_itself();
     println!("completions, manual, options ... ok");
@@ -67,6 +67,8 @@ fn main() -> ExitCode {
     println!("exit statuses and messages ... ok");
     json_is_printed();
     println!("json ... ok");
+    failures_are_json_too();
+    println!("failures as json ... ok");
     #[cfg(unix)]
     {
         results_on_standard_output();
@@ -105,14 +107,6 @@ fn play(role: &str) -> anyhow::Result<()> {
             tracing::warn!(target: "symphonia_format_isomp4::demuxer", "skipped 4 bytes of junk");
             Ok(())
         }
-        "result" => {
-            let Some(args) = ffsvc_cli::parse::<Args>(std::env::args_os().collect())? else { return Ok(()) };
-            let findings = RunFiles::new().output("--scores-out", &args.scores_out).check(args.json)?;
-            if let Some(out) = &args.scores_out {
-                ffsvc_atomic_file::write(out, "a b 0.5\n").context("cannot write the scores")?;
-            }
-            findings.show("EER 5 %\n")
-        }
         "result-flood" => {
             let mut file = ffsvc_atomic_file::AtomicFile::create("/dev/stdout")?;
             loop {
@@ -141,6 +135,21 @@ fn play(role: &str) -> anyhow::Result<()> {
         }
         other => Err(UsageError::new(format!("no role {other}")).into()),
     }
+}
+
+fn result(args: Args) -> anyhow::Result<()> {
+    let findings = RunFiles::new().output("--scores-out", &args.scores_out).check(args.json)?;
+    if let Some(out) = &args.scores_out {
+        ffsvc_atomic_file::write(out, "a b 0.5\n").context("cannot write the scores")?;
+    }
+    if args.level < 0.1 {
+        return Err(anyhow::anyhow!("7 trials").context("too few trials")).context("cannot measure");
+    }
+    findings.show("EER 5 %\n")?;
+    if args.level < 0.5 {
+        return Err(Failed).context("the level is low");
+    }
+    Ok(())
 }
 
 fn program(role: &str) -> Command {
@@ -214,7 +223,8 @@ fn results_on_standard_output() {
     assert_eq!(says(&[]), (Some(0), "EER 5 %\n".to_owned(), String::new()));
     assert_eq!(says(&["--json"]), (Some(0), "\"EER 5 %\\n\"\n".to_owned(), String::new()));
     let (status, stdout, stderr) = says(&["--json", "--scores-out", "-"]);
-    assert_eq!((status, stdout.as_str()), (Some(2), ""));
+    assert_eq!(status, Some(2));
+    assert_eq!(stdout.matches("\"exit_status\": 2").count(), 1, "{stdout}");
     assert!(
         stderr.contains("--scores-out standard output and --json both write to standard output"),
         "{stderr}"
@@ -273,6 +283,44 @@ fn json_is_printed() {
     let (status, stdout, stderr) = ended(&program("json").output().unwrap());
     let expected = "{\n  \"schema\": 1,\n  \"eer\": 0.25,\n  \"n\": [\n    1,\n    2\n  ]\n}\n";
     assert_eq!((status, stdout.as_str(), stderr.as_str()), (Some(0), expected, ""));
+}
+
+fn failures_are_json_too() {
+    let says = |words: &[&str]| ended(&program("result").args(words).output().unwrap());
+    let failure = |words: &[&str]| {
+        let (status, stdout, stderr) = says(words);
+        let failure: serde_json::Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}"));
+        assert_eq!((&failure["schema"], &failure["program"]), (&1.into(), &"prog 1.2".into()));
+        assert_eq!(failure["exit_status"], status.unwrap(), "{failure}");
+        let error = failure["error"].as_str().unwrap().to_owned();
+        assert!(stderr.contains(&error), "{stderr}");
+        (status.unwrap(), error, failure["causes"].clone())
+    };
+    let causes = serde_json::json!(["too few trials", "7 trials"]);
+    assert_eq!(failure(&["--json", "--level", "0.05"]), (1, "cannot measure".to_owned(), causes));
+    // clap's own errors, without its usage; --json stands behind the wrong word.
+    let (status, error, causes) = failure(&["--no-such", "--json"]);
+    assert_eq!((status, causes), (2, serde_json::json!([])));
+    assert_eq!(error, "unexpected argument '--no-such' found");
+    assert_eq!(failure(&["plot", "--form=gif", "--json"]).0, 2);
+
+    // From a file of options, and of a file of options.
+    let folder = tempfile::tempdir().unwrap();
+    let options = folder.path().join("options.toml");
+    let file = options.to_str().unwrap();
+    std::fs::write(&options, "json = true\nlevel = 0.05\n").unwrap();
+    assert_eq!(failure(&["--options", file]).0, 1);
+    std::fs::write(&options, "levels = 0.05\n").unwrap();
+    let (status, error, _) = failure(&["--json", "--options", file]);
+    assert!(status == 2 && error.contains("levels is no option of prog"), "{error}");
+
+    // One object: a result stays alone.
+    let result = "\"EER 5 %\\n\"\n".to_owned();
+    assert_eq!(says(&["--json", "--level", "0.3"]), (Some(1), result, String::new()));
+    // What is no failure, and what did not ask for it.
+    assert!(!says(&["--json", "--help"]).1.contains("exit_status"));
+    assert_eq!(says(&["--level", "0.05"]).1, "");
+    assert_eq!(says(&["--no-such", "--", "--json"]).1, "");
 }
 
 #[cfg(unix)]

@@ -28,7 +28,7 @@ pub use names::read_name_list;
 pub use problem::{Problem, ProblemKind};
 pub use table::{Table, write_table};
 pub use trials::{
-    Condition, MadeTrials, Nontargets, Trial, TrialBlock, TrialColumns, TrialFindings, TrialLayout,
+    Condition, MadeTrials, Nontargets, Relation, Trial, TrialBlock, TrialColumns, TrialFindings, TrialLayout,
     TrialOptions, TrialReader, Trials,
 };
 pub use wav::{WavSource, read_wav_list};

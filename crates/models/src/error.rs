@@ -38,6 +38,14 @@ pub enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// A toolkit's configuration file beside a checkpoint cannot be used.
+    #[error("{}: {reason}; a front end of one's own may be named instead", path.display())]
+    ToolkitConfig {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file of weights that is no model file of this toolkit: [`import_model`](crate::toolkits::import_model) makes one of it.
     #[error(
         "{}: it is {found}, not a model file of this toolkit; import it first", path.display()

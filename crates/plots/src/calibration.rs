@@ -4,7 +4,7 @@ use ffsvc_scoring::Pav;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use crate::chart::{draw_axes, framed, number};
+use crate::chart::{draw_axes, number, titled, with_labels};
 use crate::legend::{self, Corner};
 use crate::stroke::Stroke;
 use crate::{Error, Picture, Result};
@@ -55,7 +55,8 @@ impl Picture for CalibrationPlot {
         let (low, high) = (ends.0 - margin, ends.1 + margin);
 
         let pixels = |units: f64| (units * unit).round() as u32;
-        let mut chart = framed(area, self.title.as_ref(), unit).build_cartesian_2d(low..high, low..high)?;
+        let area = titled(area, self.title.as_ref(), unit)?;
+        let mut chart = with_labels(&area, unit).build_cartesian_2d(low..high, low..high)?;
         let mut mesh = chart.configure_mesh();
         mesh.x_labels(9).x_label_formatter(&number).y_labels(9).y_label_formatter(&number);
         draw_axes(

@@ -9,18 +9,28 @@ use crate::Result;
 use crate::canvas::FONT;
 use crate::legend::TEXT;
 
-/// A chart with room for labels and descriptions of both axes, and its title above.
-pub(crate) fn framed<'a, 'b, B: DrawingBackend>(
-    area: &'a DrawingArea<B, Shift>,
+/// The area without its margin and its title, which is drawn.
+pub(crate) fn titled<B: DrawingBackend>(
+    area: &DrawingArea<B, Shift>,
     title: Option<&String>,
+    unit: f64,
+) -> Result<DrawingArea<B, Shift>> {
+    let margin = (14.0 * unit).round() as i32;
+    let inside = area.margin(margin, margin, margin, margin);
+    Ok(match title {
+        Some(title) => inside.titled(title, (FONT, 1.2 * TEXT * unit))?,
+        None => inside,
+    })
+}
+
+/// A chart with room for labels and descriptions of both axes. It draws nothing yet.
+pub(crate) fn with_labels<'a, 'b, B: DrawingBackend>(
+    area: &'a DrawingArea<B, Shift>,
     unit: f64,
 ) -> ChartBuilder<'a, 'b, B> {
     let pixels = |units: f64| (units * unit).round() as u32;
     let mut builder = ChartBuilder::on(area);
-    builder.margin(pixels(14.0)).x_label_area_size(pixels(52.0)).y_label_area_size(pixels(70.0));
-    if let Some(title) = title {
-        builder.caption(title, (FONT, 1.2 * TEXT * unit));
-    }
+    builder.x_label_area_size(pixels(52.0)).y_label_area_size(pixels(70.0));
     builder
 }
 

@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::canvas::FONT;
-use crate::chart::{draw_axes, framed, number};
+use crate::chart::{draw_axes, number, titled, with_labels};
 use crate::legend::{self, Corner, TEXT};
 use crate::stroke::Stroke;
 use crate::{Error, Picture, Result};
@@ -54,8 +54,8 @@ impl Picture for HistogramPlot<'_> {
 
         let pixels = |units: f64| (units * unit).round() as u32;
         let font = (FONT, TEXT * unit).into_font();
-        let mut chart =
-            framed(area, self.title.as_ref(), unit).build_cartesian_2d(low..high, 0.0..1.4 * highest)?;
+        let area = titled(area, self.title.as_ref(), unit)?;
+        let mut chart = with_labels(&area, unit).build_cartesian_2d(low..high, 0.0..1.4 * highest)?;
         let mut mesh = chart.configure_mesh();
         mesh.x_labels(9).x_label_formatter(&number).y_labels(6).disable_x_mesh();
         draw_axes(&mut mesh, ["Score", "Density"], unit)?;

@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::canvas::FONT;
-use crate::chart::{draw_axes, framed, number};
+use crate::chart::{draw_axes, number, titled, with_labels};
 use crate::legend::{self, Corner, TEXT};
 use crate::stroke::Stroke;
 use crate::{Error, Picture, Result};
@@ -107,7 +107,8 @@ impl SweepPanel {
         let head = 0.14 + 0.13 * self.curves.len() as f64;
         let (low, high) = (least - 0.05 * height, most + head * height);
         let pixels = |units: f64| (units * unit).round() as u32;
-        let mut chart = framed(area, title, unit).build_cartesian_2d(from as f64..to as f64, low..high)?;
+        let area = titled(area, title, unit)?;
+        let mut chart = with_labels(&area, unit).build_cartesian_2d(from as f64..to as f64, low..high)?;
         let mut mesh = chart.configure_mesh();
         mesh.x_labels(10).x_label_formatter(&number).y_labels(6).y_label_formatter(&number);
         draw_axes(&mut mesh, ["Number of clusters K", self.label.as_str()], unit)?;

@@ -63,6 +63,67 @@ fn det_curves_with_their_points() {
     assert!(svg.len() < 400_000, "{}", svg.len());
 }
 
+/// The numbers of an attribute of an SVG element.
+fn numbers(element: &str, attribute: &str) -> Vec<f64> {
+    let from = element.split(&format!(" {attribute}=\"")).nth(1).unwrap_or_default();
+    let value = from.split('"').next().unwrap_or_default();
+    value.split([' ', ',']).filter_map(|number| number.parse().ok()).collect()
+}
+
+/// Points along the curves and markers that are drawn before the legend, whose box is the last rectangle: `[x, y]`.
+fn before_the_legend(svg: &str) -> (Vec<[f64; 2]>, [f64; 4]) {
+    let (drawn, legend) = svg[..svg.rfind("<rect ").unwrap()].rsplit_once("<rect ").unwrap();
+    let end = |attribute| numbers(&format!(" {legend}"), attribute)[0];
+    let (x, y) = (end("x"), end("y"));
+    let ends = [x, y, x + end("width"), y + end("height")];
+    let mut points = Vec::new();
+    for element in drawn.split('<').filter(|element| !element.contains("opacity=\"0.")) {
+        if element.starts_with("circle ") {
+            points.push([numbers(element, "cx")[0], numbers(element, "cy")[0]]);
+        } else if element.starts_with("poly") {
+            let path: Vec<[f64; 2]> =
+                numbers(element, "points").chunks_exact(2).map(|xy| [xy[0], xy[1]]).collect();
+            for pair in path.windows(2) {
+                let between = (0..=100).map(|n| f64::from(n) / 100.0);
+                points.extend(between.map(|at| [0, 1].map(|i| pair[0][i] + at * (pair[1][i] - pair[0][i]))));
+            }
+        }
+    }
+    (points, ends)
+}
+
+/// Good systems leave the upper right corner free, poor ones the lower left; of both, the legend is above the axes.
+#[test]
+fn the_legend_of_det_curves_covers_none() {
+    let nontarget = scores(3000, 0.0, 1.5);
+    let curve = |centre: f64| DetCurve::new(&scores(2000, centre, 1.5), &nontarget).unwrap();
+    let (good, poor, worst) = (curve(2.6), curve(1.0), curve(0.3));
+    let mut places = Vec::new();
+    for curves in [vec![&good, &good], vec![&poor], vec![&worst; 3], vec![&good, &poor, &worst]] {
+        for name in ["a", "the name of a system that says all that was done"] {
+            let systems = curves.iter().map(|&curve| DetSystem { name: name.to_owned(), curve }).collect();
+            let svg = drawn(&DetPlot { title: None, systems, costs: vec![DcfParameters::default()] });
+            let (points, [left, top, right, bottom]) = before_the_legend(&svg);
+            assert!(points.len() > 1000, "{}", points.len());
+            let covered =
+                points.iter().find(|[x, y]| (left..=right).contains(x) && (top..=bottom).contains(y));
+            assert_eq!(covered, None, "{} curves, {name}: {left} {top} {right} {bottom}", curves.len());
+            assert!(left >= 0.0 && top >= 0.0 && right <= 640.0 && bottom <= 640.0);
+            let least = points.iter().map(|[_, y]| *y).fold(f64::INFINITY, f64::min);
+            places.push(if bottom < least {
+                "above"
+            } else if top > 320.0 {
+                "below"
+            } else {
+                "right"
+            });
+        }
+    }
+    for place in ["above", "below", "right"] {
+        assert!(places.contains(&place), "{places:?}");
+    }
+}
+
 #[test]
 fn odd_curves_are_drawn_too() {
     for (target, nontarget) in [([1.0, 2.0], [-1.0, 0.0]), ([0.0, 0.0], [0.0, 0.0]), ([0.0, 1.0], [2.0, 3.0])]

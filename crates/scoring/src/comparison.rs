@@ -1,4 +1,4 @@
-//! Two systems on the same trials: by how much they differ, and whether by more than chance.
+//! Systems on the same trials: by how much they differ, and whether by more than chance.
 
 use std::fmt;
 
@@ -12,10 +12,10 @@ use crate::metrics::{
 use crate::trial_speakers::speakers_of_trials;
 use crate::{Error, Result, TrialScores};
 
-/// The error rates of two systems on the trials that both have scored.
+/// The error rates of two systems on the same trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// Trials that count.
+    /// Trials that all compared systems have scored.
     pub trials: usize,
     /// How many of them are target trials.
     pub target: usize,
@@ -42,75 +42,99 @@ pub struct PairedDifference {
     pub p_value: Option<f64>,
 }
 
-/// Compares two systems on the trials that both have scored.
+/// Compares the first of several systems with each of the others, on the trials that all of them have scored.
 ///
-/// The speakers are drawn anew for each replicate, as for [intervals](SpeakerBootstrap), and both systems are measured on the
-/// same draw. What speakers and recordings do to both systems alike so cancels out, and the interval of the difference is
+/// The speakers are drawn anew for each replicate, as for [intervals](SpeakerBootstrap), and all systems are measured on the
+/// same draw. What speakers and recordings do to two systems alike so cancels out, and the interval of the difference is
 /// narrower than those of the two error rates suggest. The p-value is twice the smaller share of the replicates in which the
 /// difference is at most, or at least, 0, with one replicate added to each (B. Efron and R. Tibshirani, *An introduction to the
 /// bootstrap*, 1993, chapters 13 and 16).
+///
+/// The result has a comparison for each system but the first, in their order. Each system is measured once.
 ///
 /// # Errors
 /// The list has no labels; an utterance has no speaker; a class has no trials; a bootstrap option is out of range.
 pub fn compare_systems(
     trials: &Trials,
-    first: &TrialScores,
-    second: &TrialScores,
+    systems: &[&TrialScores],
     utt2spk: &Table,
     measures: &Measures,
     options: BootstrapOptions,
-) -> Result<Comparison> {
+) -> Result<Vec<Comparison>> {
     let labels = trials.labels.as_deref().unwrap_or_default();
     if labels.len() != trials.len() {
         return Err(Error::Count { what: "labels", found: labels.len(), expected: trials.len() });
     }
     let speakers = speakers_of_trials(trials, utt2spk)?.pairs;
-    let both: Vec<usize> =
-        (0..trials.len()).filter(|&at| first.get(at).is_some() && second.get(at).is_some()).collect();
-    let system = |scores: &TrialScores| -> Result<(Vec<f64>, SpeakerBootstrap)> {
-        let trials: Vec<SpeakerTrial> = both
-            .iter()
-            .filter_map(|&at| {
-                let (enrolment, test) = speakers[at];
-                Some(SpeakerTrial { score: scores.get(at)?, enrolment, test, is_target: labels[at] })
-            })
-            .collect();
-        let of = |is_target| trials.iter().filter(move |trial| trial.is_target == is_target);
-        let scores =
-            |is_target| -> Vec<f64> { of(is_target).map(|trial: &SpeakerTrial| trial.score).collect() };
-        let found = evaluate(&scores(true), &scores(false), Definition::Tied, measures)?;
-        let values = std::iter::once(found.eer).chain(found.min_dcf.iter().map(|dcf| dcf.cost));
-        Ok((values.collect(), SpeakerBootstrap::new(trials)))
+    let is_scored = |at: &usize| systems.iter().all(|scores| scores.get(*at).is_some());
+    let scored: Vec<usize> = (0..trials.len()).filter(is_scored).collect();
+    let target = scored.iter().filter(|&&at| labels[at]).count();
+    let measured = |scores: &&TrialScores| -> Result<Measured> {
+        let trial = |&at: &usize| {
+            let (enrolment, test) = speakers[at];
+            Some(SpeakerTrial { score: scores.get(at)?, enrolment, test, is_target: labels[at] })
+        };
+        Measured::new(scored.iter().filter_map(trial).collect(), measures, options)
     };
-    let (first, first_bootstrap) = system(first)?;
-    let (second, second_bootstrap) = system(second)?;
-    let replicates: Vec<(Vec<f64>, Vec<f64>)> = first_bootstrap
-        .replicates(options, measures)?
-        .into_iter()
-        .zip(second_bootstrap.replicates(options, measures)?)
-        .filter_map(|(first, second)| Some((first?, second?)))
-        .collect();
-    let bootstrap = first_bootstrap.what_it_was(options, replicates.len());
-    let usable = !replicates.is_empty() && bootstrap.speakers >= 2;
-    let names = std::iter::once("EER".to_owned()).chain(measures.costs().iter().map(name_of_cost));
-    let measures = names
-        .zip(first.iter().zip(&second))
-        .enumerate()
-        .map(|(at, (measure, (&first, &second)))| {
+    let Some((first, others)) = systems.split_first() else { return Ok(Vec::new()) };
+    let first = measured(first)?;
+    let names: Vec<String> =
+        std::iter::once("EER".to_owned()).chain(measures.costs().iter().map(name_of_cost)).collect();
+    let compared = |second: &&TrialScores| {
+        let (measures, bootstrap) = first.beside(&measured(second)?, &names, options);
+        Ok(Comparison { trials: scored.len(), target, measures, bootstrap })
+    };
+    others.iter().map(compared).collect()
+}
+
+/// What was measured of one system.
+struct Measured {
+    /// EER, and the minDCF at each operating point.
+    values: Vec<f64>,
+    /// The same of each replicate; `None` where it has no target or no non-target trial.
+    replicates: Vec<Option<Vec<f64>>>,
+    trials: SpeakerBootstrap,
+}
+
+impl Measured {
+    fn new(trials: Vec<SpeakerTrial>, measures: &Measures, options: BootstrapOptions) -> Result<Self> {
+        let scores = |is_target| -> Vec<f64> {
+            let of_class = trials.iter().filter(|trial| trial.is_target == is_target);
+            of_class.map(|trial| trial.score).collect()
+        };
+        let found = evaluate(&scores(true), &scores(false), Definition::Tied, measures)?;
+        let values = std::iter::once(found.eer).chain(found.min_dcf.iter().map(|dcf| dcf.cost)).collect();
+        let trials = SpeakerBootstrap::new(trials);
+        Ok(Self { values, replicates: trials.replicates(options, measures)?, trials })
+    }
+
+    /// The measures of this system and of another one, which was measured on the same trials with the same options.
+    fn beside(
+        &self,
+        second: &Self,
+        names: &[String],
+        options: BootstrapOptions,
+    ) -> (Vec<PairedDifference>, Bootstrap) {
+        let pairs = self.replicates.iter().zip(&second.replicates);
+        let replicates: Vec<(&Vec<f64>, &Vec<f64>)> =
+            pairs.filter_map(|(first, second)| Some((first.as_ref()?, second.as_ref()?))).collect();
+        let bootstrap = self.trials.what_it_was(options, replicates.len());
+        let usable = !replicates.is_empty() && bootstrap.speakers >= 2;
+        let difference = |(at, name): (usize, &String)| {
             let differences: Vec<f64> =
                 replicates.iter().map(|(first, second)| second[at] - first[at]).collect();
+            let (first, second) = (self.values[at], second.values[at]);
             PairedDifference {
-                measure,
+                measure: name.clone(),
                 first,
                 second,
                 difference: second - first,
                 p_value: usable.then(|| p_value(&differences)),
                 interval: usable.then(|| options.interval(differences)),
             }
-        })
-        .collect();
-    let target = both.iter().filter(|&&at| labels[at]).count();
-    Ok(Comparison { trials: both.len(), target, measures, bootstrap })
+        };
+        (names.iter().enumerate().map(difference).collect(), bootstrap)
+    }
 }
 
 fn name_of_cost(dcf: &DcfParameters) -> String {
@@ -138,7 +162,7 @@ impl fmt::Display for Comparison {
         let Self { trials, target, measures, bootstrap } = self;
         writeln!(
             f,
-            "{trials} trials that both have scored, {target} of them target trials; {} speakers, {} replicates",
+            "{trials} trials that all systems have scored, {target} of them target trials; {} speakers, {} replicates",
             bootstrap.speakers, bootstrap.options.replicates
         )?;
         let percent = 100.0 * bootstrap.options.level;

@@ -27,6 +27,28 @@ pub enum Sides {
     Gap,
 }
 
+impl Sides {
+    /// Every way to look at two values, with its word in a [`By`].
+    const ALL: [(&'static str, Self); 5] = [
+        ("enrol", Self::Enrolment),
+        ("test", Self::Test),
+        ("both", Self::Both),
+        ("relation", Self::Relation),
+        ("gap", Self::Gap),
+    ];
+
+    /// The ways that any values can be looked at, but this one: differences need numbers that are measured.
+    pub(crate) fn others(self) -> impl Iterator<Item = Self> {
+        let others = Self::ALL.into_iter().map(|(_, sides)| sides);
+        others.filter(move |&sides| sides != self && sides != Self::Gap)
+    }
+
+    /// Its word in a [`By`].
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, sides)| *sides == self).map_or("both", |(word, _)| word)
+    }
+}
+
 /// A break-down that is asked for: `NAME=TABLE`, or `SIDES:NAME=TABLE` with sides `enrol`, `test`, `both` (the
 /// default), `relation` or `gap`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,16 +71,14 @@ impl FromStr for By {
         let (what, table) = text.split_once('=').ok_or_else(expected)?;
         let (sides, name) = match what.split_once(':') {
             None => (Sides::default(), what),
-            Some(("enrol", name)) => (Sides::Enrolment, name),
-            Some(("test", name)) => (Sides::Test, name),
-            Some(("both", name)) => (Sides::Both, name),
-            Some(("relation", name)) => (Sides::Relation, name),
-            Some(("gap", name)) => (Sides::Gap, name),
-            Some((other, _)) => {
-                return Err(format!(
-                    "found the sides {other:?}, expected enrol, test, both, relation or gap"
-                ));
-            }
+            Some((word, name)) => match Sides::ALL.iter().find(|(known, _)| *known == word) {
+                Some((_, sides)) => (*sides, name),
+                None => {
+                    return Err(format!(
+                        "found the sides {word:?}, expected enrol, test, both, relation or gap"
+                    ));
+                }
+            },
         };
         if name.is_empty() || table.is_empty() {
             return Err(expected());

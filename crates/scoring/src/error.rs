@@ -76,6 +76,29 @@ pub enum Error {
     #[error("the store whose mean is to be subtracted holds no embedding")]
     EmptyMean,
 
+    /// Two domains of one name.
+    #[error("the domain {name} is given twice")]
+    RepeatedDomain {
+        /// The name.
+        name: String,
+    },
+
+    /// Domains are given in two ways.
+    #[error(
+        "domains have their own means and cohorts: no other mean is subtracted, and no other cohort is taken, beside them"
+    )]
+    DomainsWithMean,
+
+    /// Scores are to be normalised by the domains' cohorts, and there are no domains.
+    #[error("the cohort is to be that of each domain, and no domains are given")]
+    NoDomains,
+
+    /// The examples of the domains do not vary.
+    #[error(
+        "the examples of the domains are all alike, so that no embedding tells its domain; give a table of domains"
+    )]
+    DomainsAlike,
+
     /// PLDA compares averages of embeddings.
     #[error("PLDA compares averages of embeddings, not of directions: average embeddings or scores")]
     DirectionsWithPlda,

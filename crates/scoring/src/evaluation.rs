@@ -2,7 +2,7 @@
 
 use ffsvc_kaldi_io::{Table, Trials};
 
-use crate::conditions::{By, Groups};
+use crate::conditions::{By, Group, Groups};
 use crate::metrics::{
     BootstrapOptions, Definition, Measures, Metrics, SpeakerBootstrap, SpeakerTrial, evaluate,
 };
@@ -120,15 +120,32 @@ impl<'a> Evaluation<'a> {
     /// # Errors
     /// As [`all`](Self::all).
     pub fn by_condition(&self, groups: &Groups, min_trials: usize) -> Result<Vec<Condition>> {
-        let condition = |group: &crate::conditions::Group| {
-            let scored = || group.trials.iter().filter_map(|&place| Some((place, self.scores.get(place)?)));
-            let target = scored().filter(|&(place, _)| self.labels[place]).count();
-            let nontarget = scored().count() - target;
+        let condition = |group: &Group| {
+            let (target, nontarget) = self.count(group);
             let enough = target.min(nontarget) >= min_trials.max(1);
-            let metrics = enough.then(|| self.of(scored())).transpose()?;
+            let metrics = enough.then(|| self.of(self.scored(group))).transpose()?;
             Ok(Condition { value: group.value.clone(), target, nontarget, metrics })
         };
         groups.groups.iter().map(condition).collect()
+    }
+
+    /// How many conditions have at least `min_trials` scored trials of either class.
+    pub(crate) fn measurable(&self, groups: &Groups, min_trials: usize) -> usize {
+        let smaller = |group: &Group| {
+            let (target, nontarget) = self.count(group);
+            target.min(nontarget)
+        };
+        groups.groups.iter().filter(|group| smaller(group) >= min_trials.max(1)).count()
+    }
+
+    fn scored(&self, group: &Group) -> impl Iterator<Item = (usize, f64)> + Clone {
+        group.trials.iter().filter_map(|&place| Some((place, self.scores.get(place)?)))
+    }
+
+    /// Scored target and non-target trials of a condition.
+    fn count(&self, group: &Group) -> (usize, usize) {
+        let target = self.scored(group).filter(|&(place, _)| self.labels[place]).count();
+        (target, self.scored(group).count() - target)
     }
 
     fn of(&self, scored: impl Iterator<Item = (usize, f64)> + Clone) -> Result<Metrics> {

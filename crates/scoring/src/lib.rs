@@ -2,9 +2,11 @@
 
 pub mod backend;
 pub mod calibration;
+mod centre;
 mod comparison;
 pub mod conditions;
 mod cosine;
+mod domains;
 mod dot;
 mod enrolment;
 mod error;
@@ -29,17 +31,19 @@ pub mod threshold;
 mod trial_scores;
 mod trial_speakers;
 
+pub use centre::Centre;
 pub use comparison::{Comparison, PairedDifference, compare_systems};
 pub use cosine::{Side, cosine, score_trials};
+pub use domains::Domains;
 pub use enrolment::{EnrolledEmbeddings, EnrolmentList};
 pub use error::{Error, Result};
 pub use evaluation::{Evaluation, EvaluationOptions, MIN_TRIALS};
 pub use ffsvc_kaldi_io::NameList;
-pub use mean::{Centre, mean_embedding};
+pub use mean::mean_embedding;
 pub use norm::{Cohort, CohortStatistics, DEFAULT_TOP, ScoreNorm};
 pub use origins::check_origins;
 pub use pav::{Pav, Pool};
-pub use pipeline::{CohortOptions, EnrolAverage, Pipeline, PipelineOptions};
+pub use pipeline::{CohortOptions, CohortSource, DomainExamples, EnrolAverage, Pipeline, PipelineOptions};
 pub use remark::{Remark, RemarkKind, list_remarks};
 pub use scored::Scored;
 pub use scored_list::{StreamOptions, StreamedScores};

@@ -5,9 +5,10 @@ use std::path::Path;
 use ffsvc_embeddings::Provenance;
 use ffsvc_kaldi_io::Trials;
 
+use crate::conditions::By;
 use crate::metrics::{Metrics, evaluate};
 use crate::remark::{Remark, list_remarks};
-use crate::report::{BreakDown, Counts, Normalisation, Report, ScoreSource, SourceFile};
+use crate::report::{Alternative, BreakDown, Counts, Normalisation, Report, ScoreSource, SourceFile};
 use crate::score_file::{self, ScoreWriter};
 use crate::{Error, Evaluation, EvaluationOptions, Result, StreamedScores, TrialScores, conditions};
 
@@ -154,14 +155,29 @@ impl Scored {
         let utt2spk = options.utt2spk.as_ref().map(|(table, _)| table);
         let break_down = |(by, table, file): &(conditions::By, _, SourceFile)| {
             let groups = conditions::group(trials, by, table, utt2spk, self.skip_missing)?;
-            Ok(BreakDown {
+            let mut found = BreakDown {
                 name: by.name.clone(),
                 sides: by.sides,
                 table: file.clone(),
                 without_value: groups.without_value,
                 min_trials: options.min_trials,
                 conditions: evaluation.by_condition(&groups, options.min_trials)?,
-            })
+                alternatives: Vec::new(),
+            };
+            if 2 * found.without_metrics() >= found.conditions.len() {
+                found.alternatives = by
+                    .sides
+                    .others()
+                    .filter_map(|sides| {
+                        let by = By { sides, ..by.clone() };
+                        let groups = conditions::group(trials, &by, table, utt2spk, true).ok()?;
+                        let measurable = evaluation.measurable(&groups, options.min_trials);
+                        Some(Alternative { sides, conditions: groups.groups.len(), measurable })
+                    })
+                    .collect();
+                found.keep_better_alternatives();
+            }
+            Ok(found)
         };
         options.by.iter().map(break_down).collect()
     }

@@ -40,7 +40,7 @@ pub enum Origin {
     Report {
         /// The report.
         report: SourceFile,
-        /// The operating point, as `eer` or `min-dcf:0.01`.
+        /// The operating point, as `eer`, `min-dcf:0.01` or `fa-rate:0.001`.
         point: String,
         /// The value of the measure there: an error rate, 0 to 1, or a normalised cost.
         measure: f64,
@@ -58,13 +58,16 @@ pub enum Origin {
     },
 }
 
-/// Which operating point of a report. Written `eer` or `min-dcf:P`, P being the prior of a target trial.
+/// Which operating point of a report. Written `eer`, `min-dcf:P`, P being the prior of a target trial, or `fa-rate:R`, R being a
+/// false-alarm rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Point {
     /// Where both error rates are equal.
     Eer,
     /// Where the detection cost at this prior is least.
     MinDcf(f64),
+    /// The lowest threshold with no more false alarms than this share.
+    FaRate(f64),
 }
 
 impl FromStr for Point {
@@ -74,11 +77,14 @@ impl FromStr for Point {
         if text == "eer" {
             return Ok(Self::Eer);
         }
-        text.strip_prefix("min-dcf:")
-            .and_then(|prior| prior.parse().ok())
-            .filter(|&prior: &f64| prior > 0.0 && prior < 1.0)
-            .map(Self::MinDcf)
-            .ok_or_else(|| format!("found {text:?}, expected eer or min-dcf:P with P between 0 and 1"))
+        let number = |kind| {
+            let number = text.strip_prefix(kind).and_then(|number| number.parse().ok());
+            number.filter(|&number: &f64| number > 0.0 && number < 1.0)
+        };
+        let point = number("min-dcf:").map(Self::MinDcf).or_else(|| number("fa-rate:").map(Self::FaRate));
+        point.ok_or_else(|| {
+            format!("found {text:?}, expected eer, or min-dcf:P or fa-rate:R with a number between 0 and 1")
+        })
     }
 }
 
@@ -87,6 +93,7 @@ impl fmt::Display for Point {
         match self {
             Self::Eer => f.write_str("eer"),
             Self::MinDcf(prior) => write!(f, "min-dcf:{prior}"),
+            Self::FaRate(rate) => write!(f, "fa-rate:{rate}"),
         }
     }
 }
@@ -113,6 +120,16 @@ struct Rates {
     #[serde(with = "crate::non_finite")]
     eer_threshold: f64,
     min_dcf: Vec<Minimum>,
+    #[serde(default)]
+    miss_at_fa: Vec<Allowed>,
+}
+
+#[derive(Deserialize)]
+struct Allowed {
+    allowed_p_fa: f64,
+    p_miss: f64,
+    #[serde(with = "crate::non_finite")]
+    threshold: f64,
 }
 
 #[derive(Deserialize)]
@@ -180,6 +197,19 @@ impl Threshold {
                 };
                 (minimum.threshold, minimum.cost)
             }
+            Point::FaRate(rate) => {
+                let found = rates.miss_at_fa.iter().find(|allowed| allowed.allowed_p_fa == rate);
+                let Some(allowed) = found else {
+                    let known: Vec<String> =
+                        rates.miss_at_fa.iter().map(|allowed| allowed.allowed_p_fa.to_string()).collect();
+                    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                    let message = format!(
+                        "no false-alarm rate {rate}; it has {known}: measure its trials again with this rate"
+                    );
+                    return Err(invalid(message).into());
+                };
+                (allowed.threshold, allowed.p_miss)
+            }
         };
         if value.is_nan() {
             return Err(invalid(format!("its threshold at {point} is not a number")).into());
@@ -222,8 +252,11 @@ impl fmt::Display for Origin {
         match self {
             Self::CommandLine => f.write_str("given on the command line"),
             Self::Report { report, point, measure, trials, target, nontarget, .. } => {
-                match point.strip_prefix("min-dcf:") {
-                    Some(prior) => write!(f, "minDCF {measure:.5} at P_target {prior}")?,
+                match point.split_once(':') {
+                    Some(("min-dcf", prior)) => write!(f, "minDCF {measure:.5} at P_target {prior}")?,
+                    Some((_, rate)) => {
+                        write!(f, "{:.3} % misses at the false-alarm rate {rate}", 100.0 * measure)?;
+                    }
                     None => write!(f, "EER {:.3} %", 100.0 * measure)?,
                 }
                 if let (Some(target), Some(nontarget)) = (target, nontarget) {
@@ -250,6 +283,7 @@ mod tests {
         change: impl FnOnce(&mut serde_json::Value),
     ) -> tempfile::NamedTempFile {
         let costs = [DcfParameters::default(), DcfParameters::new(0.5, 1.0, 1.0).unwrap()];
+        let measures = Measures::new(&costs).with_miss_at_fa(&[0.2]).unwrap();
         let source = SourceFile { path: "dev/trials".to_owned(), sha256: "ab".repeat(32) };
         let report = Report {
             schema: Report::SCHEMA,
@@ -260,7 +294,7 @@ mod tests {
             normalisation: None,
             skip_missing: false,
             counts: Counts { trials: 9, target: Some(4), nontarget: Some(5), ..Counts::default() },
-            metrics: Some(evaluate(&TARGET, &NONTARGET, definition, &Measures::new(&costs)).unwrap()),
+            metrics: Some(evaluate(&TARGET, &NONTARGET, definition, &measures).unwrap()),
             utt2spk: None,
             conditions: Vec::new(),
             remarks: Vec::new(),
@@ -287,6 +321,11 @@ mod tests {
         assert_eq!((rates(&eer), eer.value), ((1, 2), 0.3));
         let dcf = Threshold::from_report(file.path(), Point::MinDcf(0.01)).unwrap();
         assert_eq!((rates(&dcf), dcf.value), ((1, 0), 0.7));
+        // One false alarm of five trials is allowed.
+        let rate = Threshold::from_report(file.path(), Point::FaRate(0.2)).unwrap();
+        assert_eq!((rates(&rate), rate.value), ((1, 1), 0.5));
+        let origin = rate.origin.to_string();
+        assert!(origin.starts_with("25.000 % misses at the false-alarm rate 0.2 of 4 target"), "{origin}");
         let origin = dcf.origin.to_string();
         assert!(
             origin.starts_with(
@@ -327,6 +366,8 @@ mod tests {
         let file = report(Definition::Tied, |_| ());
         let error = Threshold::from_report(file.path(), Point::MinDcf(0.05)).unwrap_err().to_string();
         assert!(error.contains("it has 0.01, 0.5"), "{error}");
+        let error = Threshold::from_report(file.path(), Point::FaRate(0.1)).unwrap_err().to_string();
+        assert!(error.contains("no false-alarm rate 0.1; it has 0.2"), "{error}");
         std::fs::write(file.path(), "{}").unwrap();
         let error = Threshold::from_report(file.path(), Point::Eer).unwrap_err().to_string();
         assert!(error.contains("not a report of ffsvc-score"), "{error}");
@@ -349,10 +390,10 @@ mod tests {
 
     #[test]
     fn points_are_read_as_they_are_written() {
-        for text in ["eer", "min-dcf:0.01"] {
+        for text in ["eer", "min-dcf:0.01", "fa-rate:0.001"] {
             assert_eq!(text.parse::<Point>().unwrap().to_string(), text);
         }
-        for text in ["", "EER", "min-dcf", "min-dcf:", "min-dcf:1", "min-dcf:0", "min-dcf:nan"] {
+        for text in ["", "EER", "min-dcf", "min-dcf:", "min-dcf:1", "min-dcf:0", "min-dcf:nan", "fa-rate:2"] {
             assert!(text.parse::<Point>().is_err(), "{text}");
         }
     }

@@ -55,9 +55,13 @@ fn scores(trials: &Trials, gap: f64, seed: u64) -> TrialScores {
 }
 
 fn compare(corpus: &Corpus, first: &TrialScores, second: &TrialScores) -> Comparison {
+    compare_all(corpus, &[first, second]).remove(0)
+}
+
+fn compare_all(corpus: &Corpus, systems: &[&TrialScores]) -> Vec<Comparison> {
     let measures = Measures::new(&[DcfParameters::new(0.1, 1.0, 1.0).unwrap()]);
     let options = BootstrapOptions { replicates: 400, seed: 3, level: 0.9 };
-    compare_systems(&corpus.trials, first, second, &corpus.utt2spk, &measures, options).unwrap()
+    compare_systems(&corpus.trials, systems, &corpus.utt2spk, &measures, options).unwrap()
 }
 
 #[test]
@@ -121,6 +125,21 @@ fn trials_that_one_of_them_lacks_do_not_count() {
     let found = compare(&corpus, &first, &second);
     assert_eq!(found.trials, corpus.trials.len() - 1);
     assert_eq!(found.measures[0].difference, 0.0);
+
+    // Of three systems, what one lacks counts for none.
+    let third = scores(&corpus.trials, 0.3, 2);
+    let found = compare_all(&corpus, &[&first, &third, &second]);
+    assert_eq!([found[0].trials, found[1].trials], [corpus.trials.len() - 1; 2]);
+}
+
+/// The first system is measured once, which changes nothing.
+#[test]
+fn several_systems_are_each_compared_with_the_first() {
+    let corpus = corpus();
+    let [first, second, third] = [1, 2, 3].map(|seed| scores(&corpus.trials, 0.2 * seed as f64, seed));
+    let found = compare_all(&corpus, &[&first, &second, &third]);
+    assert_eq!(found, [compare(&corpus, &first, &second), compare(&corpus, &first, &third)]);
+    assert!(compare_all(&corpus, &[&first]).is_empty());
 }
 
 #[test]

@@ -111,6 +111,36 @@ fn as_wespeaker_computes_it() {
     }
 }
 
+/// Each side's scores with the cohort of the other side's domain, by the cohorts' own statistics.
+#[test]
+fn an_utterance_is_normalised_by_the_cohort_of_the_other_sides_domain() {
+    let (enrolment, test) = (random("e", 3, 5, 1), random("t", 4, 5, 2));
+    let members = [random("c", 9, 5, 3), random("d", 7, 5, 4)];
+    let (enrolment_domains, test_domains) = ([1, 0, 1], [0, 1, 1, 0]);
+    let pairs = [(0, 1), (2, 3), (1, 0), (1, 2)];
+    let list: String = pairs.iter().map(|(a, b)| format!("e{a} t{b}\n")).collect();
+    let trials = Trials::parse("trials", list.into_bytes(), TrialColumns::Auto).unwrap();
+    for norm in [ScoreNorm::ZNorm, ScoreNorm::TNorm, ScoreNorm::AsNorm] {
+        let cohorts = members.each_ref().map(|of| Cohort::new(norm, Side::new(of), None, Some(4)).unwrap());
+        let sides = ((Side::new(&enrolment), &enrolment_domains[..]), (Side::new(&test), &test_domains[..]));
+        let mut scorer = Scorer::by_domain(sides.0, sides.1, &cohorts).unwrap();
+        let found = scorer.score_trials(&trials, false).unwrap().scores;
+        let statistics =
+            |of: &Embeddings| cohorts.each_ref().map(|cohort| cohort.statistics(&unit_rows(of, None)));
+        let (e, t) = (statistics(&enrolment), statistics(&test));
+        for (place, (a, b)) in pairs.into_iter().enumerate() {
+            let cosine = ffsvc_scoring::cosine(&enrolment.data()[a * 5..][..5], &test.data()[b * 5..][..5]);
+            let (a_by, b_by) = (test_domains[b] as usize, enrolment_domains[a] as usize);
+            let expected = norm.apply(cosine.into(), e[a_by][a], t[b_by][b]);
+            let off = (found.get(place).unwrap() - expected).abs();
+            assert!(off < 1e-5, "{norm}, trial {place}: {off:e}");
+        }
+        let unknown = [1, 0, 2];
+        let refused = Scorer::by_domain((sides.0.0, &unknown), sides.1, &cohorts);
+        assert!(matches!(refused, Err(Error::Dimension { found: 2, expected: 2, .. })), "a third domain");
+    }
+}
+
 #[test]
 fn each_kind_normalises_by_its_side() {
     let (enrolment, test, cohort) = (random("e", 3, 5, 1), random("t", 4, 5, 2), random("c", 9, 5, 3));

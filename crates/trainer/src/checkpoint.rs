@@ -288,6 +288,14 @@ impl ExperimentDir {
         if progress.steps_per_epoch != steps_per_epoch {
             differences.push(format!("steps per epoch: {} -> {steps_per_epoch}", progress.steps_per_epoch));
         }
+        let kind = then.schedule.kind;
+        if config.train.epochs != then.train.epochs && kind.looks_ahead() {
+            differences.push(format!(
+                "the learning rates of schedule.kind = \"{}\" depend on the length of a run: only one with constant or \
+                 multi-step can go on for more epochs; a new run from its model starts a new schedule",
+                kind.name()
+            ));
+        }
         if !differences.is_empty() {
             return Err(Error::ResumeMismatch { path, differences });
         }

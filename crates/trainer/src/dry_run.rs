@@ -1,4 +1,4 @@
-//! What a run would do, and one step of it to see that it can.
+//! What a run would do, and two steps of it to see that it can.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,9 +10,11 @@ use serde::Serialize;
 
 use crate::config::ExperimentConfig;
 use crate::error::Result;
+use crate::fine_tune::HeadInit;
 use crate::init_from::InitFrom;
 use crate::learner::StepContext;
 use crate::network::Network;
+use crate::pace::Pace;
 use crate::setup::Setup;
 use crate::teacher;
 use crate::train_config::Freeze;
@@ -70,8 +72,14 @@ pub struct DryRun {
     pub prefetch_bytes: usize,
     /// Validation recordings, where there is a validation.
     pub validation_recordings: Option<usize>,
-    /// One step.
+    /// The first steps.
     pub first_step: FirstStep,
+    /// How fast the run learns, by the second step and the workers that make batches.
+    pub pace: Pace,
+    /// Seconds of the whole run, without validations and checkpoints.
+    pub run_seconds: f64,
+    /// Seconds of as many epochs over VoxCeleb2's development part.
+    pub voxceleb2_seconds: f64,
 }
 
 /// A data directory of a [`DryRun`].
@@ -85,21 +93,23 @@ pub struct DryRunData {
     pub per_batch: usize,
 }
 
-/// What came of a first step with one batch on each device.
+/// What came of two steps with one batch on each device. The first one meets memory that nobody has used yet, and makes what the
+/// optimiser keeps: the second one is like those of the run, in time and in memory.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FirstStep {
-    /// Mean loss.
+    /// Mean loss of the first step.
     pub loss: f32,
     /// Seconds to make a batch on one thread.
     pub data_seconds: f64,
-    /// Seconds of the step itself: forward, backward, weights.
+    /// Seconds of the second step itself: forward, backward, weights.
     pub step_seconds: f64,
     /// The most memory that the process had, in bytes, where the system says it (Linux).
     pub peak_memory_bytes: Option<u64>,
 }
 
 impl DryRun {
-    /// Checks the whole configuration and the data, and does a step with one batch on each of `devices`. Nothing is written.
+    /// Checks the whole configuration and the data, and does two steps with one batch on each of `devices`. Nothing
+    /// is written.
     ///
     /// # Errors
     /// What would keep the run from starting or from its first step.
@@ -107,17 +117,26 @@ impl DryRun {
         let teacher = teacher::model_file(config, init, None)?;
         let setup = Setup::new(config, teacher.as_deref())?;
         let devices: Vec<Device> = devices.iter().map(|device| device.clone().autodiff()).collect();
+        // Centres would take a forward pass of every recording.
+        let init = match init {
+            InitFrom::Model { path, head: HeadInit::Centres } => {
+                &InitFrom::Model { path: path.clone(), head: HeadInit::New }
+            }
+            other => other,
+        };
         let mut learner = setup.initial_learner(config, init, &devices)?;
         let parameters = learner.network.num_trainable();
         let weights_bytes = weights_bytes(config, &learner.network);
         let (maker, sampler) = (&setup.maker, &setup.sampler);
         learner.teacher = setup.teacher(config, teacher.as_deref(), &devices)?;
 
+        let plan = sampler.plan(0);
+        let mut batches = Vec::new();
+        let mut scratch = Scratch::default();
         let begun = Instant::now();
-        let (plan, mut scratch) = (sampler.plan(0), Scratch::default());
-        let batches = (0..devices.len())
-            .map(|number| maker.make(0, plan.batch(number), &mut scratch))
-            .collect::<ffsvc_dataset::Result<Vec<_>>>()?;
+        for number in 0..2 * devices.len() {
+            batches.push(maker.make(0, plan.batch(number % plan.num_batches()), &mut scratch)?);
+        }
         let data_seconds = begun.elapsed().as_secs_f64() / batches.len() as f64;
         let views = batches[0].further.iter().map(|view| &view.features).chain([&batches[0].features]);
         let batch_bytes = views.map(|features| size_of_val(features.as_slice())).sum::<usize>();
@@ -129,11 +148,13 @@ impl DryRun {
         let draws = (0..plan.num_batches()).flat_map(|batch| plan.batch(batch)).take(CROPS_READ);
         let draws: Vec<Draw> = draws.copied().collect();
         maker.survey(0, &draws)?;
-        let begun = Instant::now();
         let margin_of = |step| setup.margin.as_ref().map(|schedule| schedule.margin(step));
         let learning_rate = setup.schedule.learning_rate(0);
         let context = StepContext { step: 0, epoch: 0, learning_rate, margin: margin_of(0) };
+        let second = batches.split_off(devices.len());
         let output = learner.train_step(batches, context)?;
+        let begun = Instant::now();
+        learner.train_step(second, context)?;
         let step_seconds = begun.elapsed().as_secs_f64();
 
         let train = &config.train;
@@ -144,6 +165,12 @@ impl DryRun {
             Some(schedule) => [schedule.margin(0), schedule.margin(steps - 1)],
             None => [margin; 2],
         });
+        // Devices share the batches of a step, and so do the threads that make them.
+        let share = |seconds: f64, of: usize| seconds * train.accumulate as f64 / of.max(1) as f64;
+        let pace = Pace {
+            step_seconds: share(step_seconds, devices.len()).max(share(data_seconds, train.workers)),
+            step_utterances: sampler.batch_size() * train.accumulate,
+        };
         let set = maker.set();
         let data = set.domains.iter().zip(sampler.quotas()).map(|(domain, per_batch)| DryRunData {
             path: domain.path.clone(),
@@ -182,6 +209,9 @@ impl DryRun {
                 step_seconds,
                 peak_memory_bytes: peak_memory(),
             },
+            pace,
+            run_seconds: pace.seconds(steps),
+            voxceleb2_seconds: pace.voxceleb2_seconds(train.epochs),
         })
     }
 }
@@ -254,12 +284,9 @@ impl fmt::Display for DryRun {
         if let Some(crop) = &self.first_crop {
             write!(f, "{crop}")?;
         }
-        let until = |freeze: &Freeze| match freeze.epochs {
-            Some(epochs) => format!("{} for {epochs} epochs", freeze.layer),
-            None => format!("{} always", freeze.layer),
-        };
         if !self.frozen.is_empty() {
-            writeln!(f, "frozen\t{}", self.frozen.iter().map(until).collect::<Vec<_>>().join(", "))?;
+            let frozen: Vec<String> = self.frozen.iter().map(ToString::to_string).collect();
+            writeln!(f, "frozen\t{}", frozen.join(", "))?;
         }
         let [first, highest, last] = self.learning_rates;
         writeln!(
@@ -271,23 +298,27 @@ impl fmt::Display for DryRun {
             writeln!(f, "margin\t{first} at first, {last:.4} at last")?;
         }
         writeln!(f, "parameters\t{}", self.parameters)?;
-        writeln!(
-            f,
-            "memory\t{} for weights, gradients and optimiser, {} for batches made ahead",
-            mib(self.weights_bytes as f64),
-            mib(self.prefetch_bytes as f64)
-        )?;
+        let FirstStep { loss, data_seconds, step_seconds, peak_memory_bytes } = &self.first_step;
+        let (weights, ahead) = (mib(self.weights_bytes as f64), mib(self.prefetch_bytes as f64));
+        write!(f, "memory\t")?;
+        if let Some(bytes) = *peak_memory_bytes {
+            let run = mib((bytes + self.prefetch_bytes as u64) as f64);
+            write!(
+                f,
+                "{run} of main memory in a run: {} in two steps, {ahead} for batches made ahead; ",
+                mib(bytes as f64)
+            )?;
+        } else {
+            write!(f, "{ahead} for batches made ahead; ")?;
+        }
+        writeln!(f, "{weights} of weights, gradients and optimiser state")?;
         if let Some(recordings) = self.validation_recordings {
             writeln!(f, "validation\t{recordings} recordings")?;
         }
-        let FirstStep { loss, data_seconds, step_seconds, peak_memory_bytes } = &self.first_step;
-        write!(
+        writeln!(
             f,
-            "one batch\tloss {loss:.3}; {data_seconds:.2} s to make it on one thread, {step_seconds:.2} s to learn it"
+            "two batches\tloss {loss:.3} at first; {data_seconds:.2} s to make one on one thread, {step_seconds:.2} s to learn it"
         )?;
-        if let Some(bytes) = peak_memory_bytes {
-            write!(f, "; {} of memory at most", mib(*bytes as f64))?;
-        }
-        writeln!(f)
+        writeln!(f, "time\t{}", self.pace.describe(steps, "", self.epochs))
     }
 }

@@ -68,12 +68,12 @@ pub enum Error {
         #[source]
         source: ffsvc_extraction::Error,
     },
-    /// The teacher cannot be used.
-    #[error("[teacher]")]
-    Teacher(#[source] ffsvc_extraction::Error),
-    /// The teacher could not embed a whole training recording.
-    #[error("[teacher]: utterance {utterance}")]
-    TeacherUtterance {
+    /// The teacher, or the model that a fine-tune starts from, cannot embed recordings.
+    #[error("no embeddings of training recordings")]
+    Embedding(#[source] ffsvc_extraction::Error),
+    /// A whole training recording could not be embedded, for the teacher or for the speakers' centres.
+    #[error("training utterance {utterance}")]
+    TrainingUtterance {
         /// Utterance id.
         utterance: String,
         /// Why.

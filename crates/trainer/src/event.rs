@@ -24,6 +24,9 @@ pub enum Event {
         epochs: usize,
         /// Training utterances.
         utterances: usize,
+        /// Utterances of an optimiser step.
+        #[serde(default)]
+        step_utterances: usize,
         /// Classes of the head: training speakers, those that other speeds make, and the reserve.
         speakers: usize,
         /// Trainable numbers, with the head.

@@ -27,6 +27,10 @@ pub enum HeadInit {
     ///
     /// Weights of speakers that the data lack are dropped.
     Keep,
+    /// Weights in the direction of each speaker's mean embedding under the model, of 20 recordings at most
+    ///
+    /// Further rows of a class (sub-centres), reserved ones and speakers at other speeds are random.
+    Centres,
 }
 
 impl ExperimentConfig {
@@ -52,7 +56,7 @@ fn other_section<T: Serialize>(path: &Path, section: &'static str, model: &T, co
     Ok(Error::OtherSection { path: path.to_path_buf(), section, differences, toml: table.to_string() })
 }
 
-/// Loads `path` for a run of `config` whose head has the classes `classes`.
+/// Loads `path` for a run of `config` whose head has the classes `classes`. With [`HeadInit::Centres`] the rows are random still.
 pub(crate) fn load(
     config: &ExperimentConfig,
     path: &Path,
@@ -74,7 +78,7 @@ pub(crate) fn load(
     }
     device.seed(stream_seed(config.train.seed, Purpose::Initialisation, 0, "head"));
     let fresh = config.head.init(config.model.embedding_size(), classes.len(), device);
-    if init == HeadInit::New {
+    if matches!(init, HeadInit::New | HeadInit::Centres) {
         return Ok(Network { model, head: fresh });
     }
     if !config.head.has_classes() {

@@ -1,5 +1,7 @@
 //! What is done to the gradients between the backward pass and the optimiser.
 
+use std::collections::HashSet;
+
 use burn::grad_clipping::GradientClipping;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsAccumulator, GradientsParams};
@@ -8,7 +10,7 @@ use burn::tensor::container::TensorContainer;
 
 use crate::error::Result;
 use crate::network::Network;
-use crate::optimizer::OptimizerConfig;
+use crate::optimizer::{LayerRate, OptimizerConfig};
 
 /// Keeps the largest components and the length of `gradients` within the optimiser's limits.
 ///
@@ -66,6 +68,42 @@ pub(crate) fn mean(network: &Network, mut gradients: GradientsParams, batches: u
         network.visit(&mut Scaler { gradients: &mut gradients, factor: 1.0 / batches as f64 });
     }
     gradients
+}
+
+/// The gradients of each learning rate: its factor, and those of the layers that have it.
+pub(crate) fn by_rate(
+    network: &Network,
+    mut gradients: GradientsParams,
+    config: &OptimizerConfig,
+) -> Vec<(f64, GradientsParams)> {
+    let mut parts = Vec::new();
+    for LayerRate { layer, factor } in config.rates.iter().rev() {
+        let mut part = GradientsParams::new();
+        network.visit(&mut Mover {
+            ids: &network.ids_in(layer.in_model_file()),
+            from: &mut gradients,
+            to: &mut part,
+        });
+        parts.push((*factor, part));
+    }
+    parts.push((1.0, gradients));
+    parts
+}
+
+struct Mover<'a> {
+    ids: &'a HashSet<ParamId>,
+    from: &'a mut GradientsParams,
+    to: &'a mut GradientsParams,
+}
+
+impl ModuleVisitor for Mover<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.ids.contains(&param.id)
+            && let Some(gradient) = self.from.remove::<D>(param.id)
+        {
+            self.to.register(param.id, gradient);
+        }
+    }
 }
 
 struct Clipper<'a> {

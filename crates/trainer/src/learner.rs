@@ -70,7 +70,7 @@ impl Learner {
         devices: &[Device],
     ) -> Result<Self> {
         check_accumulate(&config.train, devices.len())?;
-        check_layers(&config.train, &network)?;
+        check_layers(config, &network)?;
         let frozen = config.train.batch_norm == BatchNormMode::Frozen;
         let network = if frozen { network.with_frozen_statistics() } else { network };
         let average = (config.train.ema > 0.0).then(|| MovingAverage::new(config.train.ema, &network));
@@ -140,7 +140,10 @@ impl Learner {
             gradients = anchor.add_gradient(&self.network, gradients);
         }
         let gradients = gradients::clip(&self.network, gradients, &self.clipping);
-        self.network = self.optimizer.step(context.learning_rate, self.network.clone(), gradients);
+        for (factor, gradients) in gradients::by_rate(&self.network, gradients, &self.clipping) {
+            let rate = context.learning_rate * factor;
+            self.network = self.optimizer.step(rate, self.network.clone(), gradients);
+        }
         if let Some(average) = &mut self.average {
             average.update(&self.network, context.step + 1);
         }
@@ -219,26 +222,17 @@ fn check_accumulate(train: &TrainConfig, devices: usize) -> Result<()> {
     })
 }
 
-/// Every layer named in `train.freeze` exists, and one at least trains in every epoch.
-fn check_layers(train: &TrainConfig, network: &Network) -> Result<()> {
-    let names = network.parameter_names();
-    let covers = |layer: &str, name: &String| ffsvc_models::is_in_layer(name, layer);
-    for freeze in &train.freeze {
-        if !names.iter().any(|name| covers(&freeze.layer, name)) {
-            let mut layers: Vec<&str> = names.iter().filter_map(|name| name.split('.').next()).collect();
-            layers.dedup();
-            return Err(Error::Config {
-                key: "train.freeze",
-                found: format!("layer \"{}\"", freeze.layer),
-                expected: format!(
-                    "a layer of the network; it has {}, and what is in them",
-                    layers.join(", ")
-                ),
-            });
-        }
+/// Every layer named in `train.freeze` and `optimizer.rates` exists, and one at least trains in every epoch.
+fn check_layers(config: &ExperimentConfig, network: &Network) -> Result<()> {
+    for rate in &config.optimizer.rates {
+        network.check_layer("optimizer.rates", &rate.layer)?;
     }
-    let frozen = train.frozen(0);
-    if names.iter().all(|name| frozen.iter().any(|layer| covers(layer, name))) {
+    for freeze in &config.train.freeze {
+        network.check_layer("train.freeze", &freeze.layer)?;
+    }
+    let frozen = config.train.frozen(0);
+    let covers = |name: &String| frozen.iter().any(|layer| ffsvc_models::is_in_layer(name, layer));
+    if network.parameter_names().iter().all(covers) {
         return Err(Error::Config {
             key: "train.freeze",
             found: "every layer".into(),

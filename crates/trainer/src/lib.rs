@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![recursion_limit = "256"]
 
+mod centres;
 mod checkpoint;
 mod config;
 mod data_parallel;
@@ -11,12 +12,15 @@ mod fine_tune;
 mod flat_toml;
 mod gradients;
 mod init_from;
+mod layer_name;
 mod learner;
 mod margin;
 mod moving_average;
 mod network;
 mod optimizer;
+mod pace;
 mod progress;
+mod recordings;
 mod reestimate;
 mod required;
 mod run;
@@ -33,9 +37,11 @@ pub use error::{Error, Result};
 pub use event::{Event, Observer};
 pub use fine_tune::HeadInit;
 pub use init_from::InitFrom;
+pub use layer_name::LayerName;
 pub use margin::{MarginSchedule, MarginScheduleConfig, MarginShape};
 pub use network::Network;
-pub use optimizer::{OptimizerConfig, OptimizerKind, WeightDecayOn};
+pub use optimizer::{LayerRate, OptimizerConfig, OptimizerKind, WeightDecayOn};
+pub use pace::Pace;
 pub use progress::{Fingerprints, Progress};
 pub use reestimate::reestimate_batch_norm;
 pub use run::{Outcome, Run};

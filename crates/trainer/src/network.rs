@@ -1,10 +1,15 @@
 //! The network and its head as one trainable module.
 
+use std::collections::HashSet;
+
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Int, Tensor};
-use ffsvc_models::{Head, HeadOutput, SpeakerModel, freeze_layers, keep_running_statistics, parameter_ids};
+use ffsvc_models::{
+    Head, HeadOutput, SpeakerModel, freeze_layers, is_in_layer, keep_running_statistics, parameter_ids,
+};
 
 use crate::error::{Error, Result};
+use crate::layer_name::LayerName;
 
 /// Before the names of the head's parameters, as in a model file.
 const HEAD: &str = "classifier";
@@ -39,8 +44,47 @@ impl Network {
 
     /// Names of the trainable parameters as in a model file: the head's begin with `classifier.`.
     pub fn parameter_names(&self) -> Vec<String> {
-        let of_head = parameter_ids(&self.head).into_iter().map(|(name, _)| format!("{HEAD}.{name}"));
-        parameter_ids(&self.model).into_iter().map(|(name, _)| name).chain(of_head).collect()
+        self.named_ids().map(|(name, _)| name).collect()
+    }
+
+    fn named_ids(&self) -> impl Iterator<Item = (String, ParamId)> {
+        let of_head = parameter_ids(&self.head).into_iter().map(|(name, id)| (format!("{HEAD}.{name}"), id));
+        parameter_ids(&self.model).into_iter().chain(of_head)
+    }
+
+    /// Ids of the parameters in the layer of this name.
+    pub(crate) fn ids_in(&self, layer: &str) -> HashSet<ParamId> {
+        self.named_ids().filter(|(name, _)| is_in_layer(name, layer)).map(|(_, id)| id).collect()
+    }
+
+    /// Checks that there is a layer of this name. Says so where it can be taken for the classifier.
+    ///
+    /// # Errors
+    /// The `key` of the configuration names a layer that is not there; the names that are.
+    pub(crate) fn check_layer(&self, key: &'static str, layer: &LayerName) -> Result<()> {
+        let names = self.parameter_names();
+        let is_of_network = |name: &&String| !is_in_layer(name, HEAD);
+        let mut of_layer = names.iter().filter(|name| is_in_layer(name, layer.in_model_file())).peekable();
+        if of_layer.peek().is_none() || layer.says_network() && !of_layer.all(|name| is_of_network(&name)) {
+            let of_network = names.iter().filter(is_of_network);
+            let mut layers: Vec<&str> = of_network.filter_map(|name| name.split('.').next()).collect();
+            layers.dedup();
+            return Err(Error::Config {
+                key,
+                found: format!("layer \"{}\"", layer.as_written()),
+                expected: format!(
+                    "a layer of the network; it has {}, and what is in them (the classifier of [head] is \"{HEAD}\")",
+                    layers.join(", ")
+                ),
+            });
+        }
+        if layer.is_head_of_network() && !layer.says_network() {
+            tracing::warn!(
+                "{key}: \"{}\" is a layer of the network, best written \"{layer}\"; the classifier of [head] is \"{HEAD}\"",
+                layer.in_model_file()
+            );
+        }
+        Ok(())
     }
 
     /// The network with the layers of these names frozen and all others training, see [`freeze_layers`].

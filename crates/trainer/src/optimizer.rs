@@ -8,6 +8,7 @@ use ffsvc_ranges::{Checklist, Range, Section};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::layer_name::LayerName;
 use crate::network::Network;
 
 /// Section `[optimizer]`.
@@ -19,6 +20,9 @@ pub struct OptimizerConfig {
     pub kind: OptimizerKind,
     /// Base learning rate. Default 1e-4.
     pub learning_rate: f64,
+    /// Layers with learning rates of their own; the last entry that a parameter is in counts. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rates: Vec<LayerRate>,
     /// L2 penalty added to the gradient, for Adam too (PyTorch `weight_decay`); for `adam-w` the decoupled decay. Default
     /// 2e-5.
     pub weight_decay: f32,
@@ -47,6 +51,7 @@ impl Default for OptimizerConfig {
         Self {
             kind: OptimizerKind::Adam,
             learning_rate: 1e-4,
+            rates: Vec::new(),
             weight_decay: 2e-5,
             weight_decay_on: WeightDecayOn::All,
             momentum: 0.9,
@@ -58,6 +63,17 @@ impl Default for OptimizerConfig {
             clip_value: 0.0,
         }
     }
+}
+
+/// An entry of `optimizer.rates`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LayerRate {
+    /// Which.
+    pub layer: LayerName,
+    /// Its learning rate is the schedule's times this.
+    pub factor: f64,
 }
 
 /// Which optimiser.
@@ -87,6 +103,8 @@ pub enum WeightDecayOn {
 impl OptimizerConfig {
     /// Range of [`learning_rate`](Self::learning_rate).
     pub const LEARNING_RATE: Range<f64> = Range::above(0.0);
+    /// Range of the factors of [`rates`](Self::rates).
+    pub const FACTOR: Range<f64> = Range::above(0.0);
     /// Range of [`weight_decay`](Self::weight_decay).
     pub const WEIGHT_DECAY: Range<f32> = Range::at_least(0.0).below(1.0);
     /// Range of [`momentum`](Self::momentum).
@@ -103,6 +121,9 @@ impl OptimizerConfig {
     /// Adds every number, with its range, to the section `optimizer`.
     pub fn add_numbers(&self, section: &mut Section<'_>) {
         section.number("learning_rate", self.learning_rate, Self::LEARNING_RATE);
+        for rate in &self.rates {
+            section.section("rates").number("factor", rate.factor, Self::FACTOR);
+        }
         section.number("weight_decay", self.weight_decay, Self::WEIGHT_DECAY);
         section.number("momentum", self.momentum, Self::MOMENTUM);
         section.number("beta_1", self.beta_1, Self::BETA);

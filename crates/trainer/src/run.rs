@@ -185,6 +185,7 @@ impl Run {
             steps_per_epoch,
             epochs: self.config.train.epochs,
             utterances: self.setup.maker.set().utterances.len(),
+            step_utterances: self.setup.sampler.batch_size() * self.config.train.accumulate,
             speakers: self.setup.classes.len(),
             parameters: self.learner.network.num_trainable(),
             version: env!("CARGO_PKG_VERSION").into(),

@@ -7,9 +7,10 @@ use burn::tensor::Device;
 use ffsvc_dataset::{BatchMaker, FurtherView, Purpose, Sampler, class_names, stream_seed};
 use ffsvc_models::reserved_name;
 
+use crate::centres;
 use crate::config::ExperimentConfig;
 use crate::error::{Error, Result};
-use crate::fine_tune;
+use crate::fine_tune::{self, HeadInit};
 use crate::init_from::InitFrom;
 use crate::learner::Learner;
 use crate::margin::MarginSchedule;
@@ -145,7 +146,13 @@ impl Setup {
         device: &Device,
     ) -> Result<Network> {
         if let InitFrom::Model { path, head } = init {
-            return fine_tune::load(config, path, *head, &self.classes, device);
+            let network = fine_tune::load(config, path, *head, &self.classes, device)?;
+            if *head != HeadInit::Centres {
+                return Ok(network);
+            }
+            let info = ffsvc_models::load_info(path)?;
+            let read = config.data.read_options(config.features.sample_rate)?;
+            return centres::place(network, &info, self.maker.set(), &read, device);
         }
         if config.train.batch_norm == BatchNormMode::Frozen {
             return Err(Error::Config {

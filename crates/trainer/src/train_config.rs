@@ -3,6 +3,8 @@
 use ffsvc_ranges::{Range, Section};
 use serde::{Deserialize, Serialize};
 
+use crate::layer_name::LayerName;
+
 /// Section `[train]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -13,7 +15,7 @@ pub struct TrainConfig {
     /// Utterances of a batch. Default 128.
     pub batch_size: usize,
     /// Batches of an optimiser step: the gradient is the mean over them, as if they were one batch, but for the statistics
-    /// of BatchNorm. Default 1.
+    /// of BatchNorm. Default 1; with several devices, one for each.
     pub accumulate: usize,
     /// Frames of a training crop. Default 200: two seconds.
     pub max_frames: usize,
@@ -66,11 +68,25 @@ fn is_batch(mode: &BatchNormMode) -> bool {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Freeze {
-    /// Name of a layer as in a model file, for example `front.layer1`; the head is `classifier`.
-    pub layer: String,
+    /// Which.
+    pub layer: LayerName,
     /// Epochs until it trains. Absent: it never does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epochs: Option<usize>,
+}
+
+impl std::fmt::Display for Freeze {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.layer)?;
+        match self.epochs {
+            Some(epochs) => write!(f, " for {epochs} epochs")?,
+            None => f.write_str(" always")?,
+        }
+        if self.layer.is_head_of_network() {
+            f.write_str(" (a layer of the network, not the classifier of [head])")?;
+        }
+        Ok(())
+    }
 }
 
 impl TrainConfig {
@@ -118,10 +134,17 @@ impl TrainConfig {
         section.number("overfit_steps", self.overfit_steps, Self::STEPS);
     }
 
-    /// The layers that are frozen in `epoch`, from 0.
+    /// One batch for each of several devices, where [`accumulate`](Self::accumulate) was left at one batch a step.
+    pub fn share_among(&mut self, devices: usize) {
+        if self.accumulate == 1 {
+            self.accumulate = devices.max(1);
+        }
+    }
+
+    /// The layers that are frozen in `epoch`, from 0, as model files name them.
     pub fn frozen(&self, epoch: usize) -> Vec<&str> {
         let holds = |freeze: &&Freeze| freeze.epochs.is_none_or(|epochs| epoch < epochs);
-        self.freeze.iter().filter(holds).map(|freeze| freeze.layer.as_str()).collect()
+        self.freeze.iter().filter(holds).map(|freeze| freeze.layer.in_model_file()).collect()
     }
 }
 
@@ -143,5 +166,20 @@ impl Default for TrainConfig {
             ema: 0.0,
             overfit_steps: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_get_a_batch_each_unless_told_otherwise() {
+        let shared = |accumulate: usize, devices: usize| {
+            let mut train = TrainConfig { accumulate, ..TrainConfig::default() };
+            train.share_among(devices);
+            train.accumulate
+        };
+        assert_eq!([shared(1, 1), shared(1, 3), shared(4, 2), shared(4, 3)], [1, 3, 4, 4]);
     }
 }

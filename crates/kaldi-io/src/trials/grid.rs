@@ -1,11 +1,22 @@
 //! All pairs of what enrols and what is tested, of each kind: counted, and drawn by number.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use super::relation::Relations;
 use crate::DataDir;
+
+/// Most trials that are made: a list of them has some hundred gigabytes.
+const MOST_TRIALS: u64 = 1 << 32;
+
+/// Most pairs that are looked at one by one.
+const COUNTABLE: u64 = 1 << 30;
+
+/// How many pairs are drawn at most for one that is wanted, where there are too many to be counted.
+const MOST_DRAWS: u64 = 1000;
 
 /// What enrols: an utterance or a model.
 pub(super) struct Row {
@@ -13,11 +24,19 @@ pub(super) struct Row {
     pub(super) speaker: usize,
     /// Of an utterance.
     pub(super) place: Option<u32>,
+    /// The utterances of a model.
+    pub(super) members: Vec<u32>,
 }
 
 impl Row {
     pub(super) fn utterance(dir: &DataDir, place: u32) -> Self {
-        Self { name: dir.id_at(place).to_owned(), speaker: dir.speaker_at(place), place: Some(place) }
+        let (name, speaker) = (dir.id_at(place).to_owned(), dir.speaker_at(place));
+        Self { name, speaker, place: Some(place), members: Vec::new() }
+    }
+
+    /// The places of what enrols.
+    pub(super) fn members(&self) -> &[u32] {
+        self.place.as_ref().map_or(&self.members, std::slice::from_ref)
     }
 }
 
@@ -52,8 +71,11 @@ pub(super) struct Grid<'a> {
     /// Place of each row in the second list, if it is there.
     own: Vec<Option<usize>>,
     genders: &'a [u32],
-    /// Pairs before each row, and in all, by kind.
+    /// Pairs before each row, and in all, by kind, whatever the relations.
     starts: HashMap<u8, Vec<u64>>,
+    relations: &'a Relations,
+    /// Pairs for which the relations hold, by kind, once they are counted.
+    allowed: [OnceCell<Option<u64>>; 4],
 }
 
 /// Tested utterances in the order of gender and speaker.
@@ -95,13 +117,27 @@ impl Tested {
 }
 
 impl<'a> Grid<'a> {
-    pub(super) fn new(dir: &DataDir, genders: &'a [u32], rows: &'a [Row], tested: &[u32]) -> Self {
+    pub(super) fn new(
+        dir: &DataDir,
+        genders: &'a [u32],
+        rows: &'a [Row],
+        tested: &[u32],
+        relations: &'a Relations,
+    ) -> Self {
         let enrolling: HashSet<u32> = rows.iter().filter_map(|row| row.place).collect();
         let (both, only): (Vec<u32>, Vec<u32>) = tested.iter().partition(|place| enrolling.contains(place));
         let lists = [Tested::new(dir, genders, only), Tested::new(dir, genders, both)];
         let at: HashMap<u32, usize> = lists[1].places.iter().copied().zip(0..).collect();
         let own = rows.iter().map(|row| row.place.and_then(|place| at.get(&place).copied())).collect();
-        let mut grid = Self { rows, lists, own, genders, starts: HashMap::new() };
+        let mut grid = Self {
+            rows,
+            lists,
+            own,
+            genders,
+            starts: HashMap::new(),
+            relations,
+            allowed: Default::default(),
+        };
         for kind in [Kind::Target, Kind::Nontarget, Kind::SameGender, Kind::OtherGender] {
             let mut sum = 0;
             let mut starts = Vec::with_capacity(rows.len() + 1);
@@ -124,12 +160,87 @@ impl<'a> Grid<'a> {
         ranges.into_iter().zip(0..).flat_map(|(ranges, list)| ranges.map(|(start, end)| (list, start, end)))
     }
 
-    pub(super) fn count(&self, kind: Kind) -> u64 {
+    /// Pairs of a kind, whatever the relations.
+    fn count(&self, kind: Kind) -> u64 {
         self.starts[&(kind as u8)].last().copied().unwrap_or_default()
     }
 
+    /// Pairs of a kind for which the relations hold; `None` where they are too many to be looked at.
+    pub(super) fn allowed(&self, kind: Kind) -> Option<u64> {
+        *self.allowed[kind as usize].get_or_init(|| match self.count(kind) {
+            count if self.relations.is_empty() => Some(count),
+            count => (count <= COUNTABLE).then(|| self.related(kind).count() as u64),
+        })
+    }
+
+    /// All pairs of a kind for which the relations hold, by number.
+    fn related(&self, kind: Kind) -> impl Iterator<Item = (u32, u32)> {
+        let pairs = (0..self.rows.len()).flat_map(move |row| {
+            let ranges = self.ranges(kind, row);
+            let tests = ranges.flat_map(|(list, start, end)| &self.lists[list].places[start..end]);
+            tests.map(move |&test| (row as u32, test))
+        });
+        pairs.filter(|&(row, test)| self.relations.hold(&self.rows[row as usize], test))
+    }
+
+    /// So many pairs of a kind for which the relations hold, drawn at random; all of them where no number is wanted.
+    ///
+    /// # Errors
+    /// There are fewer; there are too many.
+    pub(super) fn draw(
+        &self,
+        kind: Kind,
+        wanted: Option<u64>,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Vec<(u32, u32)>, String> {
+        let too_few = |available: u64, count: u64| {
+            format!("there are {available} {} pairs, {count} were asked for", kind.describe())
+        };
+        let too_many =
+            |count: u64| format!("there are {count} {} pairs; ask for a number of them", kind.describe());
+        let available = self.allowed(kind);
+        let Some(count) = wanted.or(available).filter(|count| *count <= MOST_TRIALS) else {
+            return Err(too_many(wanted.or(available).unwrap_or_else(|| self.count(kind))));
+        };
+        match available {
+            Some(available) if count > available => Err(too_few(available, count)),
+            Some(available) if self.relations.is_empty() => {
+                let numbers = sample(available, count, rng);
+                Ok(numbers.into_iter().map(|number| self.pair(kind, number)).collect())
+            }
+            Some(available) => {
+                let mut numbers = sample(available, count, rng).into_iter().peekable();
+                let pairs = (0..).zip(self.related(kind));
+                Ok(pairs
+                    .filter(|(number, _)| numbers.next_if_eq(number).is_some())
+                    .map(|(_, pair)| pair)
+                    .collect())
+            }
+            None => {
+                let mut chosen = HashSet::new();
+                for _ in 0..count.saturating_mul(MOST_DRAWS) {
+                    if chosen.len() as u64 == count {
+                        break;
+                    }
+                    let pair = self.pair(kind, rng.random_range(0..self.count(kind)));
+                    if self.relations.hold(&self.rows[pair.0 as usize], pair.1) {
+                        chosen.insert(pair);
+                    }
+                }
+                match chosen.len() as u64 {
+                    found if found < count => Err(format!(
+                        "found {found} {} pairs with {}, {count} were asked for",
+                        kind.describe(),
+                        self.relations.describe()
+                    )),
+                    _ => Ok(chosen.into_iter().collect()),
+                }
+            }
+        }
+    }
+
     /// The pair with this number among those of a kind: a row, and the place of a tested utterance.
-    pub(super) fn pair(&self, kind: Kind, number: u64) -> (u32, u32) {
+    fn pair(&self, kind: Kind, number: u64) -> (u32, u32) {
         let starts = &self.starts[&(kind as u8)];
         let row = starts.partition_point(|&start| start <= number) - 1;
         let mut rest = (number - starts[row]) as usize;
@@ -156,7 +267,7 @@ pub(super) fn of_all(same: u64, other: u64, share: f64) -> (u64, u64) {
 }
 
 /// So many different numbers below `available`, ascending.
-pub(super) fn sample(available: u64, count: u64, rng: &mut ChaCha8Rng) -> Vec<u64> {
+fn sample(available: u64, count: u64, rng: &mut ChaCha8Rng) -> Vec<u64> {
     if count == available {
         return (0..available).collect();
     }

@@ -6,7 +6,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::Trials;
-use super::grid::{Grid, Kind, Row, of_all, sample};
+use super::grid::{Grid, Kind, Row, of_all};
+use super::relation::{Relation, Relations};
 use crate::{DataDir, Error, Result, Table};
 
 /// Which trials [`DataDir::make_trials`] makes.
@@ -20,10 +21,12 @@ pub struct TrialOptions {
     /// The share of non-target trials whose speakers have the same gender by `spk2gender`; `None` takes pairs as they
     /// come.
     pub same_gender: Option<f64>,
-    /// Which utterances enrol.
-    pub enrolment: Condition,
-    /// Which utterances are tested.
-    pub test: Condition,
+    /// Which utterances enrol: those that fulfil all of these.
+    pub enrolment: Vec<Condition>,
+    /// Which utterances are tested: those that fulfil all of these.
+    pub test: Vec<Condition>,
+    /// What holds between the two sides of every trial.
+    pub relations: Vec<Relation>,
     /// How many utterances enrol a speaker together. A trial's first name is then the speaker's, and no utterance of a
     /// model is tested. `None`: single utterances enrol.
     pub enrol_utterances: Option<usize>,
@@ -43,14 +46,13 @@ pub enum Nontargets {
     Number(u64),
 }
 
-/// Which utterances take a side in trials.
-#[derive(Debug, Default)]
-pub enum Condition {
-    /// All.
-    #[default]
-    Any,
-    /// Those that have one of these values in a table.
-    OneOf(Table, Vec<String>),
+/// Which utterances take a side in trials: those that have one of some values in a table.
+#[derive(Debug)]
+pub struct Condition {
+    /// A table of values by utterance.
+    pub table: Table,
+    /// The values.
+    pub values: Vec<String>,
 }
 
 /// What [`DataDir::make_trials`] made.
@@ -62,16 +64,14 @@ pub struct MadeTrials {
     pub models: Vec<(String, Vec<String>)>,
 }
 
-/// Most trials that are made: a list of them has some hundred gigabytes.
-const MOST_TRIALS: u64 = 1 << 32;
-
 impl DataDir {
     /// Makes a list of trials: pairs of different utterances, drawn at random from all there are, and never a pair
     /// twice, in whichever order.
     ///
     /// # Errors
     /// - The speakers, or genders that are asked for, are not known.
-    /// - A condition leaves no utterance.
+    /// - A condition leaves no utterance, or relations leave no target pair.
+    /// - An utterance has no value in the table of a relation.
     /// - There are fewer pairs than asked for.
     /// - A share is not between 0 and 1.
     pub fn make_trials(&self, options: &TrialOptions) -> Result<MadeTrials> {
@@ -94,29 +94,20 @@ impl DataDir {
             }
             Some(count) => self.models(&enrolling, tested, count, &mut rng)?,
         };
-        let grid = Grid::new(self, &genders, &rows, &tested);
-        let all = |kind: Kind| grid.count(kind);
+        let relations = Relations::new(self, &options.relations, [&enrolling, &tested])?;
+        let grid = Grid::new(self, &genders, &rows, &tested, &relations);
+        // Pairs that cannot be counted are many.
+        let all = |kind: Kind| grid.allowed(kind).unwrap_or(u64::MAX);
         let mut drawn: Vec<(u32, u32, bool)> = Vec::new();
         let mut draw = |kind: Kind, wanted: Option<u64>| -> Result<()> {
-            let available = all(kind);
-            let count = wanted.unwrap_or(available);
-            if count > available {
-                let message =
-                    format!("there are {available} {} pairs, {count} were asked for", kind.describe());
-                return Err(wrong(message));
-            }
-            if count > MOST_TRIALS {
-                let message =
-                    format!("there are {count} {} pairs; ask for a number of them", kind.describe());
-                return Err(wrong(message));
-            }
-            let places = sample(available, count, &mut rng);
-            drawn.extend(places.into_iter().map(|place| {
-                let (row, test) = grid.pair(kind, place);
-                (row, test, kind == Kind::Target)
-            }));
+            let pairs = grid.draw(kind, wanted, &mut rng).map_err(&wrong)?;
+            drawn.extend(pairs.into_iter().map(|(row, test)| (row, test, kind == Kind::Target)));
             Ok(())
         };
+        if let (false, None, 0) = (relations.is_empty(), options.targets, all(Kind::Target)) {
+            let message = format!("{}: no target pair is like that", relations.describe());
+            return Err(wrong(message));
+        }
         draw(Kind::Target, options.targets)?;
         let targets = options.targets.unwrap_or_else(|| all(Kind::Target));
         match options.same_gender {
@@ -147,27 +138,29 @@ impl DataDir {
         Ok(MadeTrials { trials: self.listed(&rows, &drawn), models })
     }
 
-    /// The places of the utterances that fulfil a condition.
-    fn side(&self, condition: &Condition, does: &str) -> Result<Vec<u32>> {
-        let places: Vec<u32> = match condition {
-            Condition::Any => (0..self.len() as u32).collect(),
-            Condition::OneOf(table, values) => {
-                let has =
-                    |id: &str| table.find(id).is_some_and(|value| values.iter().any(|one| one == value));
-                let utterances = self.utterances().zip(0..);
-                utterances.filter(|(utterance, _)| has(utterance.id)).map(|(_, place)| place).collect()
+    /// The places of the utterances that fulfil all conditions.
+    fn side(&self, conditions: &[Condition], does: &str) -> Result<Vec<u32>> {
+        let mut places: Vec<u32> = (0..self.len() as u32).collect();
+        for Condition { table, values } in conditions {
+            let before = places.len();
+            let has = |id: &str| table.find(id).is_some_and(|value| values.iter().any(|one| one == value));
+            places.retain(|&place| has(self.id_at(place)));
+            if places.is_empty() {
+                let mut known: BTreeSet<&str> = table.iter().map(|(_, value)| value).collect();
+                known.retain(|value| !values.iter().any(|one| one == value));
+                let known: Vec<&str> = known.into_iter().take(10).collect();
+                let of = if before == self.len() {
+                    "none".to_owned()
+                } else {
+                    format!("of {before} that fulfil the conditions before, none")
+                };
+                let message = format!(
+                    "no utterance {does}: {of} has the value {}; other values are {}",
+                    values.join(" or "),
+                    known.join(", ")
+                );
+                return Err(Error::invalid(table.path(), message));
             }
-        };
-        if let (true, Condition::OneOf(table, values)) = (places.is_empty(), condition) {
-            let mut known: BTreeSet<&str> = table.iter().map(|(_, value)| value).collect();
-            known.retain(|value| !values.iter().any(|one| one == value));
-            let known: Vec<&str> = known.into_iter().take(10).collect();
-            let message = format!(
-                "no utterance {does}: none has the value {}; other values are {}",
-                values.join(" or "),
-                known.join(", ")
-            );
-            return Err(Error::invalid(table.path(), message));
         }
         Ok(places)
     }
@@ -218,7 +211,7 @@ impl DataDir {
             used.extend(&places);
             let name = self.speakers()[speaker].clone();
             let names = places.iter().map(|&place| self.id_at(place).to_owned()).collect();
-            rows.push(Row { name: name.clone(), speaker, place: None });
+            rows.push(Row { name: name.clone(), speaker, place: None, members: places });
             models.push((name, names));
         }
         if models.is_empty() {

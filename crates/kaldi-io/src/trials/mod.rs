@@ -5,6 +5,7 @@ mod findings;
 mod grid;
 mod make;
 mod reader;
+mod relation;
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -16,6 +17,7 @@ use self::findings::Contradiction;
 pub use self::findings::TrialFindings;
 pub use self::make::{Condition, MadeTrials, Nontargets, TrialOptions};
 pub use self::reader::{TrialBlock, TrialReader};
+pub use self::relation::Relation;
 use crate::{Error, Names, Resolved, Result, find_names};
 
 /// A list of verification trials: pairs of utterances, enrolment first, and whether each is a target pair.

@@ -102,4 +102,44 @@ impl Head {
             .collect();
         Ok((load_named(fresh, new)?, transferred))
     }
+
+    /// The head with the first row of some classes in the direction of a centre: pairs of a class and the mean embedding of its
+    /// recordings. A row keeps its length. A centre of zeros changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a head without classes, and for a class or an embedding size that it does not have.
+    pub fn with_centres(self, centres: &[(usize, Vec<f32>)]) -> Result<Head> {
+        let refused = |found: String| Error::Config {
+            field: "head",
+            found,
+            expected: "a head whose classes have a row of the embedding's size",
+        };
+        let Some([_, size]) = self.weight().map(|weight| weight.dims()) else {
+            return Err(refused("no classes".into()));
+        };
+        let (classes, rows) = (self.num_classes(), self.rows_per_class());
+        let mut tensors = named_tensors(&self);
+        let Some(weight) = tensors.iter_mut().find(|tensor| tensor.name == "weight") else {
+            return Err(refused("no rows".into()));
+        };
+        for (class, centre) in centres {
+            if *class >= classes || centre.len() != size {
+                let found = format!("a centre of {} numbers for class {class}", centre.len());
+                return Err(refused(format!("{found}; the head has {classes} classes of {size} numbers")));
+            }
+            let length = norm(centre);
+            if length > 0.0 {
+                let row = &mut weight.data[class * rows * size..][..size];
+                let factor = norm(row) / length;
+                for (to, from) in row.iter_mut().zip(centre) {
+                    *to = (f64::from(*from) * factor) as f32;
+                }
+            }
+        }
+        load_named(self, tensors)
+    }
+}
+
+fn norm(vector: &[f32]) -> f64 {
+    vector.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
 }

@@ -1,13 +1,13 @@
 //! A network of another toolkit as one of ours.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use ffsvc_features::{FrontEndConfig, Kind};
 
 use super::recognise::{Recognised, recognise};
-use super::{TensorFile, Toolkit};
+use super::{TensorFile, Toolkit, config_file};
 use crate::error::{Error, Result, TensorMismatch};
 use crate::heads::{HEAD_PREFIX, Head, HeadConfig};
 use crate::model::SpeakerModel;
@@ -20,7 +20,8 @@ use crate::parameters::{NamedTensor, initialise, load_named, tensor_shapes};
 pub struct ImportOptions {
     /// The toolkit that the file comes from; `None`: the one that has a network of these names and shapes.
     pub toolkit: Option<Toolkit>,
-    /// The features that the network was trained on; `None`: those of the toolkit's recipes.
+    /// The features that the network was trained on; `None`: those of the toolkit's `config.yaml` beside the file or up to two
+    /// folders above it (WeSpeaker, 3D-Speaker), or else of the toolkit's recipes.
     pub front_end: Option<FrontEndConfig>,
     /// The head and the names of its classes in the order of its rows; `None`: the head is left out.
     pub head: Option<(HeadConfig, Vec<String>)>,
@@ -38,6 +39,8 @@ pub struct Imported {
     pub info: ModelInfo,
     /// Where it comes from.
     pub toolkit: Toolkit,
+    /// The toolkit's configuration file that names the front end, if it was taken from one.
+    pub config_file: Option<PathBuf>,
     /// Where in the file its tensors were, with the dot; empty: at the top.
     pub prefix: String,
     /// How many tensors it took.
@@ -60,12 +63,19 @@ pub fn import_model(path: impl AsRef<Path>, options: &ImportOptions, device: &De
     let file = TensorFile::open(path)?;
     let recognised = recognise(options.toolkit, &file)
         .map_err(|cause| Error::Checkpoint { path: path.to_path_buf(), cause })?;
-    let info = describe(path, &recognised, options);
+    let config_file = match &options.front_end {
+        Some(_) => None,
+        None => front_end_of_config_file(path, recognised.toolkit)?,
+    };
+    let front_end =
+        options.front_end.clone().or(config_file.as_ref().map(|(_, front_end)| front_end.clone()));
+    let info = describe(path, &recognised, options, front_end);
     let num_mels = info.num_mels()?;
     if recognised.num_mels.is_some_and(|rows| rows != num_mels) {
+        let whence = config_file.map(|(file, _)| format!(" by {}", file.display())).unwrap_or_default();
         return Err(Error::Config {
             field: "front_end",
-            found: format!("{num_mels} rows of features"),
+            found: format!("{num_mels} rows of features{whence}"),
             expected: "as many rows as the network was made for",
         });
     }
@@ -87,13 +97,25 @@ pub fn import_model(path: impl AsRef<Path>, options: &ImportOptions, device: &De
         }
     };
     let Recognised { toolkit, prefix, .. } = recognised;
-    Ok(Imported { model, head, info, toolkit, prefix, taken: wanted.len(), outside })
+    let config_file = config_file.map(|(file, _)| file);
+    Ok(Imported { model, head, info, toolkit, config_file, prefix, taken: wanted.len(), outside })
+}
+
+/// The toolkit's configuration file of a checkpoint, with the front end that it names, if there is one.
+fn front_end_of_config_file(path: &Path, toolkit: Toolkit) -> Result<Option<(PathBuf, FrontEndConfig)>> {
+    let Some(file) = config_file::beside(path) else { return Ok(None) };
+    Ok(config_file::front_end(toolkit, &file)?.map(|front_end| (file, front_end)))
 }
 
 /// What is known about the network before its numbers are read.
-fn describe(path: &Path, recognised: &Recognised, options: &ImportOptions) -> ModelInfo {
+fn describe(
+    path: &Path,
+    recognised: &Recognised,
+    options: &ImportOptions,
+    front_end: Option<FrontEndConfig>,
+) -> ModelInfo {
     let toolkit = recognised.toolkit;
-    let front_end = options.front_end.clone().unwrap_or_else(|| {
+    let front_end = front_end.unwrap_or_else(|| {
         let mut front_end = toolkit.front_end();
         if let Some(rows) = recognised.num_mels {
             match &mut front_end.kind {

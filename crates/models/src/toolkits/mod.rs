@@ -3,6 +3,7 @@
 //! A network is recognised by the names and shapes of its tensors (`recognise`); `Toolkit::name_of` translates the
 //! names. To add a toolkit's network: what its tensors look like in `recognise.rs`, its names and front end here.
 
+mod config_file;
 mod export;
 mod import;
 mod pickle_classes;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use ffsvc_kaldi_io::Table;
 
-use super::{CohortOptions, Prepared, Store};
+use super::{CohortOptions, CohortSource, Prepared, Store};
 use crate::origins::Origins;
 use crate::remark::{Remark, RemarkKind};
 use crate::report::{Normalisation, SourceFile};
@@ -13,7 +13,8 @@ use crate::{Cohort, Error, Result, Scorer, Side};
 /// A cohort with what it was made from.
 #[derive(Debug)]
 pub(super) struct PreparedCohort {
-    pub(super) cohort: Cohort,
+    /// One, or one for each domain.
+    pub(super) cohorts: Vec<Cohort>,
     pub(super) normalisation: Normalisation,
     utterances: HashSet<String>,
     utt2spk: Option<Table>,
@@ -32,22 +33,36 @@ impl PreparedCohort {
         if prepared.has_plda() {
             return Err(Error::CohortWithPlda);
         }
-        let store = Store::open(&options.embeddings)?;
-        origins.add(store.name(), store.embeddings().provenance());
-        remarks.extend(store.zeros(RemarkKind::ZeroInCohort, None));
-        let store = prepared.process_cohort(store)?;
         let utt2spk = options.utt2spk.as_ref().map(Table::read).transpose()?;
-        let side = Side { embeddings: store.embeddings(), mean: prepared.mean.as_deref() };
-        let cohort = Cohort::new(options.norm, side, utt2spk.as_ref(), options.top)?;
+        let (names, stores): (Vec<String>, Vec<Store>) = match &options.source {
+            CohortSource::Store(path) => {
+                let store = Store::open(path)?;
+                origins.add(store.name(), store.embeddings().provenance());
+                remarks.extend(store.zeros(RemarkKind::ZeroInCohort, None));
+                (vec![path.display().to_string()], vec![prepared.process_cohort(store)?])
+            }
+            CohortSource::Domains if prepared.examples.is_empty() => return Err(Error::NoDomains),
+            CohortSource::Domains => {
+                let names = prepared.examples.iter().map(|examples| examples.name().to_owned()).collect();
+                let processed = prepared.examples.iter().map(|examples| prepared.process_examples(examples));
+                (names, processed.collect::<Result<_>>()?)
+            }
+        };
+        let cohort = |store: &Store| {
+            let side = Side { embeddings: store.embeddings(), mean: prepared.mean.as_deref() };
+            Cohort::new(options.norm, side, utt2spk.as_ref(), options.top)
+        };
+        let cohorts = stores.iter().map(cohort).collect::<Result<Vec<_>>>()?;
         let normalisation = Normalisation {
             norm: options.norm,
-            cohort: options.embeddings.display().to_string(),
+            cohort: names.join(", "),
             cohort_utt2spk: utt2spk.as_ref().map(SourceFile::of_table),
-            size: cohort.size(),
-            top: cohort.top(),
+            size: cohorts.iter().map(Cohort::size).sum(),
+            top: cohorts.iter().map(Cohort::top).min().unwrap_or(0),
         };
-        let utterances = store.embeddings().keys().iter().map(|name| stem(name).to_owned()).collect();
-        Ok(Self { cohort, normalisation, utterances, utt2spk, trial_utt2spk })
+        let keys = stores.iter().flat_map(|store| store.embeddings().keys());
+        let utterances = keys.map(|name| stem(name).to_owned()).collect();
+        Ok(Self { cohorts, normalisation, utterances, utt2spk, trial_utt2spk })
     }
 
     /// What the cohort has in common with the trials that a scorer scored: it should be of other speakers.

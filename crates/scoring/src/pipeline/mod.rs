@@ -18,7 +18,7 @@ use ffsvc_embeddings::Provenance;
 use ffsvc_kaldi_io::TrialReader;
 
 use self::cohort::PreparedCohort;
-pub use self::options::{CohortOptions, EnrolAverage, PipelineOptions};
+pub use self::options::{CohortOptions, CohortSource, DomainExamples, EnrolAverage, PipelineOptions};
 use self::preparation::Prepared;
 use self::store::Store;
 use crate::remark::Remark;
@@ -112,8 +112,15 @@ impl Pipeline {
                 Scorer::plda(backend, enrolment, enrolled_with, test.embeddings)?
             }
             None => {
-                let cohort = self.cohort.as_ref().map(|cohort| &cohort.cohort);
-                Scorer::new(Side { embeddings: enrolment, ..test }, test, cohort)?
+                let cohorts = self.cohort.as_ref().map_or(&[][..], |cohort| &cohort.cohorts);
+                let enrolment = Side { embeddings: enrolment, ..test };
+                match cohorts {
+                    [] | [_] => Scorer::new(enrolment, test, cohorts.first())?,
+                    _ => {
+                        let domains = (self.prepared.enrolment_domains(), self.prepared.test.domains());
+                        Scorer::by_domain((enrolment, domains.0), (test, domains.1), cohorts)?
+                    }
+                }
             }
         };
         match enrolled {

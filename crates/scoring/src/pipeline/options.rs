@@ -23,6 +23,9 @@ pub struct PipelineOptions {
     pub enrol_mean_subtract: Option<PathBuf>,
     /// Domain of each utterance: what is subtracted is the mean of its domain.
     pub utt2domain: Option<PathBuf>,
+    /// Examples of each domain. The mean of its domain is subtracted from each utterance. `utt2domain` says which one that is,
+    /// and without a table its embedding does, see [`Domains`](crate::Domains).
+    pub domains: Vec<DomainExamples>,
     /// The back end that processes the embeddings and, if it has a PLDA, compares them.
     pub backend: Option<PathBuf>,
     /// Utterances of the enrolled speakers that trials name.
@@ -46,14 +49,41 @@ impl PipelineOptions {
     }
 }
 
+/// Examples of a domain: recordings of other speakers than those of the trials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DomainExamples {
+    /// The domain's name.
+    pub name: String,
+    /// Embeddings of the examples.
+    pub embeddings: PathBuf,
+}
+
+impl DomainExamples {
+    /// A domain of this name.
+    pub fn new(name: impl Into<String>, embeddings: impl Into<PathBuf>) -> Self {
+        Self { name: name.into(), embeddings: embeddings.into() }
+    }
+}
+
+/// What a cohort consists of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CohortSource {
+    /// Embeddings of other speakers than those of the trials. They are prepared as those of the enrolment side are.
+    Store(PathBuf),
+    /// The examples of each domain, a cohort each. An utterance is compared with the cohort of the domain of the utterance that
+    /// it is scored with.
+    Domains,
+}
+
 /// The cohort by which scores are normalised.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CohortOptions {
     /// How.
     pub norm: ScoreNorm,
-    /// Embeddings of other speakers than those of the trials. They are prepared as those of the enrolment side are.
-    pub embeddings: PathBuf,
+    /// Of what.
+    pub source: CohortSource,
     /// Speaker of each of these utterances; their embeddings are averaged for each.
     pub utt2spk: Option<PathBuf>,
     /// How many of an utterance's scores with the cohort count, the highest; `None` for all, and for
@@ -64,7 +94,12 @@ pub struct CohortOptions {
 impl CohortOptions {
     /// Normalisation by all embeddings of a store.
     pub fn new(norm: ScoreNorm, embeddings: impl Into<PathBuf>) -> Self {
-        Self { norm, embeddings: embeddings.into(), utt2spk: None, top: None }
+        Self { norm, source: CohortSource::Store(embeddings.into()), utt2spk: None, top: None }
+    }
+
+    /// Normalisation by the examples of the domains.
+    pub fn of_domains(norm: ScoreNorm) -> Self {
+        Self { norm, source: CohortSource::Domains, utt2spk: None, top: None }
     }
 }
 

@@ -1,15 +1,18 @@
 //! What embeddings go through before they are compared: means, a back end, averages of enrolled speakers.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use ffsvc_embeddings::Embeddings;
-use ffsvc_kaldi_io::Table;
+use ffsvc_kaldi_io::{Table, find_name};
 
 use super::{EnrolAverage, PipelineOptions, Store};
 use crate::backend::Backend;
+use crate::domains::Domains;
 use crate::origins::Origins;
 use crate::remark::{Remark, RemarkKind};
-use crate::report::{EmbeddingSource, Preparation, ScoreSource, SourceFile};
+use crate::report::{DomainSource, EmbeddingSource, Preparation, ScoreSource, SourceFile};
 use crate::{Centre, EnrolledEmbeddings, EnrolmentList, Error, Result, Scorer, mean_embedding};
 
 /// The embeddings of a run, ready to be compared.
@@ -24,6 +27,10 @@ pub(super) struct Prepared {
     pub(super) backend: Option<Backend>,
     /// Averages of enrolled speakers; they replace the enrolment side.
     pub(super) models: Option<EnrolledEmbeddings>,
+    /// The domain of each average, where there are domains.
+    pub(super) model_domains: Vec<u32>,
+    /// Examples of the domains, as they were read.
+    pub(super) examples: Vec<Store>,
     /// Enrolled speakers, and what is averaged over their utterances.
     pub(super) enrolled: Option<(EnrolmentList, EnrolAverage)>,
     /// What else went into it.
@@ -34,20 +41,34 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub(super) fn open(options: &PipelineOptions, remarks: &mut Vec<Remark>) -> Result<Self> {
-        let test = Store::open(&options.embeddings)?;
-        let enrolment = options.enrol_embeddings.as_deref().map(Store::open).transpose()?;
+        if !options.domains.is_empty() && options.mean_subtract.is_some() {
+            return Err(Error::DomainsWithMean);
+        }
+        let mut test = Store::open(&options.embeddings)?;
+        let mut enrolment = options.enrol_embeddings.as_deref().map(Store::open).transpose()?;
+        let examples = options.domains.iter().map(|domain| Store::open(&domain.embeddings));
+        let examples = examples.collect::<Result<Vec<_>>>()?;
+        let table = options.utt2domain.as_ref().map(Table::read).transpose()?;
+        let domains = of_examples(options, &examples, table.clone())?.map(Arc::new);
+        if let Some(domains) = &domains {
+            for store in enrolment.iter_mut().chain([&mut test]) {
+                store.find_domains(domains)?;
+            }
+        }
         // The test store itself is often the one whose mean is subtracted; it need not be read twice.
         let other = options.mean_subtract.as_deref().filter(|path| *path != options.embeddings);
         let other = other.map(Store::open).transpose()?;
         let of_mean = options.mean_subtract.as_ref().map(|_| other.as_ref().unwrap_or(&test));
         let of_enrolment_mean = options.enrol_mean_subtract.as_deref().map(Store::open).transpose()?;
         let mut origins = Origins::default();
-        for store in
-            [Some(&test), enrolment.as_ref(), of_mean, of_enrolment_mean.as_ref()].into_iter().flatten()
+        for store in [Some(&test), enrolment.as_ref(), of_mean, of_enrolment_mean.as_ref()]
+            .into_iter()
+            .flatten()
+            .chain(&examples)
         {
             origins.add(store.name(), store.embeddings().provenance());
         }
-        for store in of_mean.into_iter().chain(&of_enrolment_mean) {
+        for store in of_mean.into_iter().chain(&of_enrolment_mean).chain(&examples) {
             remarks.extend(store.zeros(RemarkKind::ZeroInMean, None));
         }
 
@@ -59,12 +80,11 @@ impl Prepared {
             if let (Some(backend), Some(path)) = (&backend, &options.backend) {
                 origins.add(&path.display().to_string(), backend.provenance());
             }
-            let domains = options.utt2domain.as_ref().map(Table::read).transpose()?;
-            let centre = |store: &Store| match &domains {
+            let centre = |store: &Store| match &table {
                 None => Centre::global(store.embeddings()),
-                Some(domains) => Centre::by_domain(store.embeddings(), domains.clone()),
+                Some(table) => Centre::by_domain(store.embeddings(), table.clone()),
             };
-            let test_centre = of_mean.map(centre).transpose()?;
+            let test_centre = of_mean.map(centre).transpose()?.or(domains.map(Centre::of_domains));
             let own_centre = of_enrolment_mean.as_ref().map(centre).transpose()?;
             let processed = |store: &Store, centre: Option<&Centre>| {
                 store.process(|embeddings| process(embeddings, backend.as_ref(), centre))
@@ -83,10 +103,11 @@ impl Prepared {
             let files = Preparation {
                 backend: options.backend.as_ref().map(SourceFile::identify).transpose()?,
                 enrol_mean_subtracted: options.enrol_mean_subtract.as_deref().map(shown),
-                utt2domain: domains.as_ref().map(SourceFile::of_table),
+                utt2domain: table.as_ref().map(SourceFile::of_table),
+                domains: domain_sources(options, enrolment.as_ref(), &test),
                 ..Preparation::default()
             };
-            Self { enrolment_centre, backend, files, ..Self::as_they_are(test, enrolment, None) }
+            Self { enrolment_centre, backend, files, examples, ..Self::as_they_are(test, enrolment, None) }
         };
         if let Some(path) = &options.enrolment {
             prepared.enrol(path, options)?;
@@ -96,8 +117,21 @@ impl Prepared {
     }
 
     fn as_they_are(test: Store, enrolment: Option<Store>, mean: Option<Vec<f64>>) -> Self {
-        let (enrolment_centre, backend, models, enrolled, files, origins) = Default::default();
-        Self { test, enrolment, mean, enrolment_centre, backend, models, enrolled, files, origins }
+        let (enrolment_centre, backend, models, enrolled, examples) = Default::default();
+        let (model_domains, files, origins) = Default::default();
+        Self {
+            test,
+            enrolment,
+            mean,
+            enrolment_centre,
+            backend,
+            models,
+            model_domains,
+            enrolled,
+            examples,
+            files,
+            origins,
+        }
     }
 
     /// Averages what is to be averaged over the utterances of enrolled speakers.
@@ -112,9 +146,13 @@ impl Prepared {
         self.files.enrol_average = Some(average);
         let list = EnrolmentList::new(table)?;
         if average != EnrolAverage::Scores {
-            let single = self.enrolment.as_ref().unwrap_or(&self.test).embeddings();
-            self.models =
-                Some(list.average(single, average == EnrolAverage::Directions, options.skip_missing)?);
+            let store = self.enrolment.as_ref().unwrap_or(&self.test);
+            let normalise = average == EnrolAverage::Directions;
+            let models = list.average(store.embeddings(), normalise, options.skip_missing)?;
+            if !self.examples.is_empty() {
+                self.model_domains = model_domains(&list, &models, store);
+            }
+            self.models = Some(models);
         }
         self.enrolled = Some((list, average));
         Ok(())
@@ -122,6 +160,20 @@ impl Prepared {
 
     pub(super) fn has_plda(&self) -> bool {
         self.backend.as_ref().is_some_and(|backend| backend.plda().is_some())
+    }
+
+    /// What becomes of the examples of a domain when they are its cohort.
+    pub(super) fn process_examples(&self, examples: &Store) -> Result<Store> {
+        let centre = Centre::global(examples.embeddings())?;
+        examples.process(|embeddings| process(embeddings, self.backend.as_ref(), Some(&centre)))
+    }
+
+    /// The place of the domain of each embedding of the enrolment side, where there are domains.
+    pub(super) fn enrolment_domains(&self) -> &[u32] {
+        match &self.models {
+            Some(_) => &self.model_domains,
+            None => self.enrolment.as_ref().unwrap_or(&self.test).domains(),
+        }
     }
 
     /// What becomes of a cohort's embeddings, but for the subtraction of the single mean.
@@ -184,9 +236,55 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
+fn of_examples(
+    options: &PipelineOptions,
+    examples: &[Store],
+    utt2domain: Option<Table>,
+) -> Result<Option<Domains>> {
+    if examples.is_empty() {
+        return Ok(None);
+    }
+    let named = options.domains.iter().zip(examples);
+    let named: Vec<_> = named.map(|(domain, store)| (domain.name.as_str(), store.embeddings())).collect();
+    Domains::of_examples(&named, utt2domain).map(Some)
+}
+
+/// What the report says about the domains.
+fn domain_sources(options: &PipelineOptions, enrolment: Option<&Store>, test: &Store) -> Vec<DomainSource> {
+    let count = |store: &Store, place| store.domains().iter().filter(|&&domain| domain == place).count();
+    (0..)
+        .zip(&options.domains)
+        .map(|(place, domain)| DomainSource {
+            name: domain.name.clone(),
+            examples: shown(&domain.embeddings),
+            enrolment: count(enrolment.unwrap_or(test), place),
+            test: count(test, place),
+        })
+        .collect()
+}
+
+/// The domain that most utterances of each model are of; of equally many, the first.
+fn model_domains(list: &EnrolmentList, models: &EnrolledEmbeddings, store: &Store) -> Vec<u32> {
+    let of_model: HashMap<&str, u32> = list
+        .iter()
+        .map(|(model, utterances)| {
+            let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+            for row in utterances.filter_map(|name| find_name(name, |name| store.embeddings().index_of(name)))
+            {
+                *counts.entry(store.domains()[row.value]).or_default() += 1;
+            }
+            let most = counts.values().max().copied();
+            let domain = counts.iter().find(|(_, count)| Some(**count) == most);
+            (model, domain.map_or(0, |(domain, _)| *domain))
+        })
+        .collect();
+    models.embeddings.keys().iter().map(|model| of_model[model.as_str()]).collect()
+}
+
 /// Whether nothing is asked for but, perhaps, the subtraction of one mean, so that no embedding has to be copied.
 fn needs_only_a_mean(options: &PipelineOptions) -> bool {
     options.backend.is_none()
+        && options.domains.is_empty()
         && options.enrol_mean_subtract.is_none()
         && options.utt2domain.is_none()
         && options.enrolment.is_none()

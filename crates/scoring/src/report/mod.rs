@@ -83,6 +83,36 @@ pub struct BreakDown {
     pub min_trials: usize,
     /// The conditions.
     pub conditions: Vec<Condition>,
+    /// What would measure more of its conditions, where at least half of these have too few trials.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub alternatives: Vec<Alternative>,
+}
+
+/// The same table by other sides of the trials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alternative {
+    /// What of both sides of a trial makes its condition.
+    pub sides: Sides,
+    /// Number of conditions.
+    pub conditions: usize,
+    /// How many of them have enough trials.
+    pub measurable: usize,
+}
+
+impl BreakDown {
+    /// Number of conditions that have too few trials for error rates.
+    pub fn without_metrics(&self) -> usize {
+        self.conditions.iter().filter(|condition| condition.metrics.is_none()).count()
+    }
+
+    /// Leaves the alternatives of which a larger share can be measured than of the conditions, the best first.
+    pub(crate) fn keep_better_alternatives(&mut self) {
+        let share = |measurable: usize, of: usize| measurable as f64 / of.max(1) as f64;
+        let now = share(self.conditions.len() - self.without_metrics(), self.conditions.len());
+        let of = |other: &Alternative| share(other.measurable, other.conditions);
+        self.alternatives.retain(|other| of(other) > now);
+        self.alternatives.sort_by(|a, b| of(b).total_cmp(&of(a)));
+    }
 }
 
 /// The error rates of the trials of one condition.
@@ -136,12 +166,28 @@ pub struct Preparation {
     /// Domains of the utterances: what was subtracted is the mean of each one's domain.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub utt2domain: Option<SourceFile>,
+    /// Examples by which the means, and perhaps the cohorts, of the domains were chosen.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub domains: Vec<DomainSource>,
     /// Utterances of the enrolled speakers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub enrolment: Option<SourceFile>,
     /// What was averaged over them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub enrol_average: Option<EnrolAverage>,
+}
+
+/// A domain, and how many utterances of the stores are of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainSource {
+    /// Its name.
+    pub name: String,
+    /// Store of its examples.
+    pub examples: String,
+    /// Utterances of the enrolment side's store.
+    pub enrolment: usize,
+    /// Utterances of the test side's store.
+    pub test: usize,
 }
 
 /// How scores were normalised.

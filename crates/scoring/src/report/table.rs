@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{BreakDown, Condition, EmbeddingSource, Report, ScoreSource};
+use super::{BreakDown, Condition, DomainSource, EmbeddingSource, Report, ScoreSource};
 use crate::conditions::Sides;
 use crate::metrics::{Bootstrap, BootstrapOptions, DcfParameters, Definition, Interval, Metrics};
 
@@ -21,6 +21,8 @@ impl fmt::Display for EmbeddingSource {
         }
         if let Some(domains) = &preparation.utt2domain {
             write!(f, " by domain ({})", domains.path)?;
+        } else if !preparation.domains.is_empty() {
+            write!(f, ", minus the mean of the domain that the embedding tells")?;
         }
         if let Some(backend) = &preparation.backend {
             write!(f, ", back end {}", backend.path)?;
@@ -45,6 +47,14 @@ impl fmt::Display for Report {
         }
         if let Some(model) = &self.model {
             writeln!(f, "model        {}", model.model_in_words())?;
+        }
+        if let ScoreSource::Cosine(source) | ScoreSource::Plda(source) = &self.scores {
+            for DomainSource { name, examples, enrolment, test } in &source.preparation.domains {
+                writeln!(
+                    f,
+                    "domain       {name} ({examples}): {enrolment} of the enrolment side, {test} of the test side"
+                )?;
+            }
         }
         if let Some(by) = &self.normalisation {
             let members = if by.cohort_utt2spk.is_some() { "speakers" } else { "utterances" };

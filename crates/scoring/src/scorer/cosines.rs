@@ -19,7 +19,8 @@ pub(super) struct Cosines<'a> {
     /// `None` if it is the same as `test`.
     enrolment: Option<Units<'a>>,
     test: Units<'a>,
-    cohort: Option<&'a Cohort>,
+    /// None, one, or one for each domain.
+    cohorts: &'a [Cohort],
 }
 
 /// The embeddings of a side that have been needed so far, centred and of length 1, in the order of their places.
@@ -28,13 +29,25 @@ struct Units<'a> {
     side: Side<'a>,
     /// `[places, dim]`. Room for the whole store is reserved, which costs nothing before it is used.
     rows: Vec<f32>,
-    /// With a cohort: a place each.
-    statistics: Vec<CohortStatistics>,
+    /// `[cohorts][places]`
+    statistics: Vec<Vec<CohortStatistics>>,
+    /// With several cohorts, the domain of each row of the store.
+    domains: &'a [u32],
+    /// With several cohorts, the domain of each place.
+    of_places: Vec<u32>,
 }
 
 impl<'a> Cosines<'a> {
-    pub(super) fn new(enrolment: Option<Side<'a>>, test: Side<'a>, cohort: Option<&'a Cohort>) -> Self {
-        Self { enrolment: enrolment.map(Units::new), test: Units::new(test), cohort }
+    pub(super) fn new(enrolment: Option<Side<'a>>, test: Side<'a>, cohorts: &'a [Cohort]) -> Self {
+        Self { enrolment: enrolment.map(Units::new), test: Units::new(test), cohorts }
+    }
+
+    /// Says of which domain each row of the stores is: its cohort is for the utterances that the row is compared with.
+    pub(super) fn set_domains(&mut self, enrolment: &'a [u32], test: &'a [u32]) {
+        if let Some(units) = &mut self.enrolment {
+            units.domains = enrolment;
+        }
+        self.test.domains = test;
     }
 
     /// Prepares the rows that are not prepared yet.
@@ -43,9 +56,9 @@ impl<'a> Cosines<'a> {
     /// An utterance has no spread among its cohort scores.
     pub(super) fn prepare(&mut self, enrolment: &[u32], test: &[u32]) -> Result<()> {
         if let Some(units) = &mut self.enrolment {
-            units.prepare(enrolment, self.cohort)?;
+            units.prepare(enrolment, self.cohorts)?;
         }
-        self.test.prepare(test, self.cohort)
+        self.test.prepare(test, self.cohorts)
     }
 
     pub(super) fn scores(&self, pairs: &[Pair]) -> Vec<f32> {
@@ -59,10 +72,12 @@ impl<'a> Cosines<'a> {
             dots(pairs, &enrolment.rows, &test.rows, dim, &mut products);
             for ((score, &product), &(a, b)) in scores.iter_mut().zip(&products).zip(pairs) {
                 let cosine = product.clamp(-1.0, 1.0);
-                *score = match self.cohort {
+                *score = match self.cohorts.first() {
                     None => cosine as f32,
                     Some(cohort) => {
-                        let (a, b) = (enrolment.statistics[a as usize], test.statistics[b as usize]);
+                        let (of_a, of_b) = (test.domain(b), enrolment.domain(a));
+                        let (a, b) =
+                            (enrolment.statistics[of_a][a as usize], test.statistics[of_b][b as usize]);
                         cohort.norm().apply(cosine, a, b) as f32
                     }
                 };
@@ -78,11 +93,18 @@ impl<'a> Units<'a> {
             side,
             rows: Vec::with_capacity(side.embeddings.len() * side.embeddings.dim()),
             statistics: Vec::new(),
+            domains: &[],
+            of_places: Vec::new(),
         }
     }
 
-    fn prepare(&mut self, asked_for: &[u32], cohort: Option<&Cohort>) -> Result<()> {
-        let Self { side, rows, statistics } = self;
+    /// The cohort for what is compared with a place.
+    fn domain(&self, place: u32) -> usize {
+        self.of_places.get(place as usize).map_or(0, |&domain| domain as usize)
+    }
+
+    fn prepare(&mut self, asked_for: &[u32], cohorts: &[Cohort]) -> Result<()> {
+        let Self { side, rows, statistics, domains, of_places } = self;
         let dim = side.embeddings.dim();
         if dim == 0 {
             return Ok(());
@@ -97,13 +119,17 @@ impl<'a> Units<'a> {
                 }
             },
         );
-        let Some(cohort) = cohort else { return Ok(()) };
-        let found = cohort.statistics(&rows[done * dim..]);
-        if let Some((&row, of)) = from.iter().zip(&found).find(|(_, of)| of.std.is_nan() || of.std <= 0.0) {
-            let utterance = side.embeddings.keys()[row as usize].clone();
-            return Err(Error::NoSpread { utterance, score: of.mean });
+        of_places.extend(from.iter().filter_map(|&row| domains.get(row as usize)));
+        statistics.resize(cohorts.len(), Vec::new());
+        for (cohort, statistics) in cohorts.iter().zip(statistics) {
+            let found = cohort.statistics(&rows[done * dim..]);
+            if let Some((&row, of)) = from.iter().zip(&found).find(|(_, of)| of.std.is_nan() || of.std <= 0.0)
+            {
+                let utterance = side.embeddings.keys()[row as usize].clone();
+                return Err(Error::NoSpread { utterance, score: of.mean });
+            }
+            statistics.extend(found);
         }
-        statistics.extend(found);
         Ok(())
     }
 }

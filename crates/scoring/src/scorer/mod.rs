@@ -62,21 +62,53 @@ impl<'a> Scorer<'a> {
     /// # Errors
     /// The sides or the cohort differ in dimension, or a mean in length.
     pub fn new(enrolment: Side<'a>, test: Side<'a>, cohort: Option<&'a Cohort>) -> Result<Self> {
+        Self::with_cohorts(enrolment, test, cohort.map_or(&[], std::slice::from_ref))
+    }
+
+    /// The same with a cohort for each domain, and the place of the domain of each embedding of the two stores. The scores of an
+    /// utterance are compared with those that it has with the cohort of the other side's domain.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); a domain without cohort, or an embedding without domain.
+    pub fn by_domain(
+        (enrolment, enrolment_domains): (Side<'a>, &'a [u32]),
+        (test, test_domains): (Side<'a>, &'a [u32]),
+        cohorts: &'a [Cohort],
+    ) -> Result<Self> {
+        for (side, domains) in [(enrolment, enrolment_domains), (test, test_domains)] {
+            let (found, expected) = (domains.len(), side.embeddings.len());
+            if found != expected {
+                return Err(Error::Dimension { what: "domains of embeddings", found, expected });
+            }
+            if let Some(domain) =
+                domains.iter().map(|&domain| domain as usize).find(|&domain| domain >= cohorts.len())
+            {
+                let (found, expected) = (domain, cohorts.len());
+                return Err(Error::Dimension { what: "the place of a domain", found, expected });
+            }
+        }
+        let mut scorer = Self::with_cohorts(enrolment, test, cohorts)?;
+        if let Comparison::Cosine(cosines) = &mut scorer.comparison {
+            cosines.set_domains(enrolment_domains, test_domains);
+        }
+        Ok(scorer)
+    }
+
+    fn with_cohorts(enrolment: Side<'a>, test: Side<'a>, cohorts: &'a [Cohort]) -> Result<Self> {
         enrolment.check()?;
         test.check()?;
         check_dim("the enrolment embeddings", enrolment.embeddings, test.embeddings)?;
-        if let Some(found) = cohort.map(Cohort::dim)
-            && found != test.embeddings.dim()
+        let expected = test.embeddings.dim();
+        if let Some(found) = cohorts.iter().map(Cohort::dim).find(|&found| found != expected)
             && !test.embeddings.is_empty()
         {
-            let expected = test.embeddings.dim();
             return Err(Error::Dimension { what: "the cohort's embeddings", found, expected });
         }
         let one_side = enrolment.is(&test);
         Ok(Self {
             test: Places::new(test.embeddings),
             enrolment: (!one_side).then(|| Places::new(enrolment.embeddings)),
-            comparison: Comparison::Cosine(Cosines::new((!one_side).then_some(enrolment), test, cohort)),
+            comparison: Comparison::Cosine(Cosines::new((!one_side).then_some(enrolment), test, cohorts)),
             models: None,
             model_list: None,
         })

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use ffsvc_audio::ReadOptions;
-use ffsvc_dataset::{Batch, FurtherView, Recording, TrainingSet, View};
+use ffsvc_dataset::{Batch, FurtherView, TrainingSet, View};
 use ffsvc_embeddings::Embeddings;
-use ffsvc_extraction::{Extractor, ExtractorOptions};
 use ffsvc_models::{ModelInfo, SpeakerModel};
 
 use crate::config::ExperimentConfig;
 use crate::error::{Error, Result};
 use crate::init_from::InitFrom;
+use crate::recordings;
 
 /// The model file that the section `[teacher]` of `config` means, if there is one. A run that is resumed has a copy, `kept`.
 ///
@@ -135,26 +135,12 @@ impl Teacher {
     ) -> Result<()> {
         let (device, model) = &self.copies[0];
         let device = device.clone().without_autodiff();
-        let channel = ExtractorOptions::default().with_channel(read.channel);
-        let extractor = Extractor::of_model(model.clone(), &self.info, &device)
-            .map_err(Error::Teacher)?
-            .with_options(channel);
+        let members: Vec<u32> = members.collect();
+        let embeddings = recordings::embed((model, &self.info), &device, set, &members, read)?;
         let size = self.info.model.embedding_size();
         let mut values = vec![0.0; set.utterances.len() * size];
-        let members: Vec<u32> = members.collect();
-        for block in members.chunks(64) {
-            let recordings: Vec<Recording> = block
-                .iter()
-                .map(|&index| &set.utterances[index as usize])
-                .map(|utterance| Recording { id: utterance.id.clone(), source: utterance.source.clone() })
-                .collect();
-            for (index, embedding) in block.iter().zip(extractor.embed_block(&recordings)) {
-                let embedding = embedding.map_err(|source| Error::TeacherUtterance {
-                    utterance: set.utterances[*index as usize].id.clone(),
-                    source,
-                })?;
-                values[*index as usize * size..][..size].copy_from_slice(&embedding.values);
-            }
+        for (index, embedding) in members.iter().zip(embeddings.chunks(size)) {
+            values[*index as usize * size..][..size].copy_from_slice(embedding);
         }
         self.targets = Some(Targets::new(size, values, &self.copies));
         Ok(())
