@@ -151,9 +151,9 @@ fn p_value(differences: &[f64]) -> f64 {
 }
 
 impl PairedDifference {
-    /// Whether the interval leaves out 0.
-    pub fn is_more_than_chance(&self) -> bool {
-        self.interval.is_some_and(|interval| interval.low > 0.0 || interval.high < 0.0)
+    /// Whether the p-value is at most `1 - level`: 0.05 at a confidence of 0.95.
+    pub fn is_more_than_chance(&self, level: f64) -> bool {
+        self.p_value.is_some_and(|p| p <= 1.0 - level)
     }
 }
 
@@ -197,7 +197,7 @@ impl fmt::Display for Comparison {
             )?;
         }
         for line in measures {
-            let verdict = match (line.is_more_than_chance(), line.difference < 0.0) {
+            let verdict = match (line.is_more_than_chance(bootstrap.options.level), line.difference < 0.0) {
                 (true, true) => "the second is better by more than chance",
                 (true, false) => "the first is better by more than chance",
                 (false, _) => "the difference may be chance",

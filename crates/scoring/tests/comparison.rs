@@ -76,7 +76,7 @@ fn the_same_ranking_differs_by_nothing() {
         let interval = measure.interval.unwrap();
         assert_eq!((measure.difference, interval.low, interval.high), (0.0, 0.0, 0.0));
         assert_eq!(measure.p_value, Some(1.0));
-        assert!(!measure.is_more_than_chance());
+        assert!(!measure.is_more_than_chance(0.95));
     }
 }
 
@@ -87,7 +87,7 @@ fn a_far_better_system_is_better_by_more_than_chance() {
     let found = compare(&corpus, &worse, &better);
     let back = compare(&corpus, &better, &worse);
     for (there, back) in found.measures.iter().zip(&back.measures) {
-        assert!(there.difference < 0.0 && there.is_more_than_chance(), "{there:?}");
+        assert!(there.difference < 0.0 && there.is_more_than_chance(0.95), "{there:?}");
         assert_eq!(there.p_value, Some(2.0 / 401.0));
         assert_eq!(there.difference, -back.difference);
         let (a, b) = (there.interval.unwrap(), back.interval.unwrap());
