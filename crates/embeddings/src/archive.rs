@@ -32,24 +32,30 @@ pub(crate) fn read_scp(path: &Path) -> Result<Embeddings> {
     Ok(store)
 }
 
-/// The provenance of several tables put together (`cat dev.1.scp dev.2.scp`): what the files beside all of their archives say, if
-/// each archive is there as a whole and all say the same.
+/// The provenance of a table that is not its archive's own, such as several put together (`cat dev.1.scp dev.2.scp`): what the
+/// files beside all of its archives say, if each archive is there as a whole and all say the same. Where the lists of recordings
+/// differ, as those of shards do, there is none; a model of one content may have had several names.
 fn of_joined(store: &Embeddings, table: &ScpReader) -> Result<Option<Provenance>> {
     let mut rows: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (row, archive) in table.archives().enumerate() {
         rows.entry(archive).or_default().push(row);
     }
-    if rows.len() < 2 {
-        return Ok(None);
-    }
     let mut found: Option<Provenance> = None;
     for (archive, rows) in rows {
         let of_archive = provenance_file(&table.path_of(archive)).read(|| digest_of(store, rows))?;
-        match (&found, of_archive) {
-            (_, None) => return Ok(None),
-            (Some(first), Some(other)) if *first != other => return Ok(None),
-            (_, Some(other)) => found = Some(other),
+        let Some(mut other) = of_archive else { return Ok(None) };
+        if let Some(first) = &mut found {
+            if first.list_sha256 != other.list_sha256 {
+                (first.list_sha256, other.list_sha256) = (None, None);
+            }
+            if first.model_sha256 == other.model_sha256 {
+                other.model.clone_from(&first.model);
+            }
+            if *first != other {
+                return Ok(None);
+            }
         }
+        found = Some(other);
     }
     Ok(found)
 }

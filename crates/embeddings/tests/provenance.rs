@@ -183,6 +183,17 @@ fn tables_put_together_keep_what_all_of_them_say() {
     assert_eq!(read(&at("dev.scp")), Some(provenance()));
     std::fs::write(at("dev.scp"), lines[1..].join("\n")).unwrap();
     assert_eq!(read(&at("dev.scp")), None);
+    // A copy of a table elsewhere is of the same archive.
+    std::fs::write(at("copy.scp"), &first).unwrap();
+    assert_eq!(read(&at("copy.scp")), Some(provenance()));
+    // Shards have lists of their own, and a model may have been copied.
+    let mut shard = provenance();
+    (shard.list_sha256, shard.model) = (Some("77".repeat(32)), "/elsewhere/best.safetensors".into());
+    let other_list = part("dev.2.scp", ["ccc", "dddd"], Some(shard));
+    std::fs::write(at("dev.scp"), format!("{first}{other_list}")).unwrap();
+    let mut expected = provenance();
+    expected.list_sha256 = None;
+    assert_eq!(read(&at("dev.scp")), Some(expected));
     // Nor where one says nothing, or something else.
     for other in [None, Some(Provenance::new("other", "ef".repeat(32)))] {
         let second = part("dev.2.scp", ["ccc", "dddd"], other);
