@@ -29,7 +29,8 @@ pub enum HeadInit {
     Keep,
     /// Weights in the direction of each speaker's mean embedding under the model, of 20 recordings at most
     ///
-    /// Further rows of a class (sub-centres), reserved ones and speakers at other speeds are random.
+    /// Further rows of a class (sub-centres), reserved ones and speakers at other speeds are random. A dry run has random rows
+    /// for all, so its loss is not that of the first step.
     Centres,
 }
 
