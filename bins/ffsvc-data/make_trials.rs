@@ -23,8 +23,9 @@ const UTTERANCES: Range<usize> = Range::at_least(1);
 ///
 /// --enrol and --test say which utterances may stand on each side, by their values in a table: near-field recordings
 /// enrol, far-field recordings are tested. --same and --different say what holds between the two sides of each trial: the
-/// same device, another session. Each may be repeated; a trial fulfils all of them. With --enrol-utterances, N utterances of a speaker enrol together: the first
-/// name of a trial is then the speaker's, and --models-out writes who enrols with what, for `ffsvc-score --enrolment`.
+/// same device, another session. Each may be repeated; a trial fulfils all of them. With --enrol-utterances, N utterances
+/// of a speaker enrol together: the first name of a trial is then the speaker's, and --models-out writes who enrols with
+/// what, for `ffsvc-score --enrolment`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

@@ -29,7 +29,8 @@ pub(crate) fn warn_of_conditions(report: &Report) {
     for by in report.conditions.iter().filter(|by| by.without_value > 0) {
         warn!("{} trials have no value in {} and are in no condition", by.without_value, by.table.path);
     }
-    for by in report.conditions.iter().filter(|by| 2 * by.without_metrics() >= by.conditions.len().max(1)) {
+    let too_small = |by: &&BreakDown| !by.conditions.is_empty() && by.is_mostly_too_small();
+    for by in report.conditions.iter().filter(too_small) {
         warn!(
             "--by {}: {} of {} conditions have fewer than {} trials of a class; {}",
             option(by, by.sides),

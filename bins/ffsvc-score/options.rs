@@ -235,9 +235,7 @@ impl PreparationArgs {
             .input("--backend", &self.backend)
             .input("--enrolment", &self.enrolment)
     }
-}
 
-impl PreparationArgs {
     /// Refuses options that do not go together.
     pub(crate) fn check(&self, cohort: &CohortArgs) -> Result<(), UsageError> {
         let refuse = |message: &str| Err(UsageError::new(message));

@@ -27,9 +27,7 @@ impl Display {
             None => eprintln!("{line}"),
         }
     }
-}
 
-impl Display {
     /// After some steps without anything between them, how long the run will take.
     fn time(&mut self, step: usize) {
         let Some((begun, first)) = self.timed_from else {

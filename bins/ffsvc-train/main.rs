@@ -42,7 +42,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///
 /// Ctrl-C, SIGTERM and SIGUSR1 finish the current step, write a checkpoint and end the program with status 130.
 /// --resume continues from the last checkpoint, also after a kill. The weights are the same as those of an
-/// uninterrupted run. --resume-or-start does that too, and starts where there is no checkpoint. The number of workers changes no number. The number of devices changes them by rounding only.
+/// uninterrupted run. --resume-or-start does that too, and starts where there is no checkpoint. The number of workers
+/// changes no number. The number of devices changes them by rounding only.
 ///
 /// The checkpoint of an epoch is written before its validation. A validation that fails is reported on stderr and in
 /// train.jsonl, and training continues. --resume repeats it if it was the last action of the run.

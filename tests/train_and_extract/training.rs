@@ -224,6 +224,21 @@ fn one_command_starts_a_run_and_goes_on_with_it() {
 }
 
 #[test]
+fn a_schedule_that_depends_on_the_length_is_not_extended() {
+    let folder = workplace();
+    let run = |exp: &str, kind: &str, epochs: &str, more: &[&str]| {
+        let (kind, epochs) = (format!("schedule.kind={kind}"), format!("train.epochs={epochs}"));
+        train(&folder, &[&["tiny.toml", exp, "--set", &kind, "--set", &epochs][..], more].concat())
+    };
+    run("cosine", "cosine", "1", &[]).success();
+    run("cosine", "cosine", "2", &["--resume"]).code(1).stderr(
+        contains("rates of schedule.kind = \"cosine\" depend").and(contains("constant or multi-step")),
+    );
+    run("constant", "constant", "1", &[]).success();
+    run("constant", "constant", "2", &["--resume"]).success().stderr(contains("4 done"));
+}
+
+#[test]
 fn a_run_is_not_overwritten_and_not_mixed_with_another() {
     let folder = workplace();
     train(&folder, &["tiny.toml", "exp", "--resume"]).code(1).stderr(contains("no complete checkpoint"));

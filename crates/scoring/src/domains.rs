@@ -7,7 +7,9 @@ use ffsvc_embeddings::Embeddings;
 use ffsvc_kaldi_io::{NameList, Table};
 use nalgebra::{DMatrix, DVector};
 
-use crate::mean::mean;
+use crate::backend::mean_and_covariance;
+use crate::cosine::unit;
+use crate::mean::{mean, mean_embedding};
 use crate::{Error, Result};
 
 /// Share of the mean variance that is added to the covariance's diagonal when domains are told apart, against the rest of the
@@ -38,12 +40,11 @@ impl Domains {
     /// # Errors
     /// A domain without examples or with a name that another has, examples of different dimensions.
     pub fn of_examples(examples: &[(&str, &Embeddings)], utt2domain: Option<Table>) -> Result<Self> {
+        let stores: Vec<&Embeddings> = examples.iter().map(|(_, embeddings)| *embeddings).collect();
+        let means = stores.iter().map(|store| mean_embedding(store)).collect::<Result<_>>()?;
         let mut places = HashMap::new();
         for (place, (name, embeddings)) in (0..).zip(examples) {
             let (found, expected) = (embeddings.dim(), examples[0].1.dim());
-            if embeddings.is_empty() {
-                return Err(Error::EmptyMean);
-            }
             if found != expected {
                 return Err(Error::Dimension { what: "the examples of a domain", found, expected });
             }
@@ -51,11 +52,9 @@ impl Domains {
                 return Err(Error::RepeatedDomain { name: (*name).to_owned() });
             }
         }
-        let stores: Vec<&Embeddings> = examples.iter().map(|(_, embeddings)| *embeddings).collect();
-        let rows = |store: &Embeddings| mean(store.dim(), store.iter().map(|(_, embedding)| embedding));
         Ok(Self {
             names: examples.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            means: stores.iter().map(|store| rows(store)).collect(),
+            means,
             found_by: match utt2domain {
                 Some(table) => FoundBy::Table(table, places),
                 None => FoundBy::Embedding(Discriminant::new(&stores)?),
@@ -129,19 +128,15 @@ struct Discriminant {
 impl Discriminant {
     fn new(stores: &[&Embeddings]) -> Result<Self> {
         let dim = stores[0].dim();
+        let count: usize = stores.iter().map(|store| store.len()).sum();
         let mut pooled = DMatrix::zeros(dim, dim);
         let mut means = Vec::new();
-        let mut count = 0;
         for store in stores {
-            let mut columns =
-                DMatrix::from_iterator(dim, store.len(), store.iter().flat_map(|(_, row)| unit(row)));
-            let mean = columns.column_mean();
-            columns.column_iter_mut().for_each(|mut column| column -= &mean);
-            pooled += &columns * columns.transpose();
-            count += store.len();
+            let rows = store.iter().flat_map(|(_, row)| direction(row));
+            let (mean, covariance) = mean_and_covariance(&DMatrix::from_iterator(dim, store.len(), rows));
+            pooled += covariance * (store.len() as f64 / count as f64);
             means.push(mean);
         }
-        pooled /= count as f64;
         let ridge = SHRINKAGE * pooled.trace() / dim as f64;
         pooled *= 1.0 - SHRINKAGE;
         pooled += DMatrix::identity(dim, dim) * ridge;
@@ -158,18 +153,18 @@ impl Discriminant {
     }
 
     fn nearest(&self, embedding: &[f32]) -> u32 {
-        let unit = DVector::from_iterator(embedding.len(), unit(embedding));
-        let values = self.functions.iter().map(|(weights, bias)| weights.dot(&unit) + bias);
+        let direction = DVector::from_vec(direction(embedding));
+        let values = self.functions.iter().map(|(weights, bias)| weights.dot(&direction) + bias);
         let best = values.enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
         best.map_or(0, |(place, _)| place as u32)
     }
 }
 
-/// The vector at length 1; zeros stay zeros.
-fn unit(embedding: &[f32]) -> impl Iterator<Item = f64> + '_ {
-    let length = embedding.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-    let factor = if length > 0.0 { length.recip() } else { 0.0 };
-    embedding.iter().map(move |&value| f64::from(value) * factor)
+/// The embedding at length 1; zeros stay zeros.
+fn direction(embedding: &[f32]) -> Vec<f64> {
+    let mut row = vec![0.0; embedding.len()];
+    unit(embedding, None, &mut row);
+    row.into_iter().map(f64::from).collect()
 }
 
 /// What `find` makes of the domain of each utterance of a store. Names that differ by a `.wav` suffix match.

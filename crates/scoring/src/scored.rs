@@ -164,7 +164,7 @@ impl Scored {
                 conditions: evaluation.by_condition(&groups, options.min_trials)?,
                 alternatives: Vec::new(),
             };
-            if 2 * found.without_metrics() >= found.conditions.len() {
+            if found.is_mostly_too_small() {
                 found.alternatives = by
                     .sides
                     .others()

@@ -182,32 +182,23 @@ impl Threshold {
         let Some(rates) = run.metrics else {
             return Err(invalid("its trials have no labels, so it has no thresholds".into()).into());
         };
+        let missing = |what: &str, number: f64, known: Vec<f64>, kind: &str| {
+            let known: Vec<String> = known.iter().map(f64::to_string).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            invalid(format!("no {what} {number}; it has {known}: measure its trials again with this {kind}"))
+        };
         let (value, measure) = match point {
             Point::Eer => (rates.eer_threshold, rates.eer),
             Point::MinDcf(prior) => {
                 let found = rates.min_dcf.iter().find(|minimum| minimum.p_target == prior);
-                let Some(minimum) = found else {
-                    let priors: Vec<String> =
-                        rates.min_dcf.iter().map(|minimum| minimum.p_target.to_string()).collect();
-                    let priors = priors.join(", ");
-                    let message = format!(
-                        "no minDCF at P_target {prior}; it has {priors}: measure its trials again with this prior"
-                    );
-                    return Err(invalid(message).into());
-                };
+                let known = || rates.min_dcf.iter().map(|minimum| minimum.p_target).collect();
+                let minimum = found.ok_or_else(|| missing("minDCF at P_target", prior, known(), "prior"))?;
                 (minimum.threshold, minimum.cost)
             }
             Point::FaRate(rate) => {
                 let found = rates.miss_at_fa.iter().find(|allowed| allowed.allowed_p_fa == rate);
-                let Some(allowed) = found else {
-                    let known: Vec<String> =
-                        rates.miss_at_fa.iter().map(|allowed| allowed.allowed_p_fa.to_string()).collect();
-                    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                    let message = format!(
-                        "no false-alarm rate {rate}; it has {known}: measure its trials again with this rate"
-                    );
-                    return Err(invalid(message).into());
-                };
+                let known = || rates.miss_at_fa.iter().map(|allowed| allowed.allowed_p_fa).collect();
+                let allowed = found.ok_or_else(|| missing("false-alarm rate", rate, known(), "rate"))?;
                 (allowed.threshold, allowed.p_miss)
             }
         };

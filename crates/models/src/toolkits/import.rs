@@ -63,16 +63,14 @@ pub fn import_model(path: impl AsRef<Path>, options: &ImportOptions, device: &De
     let file = TensorFile::open(path)?;
     let recognised = recognise(options.toolkit, &file)
         .map_err(|cause| Error::Checkpoint { path: path.to_path_buf(), cause })?;
-    let config_file = match &options.front_end {
-        Some(_) => None,
-        None => front_end_of_config_file(path, recognised.toolkit)?,
+    let (config_file, front_end) = match &options.front_end {
+        Some(front_end) => (None, Some(front_end.clone())),
+        None => front_end_of_config_file(path, recognised.toolkit)?.unzip(),
     };
-    let front_end =
-        options.front_end.clone().or(config_file.as_ref().map(|(_, front_end)| front_end.clone()));
     let info = describe(path, &recognised, options, front_end);
     let num_mels = info.num_mels()?;
     if recognised.num_mels.is_some_and(|rows| rows != num_mels) {
-        let whence = config_file.map(|(file, _)| format!(" by {}", file.display())).unwrap_or_default();
+        let whence = config_file.map(|file| format!(" by {}", file.display())).unwrap_or_default();
         return Err(Error::Config {
             field: "front_end",
             found: format!("{num_mels} rows of features{whence}"),
@@ -97,7 +95,6 @@ pub fn import_model(path: impl AsRef<Path>, options: &ImportOptions, device: &De
         }
     };
     let Recognised { toolkit, prefix, .. } = recognised;
-    let config_file = config_file.map(|(file, _)| file);
     Ok(Imported { model, head, info, toolkit, config_file, prefix, taken: wanted.len(), outside })
 }
 

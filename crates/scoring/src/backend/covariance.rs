@@ -40,7 +40,7 @@ pub(super) fn mean_of(vectors: &DMatrix<f64>, columns: &[usize]) -> DVector<f64>
 }
 
 /// Mean and covariance (divided by the number of columns) of all columns.
-pub(super) fn mean_and_covariance(vectors: &DMatrix<f64>) -> (DVector<f64>, DMatrix<f64>) {
+pub(crate) fn mean_and_covariance(vectors: &DMatrix<f64>) -> (DVector<f64>, DMatrix<f64>) {
     let mean = vectors.column_mean();
     let mut centred = vectors.clone();
     for mut column in centred.column_iter_mut() {

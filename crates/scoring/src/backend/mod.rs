@@ -47,8 +47,8 @@ use crate::origins::Origins;
 use crate::remark::Remark;
 use crate::report::SourceFile;
 use crate::{Centre, Error, Result};
-pub(crate) use covariance::eigen;
 use covariance::{Covariances, normalising_transform};
+pub(crate) use covariance::{eigen, mean_and_covariance};
 
 /// Eigenvalues of a covariance below this share of the largest count as that much (Kaldi's `--covariance-floor`).
 const COVARIANCE_FLOOR: f64 = 1e-6;

@@ -34,18 +34,17 @@ impl PreparedCohort {
             return Err(Error::CohortWithPlda);
         }
         let utt2spk = options.utt2spk.as_ref().map(Table::read).transpose()?;
-        let (names, stores): (Vec<String>, Vec<Store>) = match &options.source {
+        let stores: Vec<Store> = match &options.source {
             CohortSource::Store(path) => {
                 let store = Store::open(path)?;
                 origins.add(store.name(), store.embeddings().provenance());
                 remarks.extend(store.zeros(RemarkKind::ZeroInCohort, None));
-                (vec![path.display().to_string()], vec![prepared.process_cohort(store)?])
+                vec![prepared.process_cohort(store)?]
             }
             CohortSource::Domains if prepared.examples.is_empty() => return Err(Error::NoDomains),
             CohortSource::Domains => {
-                let names = prepared.examples.iter().map(|examples| examples.name().to_owned()).collect();
                 let processed = prepared.examples.iter().map(|examples| prepared.process_examples(examples));
-                (names, processed.collect::<Result<_>>()?)
+                processed.collect::<Result<_>>()?
             }
         };
         let cohort = |store: &Store| {
@@ -55,7 +54,7 @@ impl PreparedCohort {
         let cohorts = stores.iter().map(cohort).collect::<Result<Vec<_>>>()?;
         let normalisation = Normalisation {
             norm: options.norm,
-            cohort: names.join(", "),
+            cohort: stores.iter().map(Store::name).collect::<Vec<_>>().join(", "),
             cohort_utt2spk: utt2spk.as_ref().map(SourceFile::of_table),
             size: cohorts.iter().map(Cohort::size).sum(),
             top: cohorts.iter().map(Cohort::top).min().unwrap_or(0),

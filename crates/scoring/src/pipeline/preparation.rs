@@ -1,6 +1,7 @@
 //! What embeddings go through before they are compared: means, a back end, averages of enrolled speakers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -268,14 +269,13 @@ fn model_domains(list: &EnrolmentList, models: &EnrolledEmbeddings, store: &Stor
     let of_model: HashMap<&str, u32> = list
         .iter()
         .map(|(model, utterances)| {
-            let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+            let mut counts: HashMap<u32, usize> = HashMap::new();
             for row in utterances.filter_map(|name| find_name(name, |name| store.embeddings().index_of(name)))
             {
                 *counts.entry(store.domains()[row.value]).or_default() += 1;
             }
-            let most = counts.values().max().copied();
-            let domain = counts.iter().find(|(_, count)| Some(**count) == most);
-            (model, domain.map_or(0, |(domain, _)| *domain))
+            let most = counts.into_iter().max_by_key(|&(domain, count)| (count, Reverse(domain)));
+            (model, most.map_or(0, |(domain, _)| domain))
         })
         .collect();
     models.embeddings.keys().iter().map(|model| of_model[model.as_str()]).collect()

@@ -105,6 +105,11 @@ impl BreakDown {
         self.conditions.iter().filter(|condition| condition.metrics.is_none()).count()
     }
 
+    /// Whether at least half of the conditions have too few trials for error rates.
+    pub fn is_mostly_too_small(&self) -> bool {
+        2 * self.without_metrics() >= self.conditions.len()
+    }
+
     /// Leaves the alternatives of which a larger share can be measured than of the conditions, the best first.
     pub(crate) fn keep_better_alternatives(&mut self) {
         let share = |measurable: usize, of: usize| measurable as f64 / of.max(1) as f64;
