@@ -97,6 +97,15 @@ impl ModelConfig {
         fields["architecture"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// The same network, but that it draws nothing when it trains.
+    pub fn without_dropout(&self) -> Self {
+        let mut config = self.clone();
+        if let Self::Resnet(resnet) = &mut config {
+            resnet.dropout = 0.0;
+        }
+        config
+    }
+
     /// Size of the embeddings.
     pub fn embedding_size(&self) -> usize {
         each!(self, config => config.embedding_size)

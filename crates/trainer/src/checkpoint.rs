@@ -9,14 +9,14 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use burn::tensor::{Bytes, Device};
-use ffsvc_dataset::{BatchMaker, TrainingSet};
+use ffsvc_dataset::TrainingSet;
 use ffsvc_models::{Head, ModelInfo, NoHead};
 
 use crate::config::ExperimentConfig;
 use crate::error::{Error, IoContext, Result};
+use crate::flat_toml;
 use crate::learner::Learner;
 use crate::network::{Network, first_device};
 use crate::progress::{Fingerprints, Progress, read_progress, write_progress};
@@ -272,7 +272,6 @@ impl ExperimentDir {
         config: &ExperimentConfig,
         fingerprints: &Fingerprints,
         steps_per_epoch: usize,
-        maker: Arc<BatchMaker>,
         devices: &[Device],
     ) -> Result<(Learner, Progress)> {
         let Some((_, path)) = self.list()?.pop() else {
@@ -291,9 +290,9 @@ impl ExperimentDir {
         let kind = then.schedule.kind;
         if config.train.epochs != then.train.epochs && kind.looks_ahead() {
             differences.push(format!(
-                "the learning rates of schedule.kind = \"{}\" depend on the length of a run: only one with constant or \
+                "the learning rates of schedule.kind = {} depend on the length of a run: only one with constant or \
                  multi-step can go on for more epochs; a new run from its model starts a new schedule",
-                kind.name()
+                flat_toml::to_value(&kind)?
             ));
         }
         if !differences.is_empty() {
@@ -307,7 +306,7 @@ impl ExperimentDir {
             path: path.join(OPTIMIZER),
             reason: format!("the optimiser's state cannot be read: {error}"),
         })?;
-        let mut learner = Learner::new(config, network, optimizer, maker, devices)?;
+        let mut learner = Learner::new(config, network, optimizer, devices)?;
         if let Some(average) = &mut learner.average {
             average.set(load_network(&path.join(AVERAGE), config, device)?)?;
         }

@@ -257,7 +257,8 @@ impl ExperimentConfig {
 
     /// The keys whose values differ from `other`'s in a way that changes the numbers of a run, as `key: theirs ->
     /// ours`. Paths do not count, because the fingerprints of the data are compared. These do not count either: the
-    /// number of threads, how many recordings may fail, how often a checkpoint is written, how many are kept. Under a
+    /// number of threads, how many recordings may fail, how often a checkpoint is written, how many are kept,
+    /// whether a device is checked. Under a
     /// schedule that does not look ahead, a larger number of epochs does not count.
     ///
     /// # Errors
@@ -271,6 +272,7 @@ impl ExperimentConfig {
             config.train.prefetch = defaults.prefetch;
             config.train.checkpoint_steps = defaults.checkpoint_steps;
             config.train.keep = defaults.keep;
+            config.train.check_device = defaults.check_device;
             config.data.max_failed_share = DataConfig::DEFAULT_MAX_FAILED_SHARE;
             let augment = AugmentConfig::default();
             config.augment.max_failed_share = augment.max_failed_share;

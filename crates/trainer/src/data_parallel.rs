@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use ffsvc_models::{BatchNorm, running_statistics, with_running_statistics};
 
 use crate::error::{Error, Result};
@@ -23,12 +23,12 @@ use crate::network::Network;
 /// statistics of all batches. Each device holds one sum of gradients.
 ///
 /// # Errors
-/// The first that `forward_backward` returns; a device that fails.
+/// A device that fails.
 pub(crate) fn scatter<B: Send, T: Send>(
     network: &Network,
     batches: Vec<B>,
     devices: &[Device],
-    forward_backward: impl Fn(usize, B, &Network, &Device) -> Result<(T, GradientsParams)> + Sync,
+    forward_backward: impl Fn(usize, B, &Network, &Device) -> (T, GradientsParams) + Sync,
 ) -> Result<(Vec<T>, GradientsParams)> {
     let before = running_statistics(network);
     let share = batches.len().div_ceil(devices.len());
@@ -50,17 +50,13 @@ pub(crate) fn scatter<B: Send, T: Send>(
                         let (outputs, gradients) =
                             gradients::sum_over(&copy, share, |index, batch, network| {
                                 forward_backward(index, batch, network, device)
-                            })?;
-                        Ok(DeviceOutput {
-                            outputs,
-                            gradients,
-                            batches,
-                            statistics: running_statistics(&copy),
-                        })
+                            });
+                        DeviceOutput { outputs, gradients, batches, statistics: running_statistics(&copy) }
                     };
                     // Burn reports a lost connection or exhausted memory as a panic.
-                    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-                        Err(Error::Device { device: format!("{device:?}"), cause: panic_message(&*panic) })
+                    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| Error::Device {
+                        device: format!("{device:?}"),
+                        cause: panic_message(&*panic),
                     })
                 })
             })
@@ -71,17 +67,16 @@ pub(crate) fn scatter<B: Send, T: Send>(
             .collect()
     });
 
-    let mut statistics: Vec<Vec<f64>> = before.iter().map(|values| widened(values)).collect();
+    let mut statistics = before.clone();
     let mut all = Vec::new();
     let mut sum = GradientsAccumulator::new();
     for of_device in of_devices {
         let DeviceOutput { outputs, gradients, batches, statistics: after } = of_device?;
-        merge_statistics(&mut statistics, &before, &after, batches);
+        merge_statistics(&mut statistics, &before, after, batches);
         sum.accumulate(network, gradients.to_device(&devices[0], network));
         all.extend(outputs);
     }
-    let narrowed = statistics.iter().map(|values| values.iter().map(|&value| value as f32).collect());
-    with_running_statistics(network.clone(), narrowed.collect());
+    with_running_statistics(network.clone(), statistics);
     Ok((all, sum.grads()))
 }
 
@@ -91,23 +86,24 @@ struct DeviceOutput<T> {
     /// Their sum.
     gradients: GradientsParams,
     batches: usize,
-    statistics: Vec<Vec<f32>>,
+    /// On the device.
+    statistics: Vec<Tensor<1>>,
 }
 
 /// Adds the batches of one device to `statistics`, as if they had come one after the other on one device. A running
 /// statistic after `n` batches is `(1 - momentum)^n` times the one before, plus what the batches bring; `after` tells what
 /// they brought to `before`.
-fn merge_statistics(statistics: &mut [Vec<f64>], before: &[Vec<f32>], after: &[Vec<f32>], batches: usize) {
+fn merge_statistics(
+    statistics: &mut [Tensor<1>],
+    before: &[Tensor<1>],
+    after: Vec<Tensor<1>>,
+    batches: usize,
+) {
     let kept = (1.0 - BatchNorm::MOMENTUM).powi(batches as i32);
-    for (statistic, (before, after)) in statistics.iter_mut().zip(before.iter().zip(after)) {
-        for (value, (before, after)) in statistic.iter_mut().zip(before.iter().zip(after)) {
-            *value = kept * *value + (f64::from(*after) - kept * f64::from(*before));
-        }
+    for ((statistic, before), after) in statistics.iter_mut().zip(before).zip(after) {
+        let brought = after.to_device(&before.device()) - before.clone() * kept;
+        *statistic = statistic.clone() * kept + brought;
     }
-}
-
-fn widened(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|&value| f64::from(value)).collect()
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
@@ -117,7 +113,7 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Int, Tensor, TensorData};
+    use burn::tensor::{Int, TensorData};
     use ffsvc_models::{HeadConfig, ModelConfig, NamedTensor, load_named, named_tensors};
 
     use super::*;
@@ -168,8 +164,7 @@ mod tests {
 
     fn on_two_devices(network: &Network, batches: [(usize, usize); 2]) -> (GradientsParams, usize) {
         let devices = [Device::flex().autodiff(), Device::flex().autodiff()];
-        let one =
-            |_, batch, network: &Network, device: &Device| Ok(((), gradients_of(batch, network, device)));
+        let one = |_, batch, network: &Network, device: &Device| ((), gradients_of(batch, network, device));
         let (outputs, sum) = scatter(network, batches.to_vec(), &devices, one).unwrap();
         (sum, outputs.len())
     }
@@ -193,8 +188,8 @@ mod tests {
         let device = Device::flex().autodiff();
         let start = named_tensors(&network(&device));
         let one = trained(&start, &[], |network, batches| {
-            let one = |_, batch, network: &Network| Ok(((), gradients_of(batch, network, &device)));
-            let (outputs, sum) = gradients::sum_over(network, batches.into_iter().enumerate(), one).unwrap();
+            let one = |_, batch, network: &Network| ((), gradients_of(batch, network, &device));
+            let (outputs, sum) = gradients::sum_over(network, batches.into_iter().enumerate(), one);
             (sum, outputs.len())
         });
         assert_close(&trained(&start, &[], on_two_devices), &one, &start);
@@ -219,9 +214,8 @@ mod tests {
         let device = Device::flex().autodiff();
         let network = network(&device);
         let devices = [device.clone(), device];
-        let fails = |_, (): (), _: &Network, _: &Device| -> Result<((), GradientsParams)> {
-            panic!("connection lost")
-        };
+        let fails =
+            |_, (): (), _: &Network, _: &Device| -> ((), GradientsParams) { panic!("connection lost") };
         let error = scatter(&network, vec![(), ()], &devices, fails).err().unwrap().to_string();
         assert!(error.contains("connection lost") && error.contains("checkpoint is complete"), "{error}");
     }

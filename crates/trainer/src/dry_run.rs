@@ -152,9 +152,9 @@ impl DryRun {
         let learning_rate = setup.schedule.learning_rate(0);
         let context = StepContext { step: 0, epoch: 0, learning_rate, margin: margin_of(0) };
         let second = batches.split_off(devices.len());
-        let output = learner.train_step(batches, context)?;
+        let output = learner.train_step(batches, context)?.read(maker.set())?;
         let begun = Instant::now();
-        learner.train_step(second, context)?;
+        learner.train_step(second, context)?.read(maker.set())?;
         let step_seconds = begun.elapsed().as_secs_f64();
 
         let train = &config.train;

@@ -37,6 +37,24 @@ pub enum Error {
         /// What it said.
         cause: String,
     },
+    /// A device computes something else than the processor.
+    #[error(
+        "{device} does not compute what the processor does: loss {found:.4} instead of {expected:.4} in the first batch, \
+         gradients that differ by {gradients:.1} % of their length, most in {layer}; another driver or device may help, and \
+         train.check_device = false trains all the same"
+    )]
+    WrongDevice {
+        /// The device.
+        device: String,
+        /// Its loss.
+        found: f64,
+        /// The processor's loss.
+        expected: f64,
+        /// Length of the difference of the gradients, in per cent of the length of the processor's.
+        gradients: f64,
+        /// The parameter whose gradient differs most.
+        layer: String,
+    },
     /// A data directory or list could not be read or is wrong.
     #[error(transparent)]
     Data(#[from] ffsvc_kaldi_io::Error),

@@ -8,9 +8,8 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 use burn::tensor::container::TensorContainer;
 
-use crate::error::Result;
 use crate::network::Network;
-use crate::optimizer::{LayerRate, OptimizerConfig};
+use crate::optimizer::OptimizerConfig;
 
 /// Keeps the largest components and the length of `gradients` within the optimiser's limits.
 ///
@@ -24,66 +23,59 @@ pub(crate) fn clip(
         let by_value = GradientClipping::Value(config.clip_value);
         network.visit(&mut Clipper { gradients: &mut gradients, by_value });
     }
-    if config.clip_norm > 0.0 {
-        let length = length(network, &gradients);
-        // PyTorch's epsilon.
-        let factor = config.clip_norm / (length + 1e-6);
-        if factor < 1.0 {
-            network.visit(&mut Scaler { gradients: &mut gradients, factor });
-        }
+    if config.clip_norm > 0.0
+        && let Some(length) = length(network, &gradients)
+    {
+        // PyTorch's epsilon. The factor stays on the device: reading it would wait for the backward pass.
+        let factor = ((length + 1e-6).recip() * config.clip_norm).clamp_max(1.0);
+        network.visit(&mut Scaler { gradients: &mut gradients, factor: Factor::OnDevice(&factor) });
     }
     gradients
 }
 
-/// Euclidean length of all gradients together. The sum runs over the parameters in the order of the fields.
-pub(crate) fn length(network: &Network, gradients: &GradientsParams) -> f64 {
-    let mut squares = Squares { gradients, sum: 0.0 };
+/// Euclidean length of all gradients together, `[1]`, where there are any.
+fn length(network: &Network, gradients: &GradientsParams) -> Option<Tensor<1>> {
+    let mut squares = Squares { gradients, sums: Vec::new() };
     network.visit(&mut squares);
-    squares.sum.sqrt()
+    (!squares.sums.is_empty()).then(|| Tensor::cat(squares.sums, 0).sum().sqrt())
 }
 
 /// Calls `forward_backward` with the number and content of each batch and `network`. Returns its outputs and the sum of its
 /// gradients, which are added in the order of the batches: no more than one sum is held.
-///
-/// # Errors
-/// The first that `forward_backward` returns.
 pub(crate) fn sum_over<B, T>(
     network: &Network,
     batches: impl IntoIterator<Item = (usize, B)>,
-    forward_backward: impl Fn(usize, B, &Network) -> Result<(T, GradientsParams)>,
-) -> Result<(Vec<T>, GradientsParams)> {
+    forward_backward: impl Fn(usize, B, &Network) -> (T, GradientsParams),
+) -> (Vec<T>, GradientsParams) {
     let mut sum = GradientsAccumulator::new();
     let mut outputs = Vec::new();
     for (number, batch) in batches {
-        let (output, gradients) = forward_backward(number, batch, network)?;
+        let (output, gradients) = forward_backward(number, batch, network);
         sum.accumulate(network, gradients);
         outputs.push(output);
     }
-    Ok((outputs, sum.grads()))
+    (outputs, sum.grads())
 }
 
 /// The mean instead of the sum of the gradients of `batches` batches.
 pub(crate) fn mean(network: &Network, mut gradients: GradientsParams, batches: usize) -> GradientsParams {
     if batches > 1 {
-        network.visit(&mut Scaler { gradients: &mut gradients, factor: 1.0 / batches as f64 });
+        network.visit(&mut Scaler { gradients: &mut gradients, factor: Factor::Known(1.0 / batches as f64) });
     }
     gradients
 }
 
-/// The gradients of each learning rate: its factor, and those of the layers that have it.
+/// The gradients of each learning rate: its factor, and those of the parameters that have it. Of `rates`, the last that has a
+/// parameter counts.
 pub(crate) fn by_rate(
     network: &Network,
     mut gradients: GradientsParams,
-    config: &OptimizerConfig,
+    rates: &[(f64, HashSet<ParamId>)],
 ) -> Vec<(f64, GradientsParams)> {
     let mut parts = Vec::new();
-    for LayerRate { layer, factor } in config.rates.iter().rev() {
+    for (factor, ids) in rates.iter().rev() {
         let mut part = GradientsParams::new();
-        network.visit(&mut Mover {
-            ids: &network.ids_in(layer.in_model_file()),
-            from: &mut gradients,
-            to: &mut part,
-        });
+        network.visit(&mut Mover { ids, from: &mut gradients, to: &mut part });
         parts.push((*factor, part));
     }
     parts.push((1.0, gradients));
@@ -119,28 +111,38 @@ impl ModuleVisitor for Clipper<'_> {
     }
 }
 
+enum Factor<'a> {
+    Known(f64),
+    /// `[1]`.
+    OnDevice(&'a Tensor<1>),
+}
+
 struct Scaler<'a> {
     gradients: &'a mut GradientsParams,
-    factor: f64,
+    factor: Factor<'a>,
 }
 
 impl ModuleVisitor for Scaler<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            self.gradients.register(param.id, gradient * self.factor);
+            let scaled = match self.factor {
+                Factor::Known(factor) => gradient * factor,
+                Factor::OnDevice(factor) => gradient * factor.clone().reshape([1; D]),
+            };
+            self.gradients.register(param.id, scaled);
         }
     }
 }
 
 struct Squares<'a> {
     gradients: &'a GradientsParams,
-    sum: f64,
+    sums: Vec<Tensor<1>>,
 }
 
 impl ModuleVisitor for Squares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            self.sum += gradient.square().sum().into_scalar::<f64>();
+            self.sums.push(gradient.square().sum());
         }
     }
 }
@@ -224,7 +226,7 @@ mod tests {
         let network = network(&device);
         let whole = values(&network, &gradients(&network, &device));
         let norm = whole.iter().map(|v| v * v).sum::<f64>().sqrt();
-        let found = length(&network, &gradients(&network, &device));
+        let found = length(&network, &gradients(&network, &device)).unwrap().into_scalar::<f64>();
         assert!((found / norm - 1.0).abs() < 1e-5, "{found} and {norm}");
 
         // PyTorch's clip_grad_norm_: every component times limit / (norm + 1e-6).

@@ -1,10 +1,11 @@
 //! One optimiser step: forward, backward, gradients, weights.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 
+use burn::module::ParamId;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use ffsvc_dataset::{Batch, BatchMaker, Purpose, TrainingSet, stream_seed};
+use ffsvc_dataset::{Batch, Purpose, TrainingSet, stream_seed};
 
 use crate::config::ExperimentConfig;
 use crate::data_parallel;
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::gradients::{self, Anchor};
 use crate::moving_average::MovingAverage;
 use crate::network::Network;
-use crate::optimizer::OptimizerConfig;
+use crate::optimizer::{LayerRate, OptimizerConfig};
 use crate::teacher::Teacher;
 use crate::train_config::{BatchNormMode, TrainConfig};
 
@@ -27,9 +28,10 @@ pub(crate) struct Learner {
     frozen_for: Option<usize>,
     /// All have gradients; the network is on the first.
     devices: Vec<Device>,
-    maker: Arc<BatchMaker>,
     train: TrainConfig,
     clipping: OptimizerConfig,
+    /// Factors of learning rates, and the parameters that have them.
+    rates: Vec<(f64, HashSet<ParamId>)>,
 }
 
 /// Where in the run a step is.
@@ -42,6 +44,25 @@ pub(crate) struct StepContext {
     pub(crate) learning_rate: f64,
     /// The head's margin, where it is scheduled.
     pub(crate) margin: Option<f64>,
+}
+
+/// What came of a step, on the devices as yet: the program need not wait for it.
+#[derive(Debug)]
+pub(crate) struct PendingOutput {
+    context: StepContext,
+    batches: Vec<BatchOutput>,
+}
+
+/// What came of one batch.
+#[derive(Debug)]
+struct BatchOutput {
+    /// The loss, then the teacher's part of it and the number of crops whose own class had the best score, where there are
+    /// such: all that is read of a batch, in one piece.
+    figures: Tensor<1>,
+    has_teacher: bool,
+    has_classes: bool,
+    /// Places of the utterances in the training set.
+    members: Vec<u32>,
 }
 
 /// What came of a step.
@@ -66,13 +87,14 @@ impl Learner {
         config: &ExperimentConfig,
         network: Network,
         optimizer: ModuleOptimizer,
-        maker: Arc<BatchMaker>,
         devices: &[Device],
     ) -> Result<Self> {
         check_accumulate(&config.train, devices.len())?;
         check_layers(config, &network)?;
         let frozen = config.train.batch_norm == BatchNormMode::Frozen;
         let network = if frozen { network.with_frozen_statistics() } else { network };
+        let ids = |rate: &LayerRate| (rate.factor, network.ids_in(rate.layer.in_model_file()));
+        let rates = config.optimizer.rates.iter().map(ids).collect();
         let average = (config.train.ema > 0.0).then(|| MovingAverage::new(config.train.ema, &network));
         Ok(Self {
             network,
@@ -82,9 +104,9 @@ impl Learner {
             teacher: None,
             frozen_for: None,
             devices: devices.to_vec(),
-            maker,
             train: config.train.clone(),
             clipping: config.optimizer.clone(),
+            rates,
         })
     }
 
@@ -98,11 +120,11 @@ impl Learner {
         self.anchor = (self.train.anchor > 0.0).then(|| Anchor::new(self.train.anchor, start));
     }
 
-    /// Learns from the batches of one step.
+    /// Learns from the batches of one step. On an accelerator nothing waits for the step to be done.
     ///
     /// # Errors
-    /// A loss that is not finite; the network is as before then.
-    pub(crate) fn train_step(&mut self, batches: Vec<Batch>, context: StepContext) -> Result<StepOutput> {
+    /// A device that fails.
+    pub(crate) fn train_step(&mut self, batches: Vec<Batch>, context: StepContext) -> Result<PendingOutput> {
         self.freeze(context.epoch);
         if let Some(margin) = context.margin {
             self.network.head.set_margin(margin);
@@ -110,44 +132,33 @@ impl Learner {
         self.network.head.anneal(context.step);
 
         let number = batches.len();
-        let (train, set, teacher) = (&self.train, self.maker.set(), self.teacher.as_ref());
+        let (train, teacher) = (&self.train, self.teacher.as_ref());
         let forward_backward = |index, batch, network: &Network, device: &Device| {
             // Dropout masks depend on the batch's number alone, so that a resumed run draws the same.
             let batch_number = context.step * train.accumulate + index;
             device.seed(stream_seed(train.seed, Purpose::Dropout, batch_number as u32, ""));
-            loss_and_gradients(batch, context, set, network, teacher, device)
+            loss_and_gradients(batch, network, teacher, device)
         };
         let (outputs, sum) = if let [device] = &self.devices[..] {
             gradients::sum_over(&self.network, batches.into_iter().enumerate(), |index, batch, network| {
                 forward_backward(index, batch, network, device)
-            })?
+            })
         } else {
             data_parallel::scatter(&self.network, batches, &self.devices, forward_backward)?
         };
-        let mut output = StepOutput { loss: 0.0, teacher_loss: None, correct: None, utterances: 0 };
-        for of_batch in outputs {
-            output.loss += of_batch.loss / number as f32;
-            if let Some(loss) = of_batch.teacher_loss {
-                *output.teacher_loss.get_or_insert(0.0) += loss / number as f32;
-            }
-            if let Some(correct) = of_batch.correct {
-                *output.correct.get_or_insert(0) += correct;
-            }
-            output.utterances += of_batch.utterances;
-        }
         let mut gradients = gradients::mean(&self.network, sum, number);
         if let Some(anchor) = &self.anchor {
             gradients = anchor.add_gradient(&self.network, gradients);
         }
         let gradients = gradients::clip(&self.network, gradients, &self.clipping);
-        for (factor, gradients) in gradients::by_rate(&self.network, gradients, &self.clipping) {
+        for (factor, gradients) in gradients::by_rate(&self.network, gradients, &self.rates) {
             let rate = context.learning_rate * factor;
             self.network = self.optimizer.step(rate, self.network.clone(), gradients);
         }
         if let Some(average) = &mut self.average {
             average.update(&self.network, context.step + 1);
         }
-        Ok(output)
+        Ok(PendingOutput { context, batches: outputs })
     }
 
     /// Freezes and thaws what the configuration says for `epoch`.
@@ -164,46 +175,74 @@ impl Learner {
     }
 }
 
+impl PendingOutput {
+    /// Waits for the step and reads what came of it. `set` has the utterances of its batches.
+    ///
+    /// # Errors
+    /// A loss that is not finite.
+    pub(crate) fn read(self, set: &TrainingSet) -> Result<StepOutput> {
+        let number = self.batches.len() as f32;
+        let mut output = StepOutput { loss: 0.0, teacher_loss: None, correct: None, utterances: 0 };
+        for batch in self.batches {
+            let figures: Vec<f32> = batch.figures.into_data().iter::<f32>().collect();
+            let mut figures = figures.into_iter();
+            let mut next = || figures.next().unwrap_or(f32::NAN);
+            let loss = next();
+            if !loss.is_finite() {
+                return Err(Error::NonFiniteLoss {
+                    loss,
+                    epoch: self.context.epoch + 1,
+                    step: self.context.step + 1,
+                    learning_rate: self.context.learning_rate,
+                    utterances: batch
+                        .members
+                        .iter()
+                        .map(|&i| set.utterances[i as usize].id.clone())
+                        .collect(),
+                });
+            }
+            output.loss += loss / number;
+            if batch.has_teacher {
+                *output.teacher_loss.get_or_insert(0.0) += next() / number;
+            }
+            if batch.has_classes {
+                *output.correct.get_or_insert(0) += next() as usize;
+            }
+            output.utterances += batch.members.len();
+        }
+        Ok(output)
+    }
+}
+
 /// Loss of a batch, and the gradients.
 fn loss_and_gradients(
     mut batch: Batch,
-    context: StepContext,
-    set: &TrainingSet,
     network: &Network,
     teacher: Option<&Teacher>,
     device: &Device,
-) -> Result<(StepOutput, GradientsParams)> {
+) -> (BatchOutput, GradientsParams) {
     let utterances = batch.labels.len();
     let shape = [utterances, batch.num_mels, batch.num_frames];
     let features = TensorData::new(std::mem::take(&mut batch.features), shape);
     let features = Tensor::<3>::from_data(features, device);
     let labels = Tensor::<1, Int>::from_data(TensorData::new(batch.labels.clone(), [utterances]), device);
     let embeddings = network.model.forward(features);
-    let output = network.head.forward(embeddings.clone(), labels);
+    let output = network.head.forward(embeddings.clone(), labels.clone());
     let of_teacher = teacher.map(|teacher| teacher.loss(embeddings, &batch, device));
-    let teacher_loss = of_teacher.as_ref().map(|loss| loss.clone().into_scalar::<f32>());
-    let has_classes = network.head.num_classes() > 0;
-    let whole = match of_teacher {
+    let (has_teacher, has_classes) = (of_teacher.is_some(), network.head.num_classes() > 0);
+    let mut further = Vec::from_iter(of_teacher.clone().map(Tensor::inner));
+    if has_classes {
+        let best = output.cosines_or_scores.inner().argmax(1).reshape([utterances]);
+        further.push(best.equal(labels.inner()).float().sum());
+    }
+    let loss = match of_teacher {
         Some(of_teacher) if has_classes => output.loss + of_teacher,
         Some(of_teacher) => of_teacher,
         None => output.loss,
     };
-    let loss = whole.clone().into_scalar::<f32>();
-    if !loss.is_finite() {
-        return Err(Error::NonFiniteLoss {
-            loss,
-            epoch: context.epoch + 1,
-            step: context.step + 1,
-            learning_rate: context.learning_rate,
-            utterances: batch.members.iter().map(|&i| set.utterances[i as usize].id.clone()).collect(),
-        });
-    }
-    let correct = has_classes.then(|| {
-        let best = output.cosines_or_scores.inner().argmax(1).into_data();
-        best.iter::<i64>().zip(&batch.labels).filter(|(guess, label)| guess == *label).count()
-    });
-    let gradients = GradientsParams::from_grads(whole.backward(), network);
-    Ok((StepOutput { loss, teacher_loss, correct, utterances }, gradients))
+    let figures = Tensor::cat([vec![loss.clone().inner()], further].concat(), 0);
+    let gradients = GradientsParams::from_grads(loss.backward(), network);
+    (BatchOutput { figures, has_teacher, has_classes, members: batch.members }, gradients)
 }
 
 /// A step's batches can be dealt out evenly.

@@ -1,11 +1,10 @@
 //! Embeddings of whole training recordings.
 
+use burn::tensor::Device;
 use ffsvc_audio::ReadOptions;
 use ffsvc_dataset::{Recording, TrainingSet};
 use ffsvc_extraction::{Extractor, ExtractorOptions};
 use ffsvc_models::{ModelInfo, SpeakerModel};
-
-use burn::tensor::Device;
 
 use crate::error::{Error, Result};
 

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use burn::tensor::Device;
 use ffsvc_atomic_file::Lock;
@@ -16,10 +15,11 @@ use crate::config::ExperimentConfig;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventLog, Observer};
 use crate::init_from::InitFrom;
-use crate::learner::{Learner, StepContext, StepOutput};
+use crate::learner::{Learner, StepContext};
 use crate::network::{Network, first_device};
 use crate::progress::Progress;
 use crate::setup::Setup;
+use crate::step_reports::StepReports;
 use crate::teacher;
 use crate::validation::ValidationResult;
 
@@ -54,20 +54,10 @@ pub struct Run {
     setup: Setup,
     learner: Learner,
     progress: Progress,
-    /// Of the epoch under way.
-    totals: EpochTotals,
+    reports: StepReports,
     log: EventLog,
     /// Of odd training recordings.
     has_warned: bool,
-}
-
-/// Sums over the steps of an epoch.
-#[derive(Debug, Default)]
-struct EpochTotals {
-    steps: usize,
-    loss: f64,
-    correct: Option<usize>,
-    utterances: usize,
 }
 
 impl Run {
@@ -103,8 +93,8 @@ impl Run {
             ExperimentDir::check_new(dir.path())?;
         }
         let (mut learner, progress) = if *init == InitFrom::Checkpoint {
-            let (steps, maker) = (setup.steps_per_epoch, Arc::clone(&setup.maker));
-            let (learner, progress) = dir.resume(config, &setup.fingerprints, steps, maker, &devices)?;
+            let (learner, progress) =
+                dir.resume(config, &setup.fingerprints, setup.steps_per_epoch, &devices)?;
             if let (Some(best), Some((_, newest))) = (progress.best(), dir.list()?.pop())
                 && best.step == progress.step
             {
@@ -126,6 +116,7 @@ impl Run {
             ffsvc_models::save_model(dir.initial_model(), model, Some(head), &info)?;
             (learner, progress)
         };
+        setup.check_devices(config, &learner.network, &devices)?;
         learner.teacher = setup.teacher(config, teacher.as_deref(), &devices)?;
         if let (Some(of_learner), Some(path)) = (&mut learner.teacher, &teacher) {
             dir.keep_teacher(of_learner, path, config, setup.maker.set())?;
@@ -133,6 +124,9 @@ impl Run {
         ffsvc_atomic_file::write(dir.config(), config.to_toml()?)
             .map_err(|source| Error::Io { path: dir.config(), source })?;
         let log = EventLog::open(&dir.log(), &progress)?;
+        let processor = Device::flex();
+        let reports =
+            StepReports::new(setup.steps_per_epoch, devices.iter().any(|device| *device != processor));
         Ok(Self {
             config: config.clone(),
             dir,
@@ -141,7 +135,7 @@ impl Run {
             setup,
             learner,
             progress,
-            totals: EpochTotals::default(),
+            reports,
             log,
             has_warned: false,
         })
@@ -207,29 +201,16 @@ impl Run {
             self.config.train.prefetch,
         )?;
         while self.progress.step < total_steps && !stop.load(Ordering::SeqCst) {
-            let begun = Instant::now();
-            let batches =
-                (0..accumulate).map(|_| loader.next_batch()).collect::<ffsvc_dataset::Result<Vec<_>>>()?;
-            let waited = begun.elapsed().as_secs_f64();
+            let batches = self.reports.wait_for(|| {
+                (0..accumulate).map(|_| loader.next_batch()).collect::<ffsvc_dataset::Result<Vec<_>>>()
+            })?;
             let context = self.step_context();
             let output = self.learner.train_step(batches, context)?;
             self.progress.step += 1;
-            let seconds = begun.elapsed().as_secs_f64();
-            let step = self.progress.step;
-            self.totals.add(context.step.is_multiple_of(steps_per_epoch), &output);
-            let event = Event::Step {
-                step,
-                epoch: context.epoch + 1,
-                loss: output.loss,
-                teacher_loss: output.teacher_loss,
-                accuracy: output.correct.map(|correct| correct as f64 / output.utterances as f64),
-                learning_rate: context.learning_rate,
-                margin: context.margin,
-                utterances_per_s: output.utterances as f64 / seconds,
-                data_wait: waited / seconds,
-            };
-            self.emit(&event, observer)?;
+            let event = self.reports.add(context, output, self.setup.maker.set())?;
+            self.emit_some(event, observer)?;
 
+            let step = self.progress.step;
             let epoch_ended = step.is_multiple_of(steps_per_epoch);
             let every = self.config.train.checkpoint_steps;
             if epoch_ended {
@@ -328,6 +309,9 @@ impl Run {
     }
 
     fn checkpoint(&mut self, observer: &mut dyn Observer) -> Result<PathBuf> {
+        // Weights of a step whose loss is not finite are not written.
+        let event = self.reports.finish(self.setup.maker.set())?;
+        self.emit_some(event, observer)?;
         let info = model_info(&self.config, &self.progress, &self.setup.classes);
         let path = self.dir.save(&self.learner, &info, &self.progress, self.config.train.keep)?;
         self.emit(&Event::Checkpoint { step: self.progress.step, path: path.clone() }, observer)?;
@@ -344,12 +328,12 @@ impl Run {
         }
         self.emit(&Event::End { step: self.progress.step, interrupted }, observer)?;
         let existing = |path: PathBuf| path.is_file().then_some(path);
-        let mean = |sum: f64, count: usize| (count > 0).then(|| sum / count as f64);
+        let (loss, accuracy) = self.reports.means();
         Ok(Outcome {
             step: self.progress.step,
             interrupted,
-            loss: mean(self.totals.loss, self.totals.steps),
-            accuracy: self.totals.correct.and_then(|correct| mean(correct as f64, self.totals.utterances)),
+            loss,
+            accuracy,
             final_model,
             best_model: existing(self.dir.best_model()),
             average_model: existing(self.dir.average_model()),
@@ -357,24 +341,14 @@ impl Run {
         })
     }
 
+    fn emit_some(&mut self, event: Option<Event>, observer: &mut dyn Observer) -> Result<()> {
+        event.map_or(Ok(()), |event| self.emit(&event, observer))
+    }
+
     fn emit(&mut self, event: &Event, observer: &mut dyn Observer) -> Result<()> {
         self.log.write(event)?;
         observer.event(event);
         Ok(())
-    }
-}
-
-impl EpochTotals {
-    fn add(&mut self, first_of_epoch: bool, output: &StepOutput) {
-        if first_of_epoch {
-            *self = Self::default();
-        }
-        self.steps += 1;
-        self.loss += f64::from(output.loss);
-        if let Some(correct) = output.correct {
-            *self.correct.get_or_insert(0) += correct;
-        }
-        self.utterances += output.utterances;
     }
 }
 

@@ -85,17 +85,6 @@ pub enum ScheduleKind {
 }
 
 impl ScheduleKind {
-    /// Its name in a configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Constant => "constant",
-            Self::MultiStep => "multi-step",
-            Self::Cosine => "cosine",
-            Self::Exponential => "exponential",
-            Self::OneCycle => "one-cycle",
-        }
-    }
-
     /// Whether the rate of a step depends on how long the run will be.
     pub fn looks_ahead(self) -> bool {
         matches!(self, Self::Cosine | Self::Exponential | Self::OneCycle)

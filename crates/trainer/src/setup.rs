@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use ffsvc_dataset::{BatchMaker, FurtherView, Purpose, Sampler, class_names, stream_seed};
+use ffsvc_dataset::{BatchMaker, FurtherView, Purpose, Sampler, Scratch, class_names, stream_seed};
 use ffsvc_models::reserved_name;
 
 use crate::centres;
 use crate::config::ExperimentConfig;
+use crate::device_check;
 use crate::error::{Error, Result};
 use crate::fine_tune::{self, HeadInit};
 use crate::init_from::InitFrom;
@@ -134,9 +135,32 @@ impl Setup {
     ) -> Result<Learner> {
         let network = self.initial_network(config, init, first_device(devices)?)?;
         let optimizer = config.optimizer.init(&network)?;
-        let mut learner = Learner::new(config, network, optimizer, Arc::clone(&self.maker), devices)?;
+        let mut learner = Learner::new(config, network, optimizer, devices)?;
         learner.anchor_to_start();
         Ok(learner)
+    }
+
+    /// Compares each accelerator of `devices`, which have gradients, with the processor on the first crops of the
+    /// run.
+    ///
+    /// # Errors
+    /// A device that computes something else.
+    pub(crate) fn check_devices(
+        &self,
+        config: &ExperimentConfig,
+        network: &Network,
+        devices: &[Device],
+    ) -> Result<()> {
+        let processor = Device::flex();
+        let mut accelerators = devices.iter().filter(|device| **device != processor).peekable();
+        if !config.train.check_device || accelerators.peek().is_none() {
+            return Ok(());
+        }
+        let plan = self.sampler.plan(0);
+        let draws = plan.batch(0);
+        let draws = &draws[..draws.len().min(device_check::UTTERANCES)];
+        let batch = self.maker.make(0, draws, &mut Scratch::default())?;
+        accelerators.try_for_each(|device| device_check::check(&config.model, network, &batch, device))
     }
 
     fn initial_network(

@@ -41,6 +41,9 @@ pub struct TrainConfig {
     /// Keeps an exponential average of the weights with this decay, in `ema.safetensors`: 0.999 averages over the last
     /// thousand steps or so. In the first steps the decay is `(1 + step) / (10 + step)` where that is less. Default 0: none.
     pub ema: f64,
+    /// Before the first step on an accelerator, compares loss and gradients of eight crops with the processor's, and ends
+    /// the run if they differ by more than rounding. Default true.
+    pub check_device: bool,
     /// Trains on this many steps' batches of the first epoch again and again, to see whether the model can learn them by
     /// heart; an epoch is one pass over them. Default 0: on all.
     pub overfit_steps: usize,
@@ -164,6 +167,7 @@ impl Default for TrainConfig {
             batch_norm: BatchNormMode::default(),
             anchor: 0.0,
             ema: 0.0,
+            check_device: true,
             overfit_steps: 0,
         }
     }

@@ -1,0 +1,153 @@
+//! Whether an accelerator computes what the processor does: loss and gradients of a batch, before the first step.
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use ffsvc_dataset::Batch;
+use ffsvc_models::{ModelConfig, NamedTensor, load_named, named_gradients, named_tensors};
+
+use crate::error::{Error, Result};
+use crate::network::Network;
+
+/// Utterances that are computed on both: few, because the processor is slow.
+pub(crate) const UTTERANCES: usize = 8;
+
+/// The largest difference of the losses, as a share of the processor's. Accelerators multiply with 10 bits after the point
+/// (TF32), and a margin head multiplies cosines by 32.
+const LOSS_TOLERANCE: f64 = 0.02;
+
+/// The largest length of the gradients' difference, as a share of the length of the processor's.
+const GRADIENT_TOLERANCE: f64 = 0.1;
+
+/// Computes loss and gradients of the first utterances of `batch` on `device` and on the processor, without dropout, and
+/// compares them. `network` and `device` have gradients.
+///
+/// # Errors
+/// Loss or gradients that differ by more than rounding explains; a device that fails.
+pub(crate) fn check(config: &ModelConfig, network: &Network, batch: &Batch, device: &Device) -> Result<()> {
+    let found = Computed::on(device, config, network, batch)?;
+    let expected = Computed::on(&Device::flex().autodiff(), config, network, batch)?;
+    compare(&found, &expected, device)
+}
+
+/// What a device makes of a batch.
+struct Computed {
+    loss: f64,
+    gradients: Vec<NamedTensor>,
+}
+
+impl Computed {
+    fn on(device: &Device, config: &ModelConfig, network: &Network, batch: &Batch) -> Result<Self> {
+        let model = config.without_dropout().init(batch.num_mels, device)?;
+        let model = load_named(model, named_tensors(&network.model))?;
+        let head = network.head.valid().train().fork(device);
+        let utterances = batch.labels.len().min(UTTERANCES);
+        let shape = [utterances, batch.num_mels, batch.num_frames];
+        let features = batch.features[..shape.iter().product()].to_vec();
+        let features = Tensor::<3>::from_data(TensorData::new(features, shape), device);
+        let labels = batch.labels[..utterances].to_vec();
+        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [utterances]), device);
+        let embeddings = model.forward(features);
+        // Without classes there is no loss: any function of the embeddings does.
+        let loss = if head.num_classes() > 0 {
+            head.forward(embeddings, labels).loss
+        } else {
+            embeddings.square().mean()
+        };
+        let value = loss.clone().into_scalar::<f64>();
+        let copy = Network { model, head };
+        let gradients = GradientsParams::from_grads(loss.backward(), &copy);
+        let of_head = named_gradients(&copy.head, &gradients);
+        Ok(Self { loss: value, gradients: [named_gradients(&copy.model, &gradients), of_head].concat() })
+    }
+}
+
+/// # Errors
+/// [`Error::WrongDevice`].
+fn compare(found: &Computed, expected: &Computed, device: &Device) -> Result<()> {
+    let mut worst = (0.0, "");
+    let (mut difference, mut length) = (0.0, 0.0);
+    for (found, expected) in found.gradients.iter().zip(&expected.gradients) {
+        let mut of_tensor = 0.0;
+        for (&found, &expected) in found.data.iter().zip(&expected.data) {
+            of_tensor += (f64::from(found) - f64::from(expected)).powi(2);
+            length += f64::from(expected).powi(2);
+        }
+        difference += of_tensor;
+        if of_tensor.is_nan() || of_tensor > worst.0 {
+            worst = (of_tensor, expected.name.as_str());
+        }
+    }
+    let gradients = (difference / length).sqrt();
+    let loss = (found.loss - expected.loss).abs() / expected.loss.abs().max(1.0);
+    // What is not a number is not within the tolerance.
+    if loss <= LOSS_TOLERANCE && gradients <= GRADIENT_TOLERANCE {
+        return Ok(());
+    }
+    Err(Error::WrongDevice {
+        device: format!("{device:?}"),
+        found: found.loss,
+        expected: expected.loss,
+        gradients: 100.0 * gradients,
+        layer: worst.1.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ffsvc_models::HeadConfig;
+
+    use super::*;
+
+    const CONFIG: &str =
+        "architecture = 'resnet'\nin_planes = 2\ndepth = 18\nembedding_size = 4\ndropout = 0.5";
+
+    fn network(device: &Device) -> (ModelConfig, Network) {
+        let config: ModelConfig = toml::from_str(CONFIG).unwrap();
+        let model = config.init(8, device).unwrap();
+        (config, Network { model, head: HeadConfig::default().init(4, 3, device) })
+    }
+
+    fn batch() -> Batch {
+        Batch {
+            features: (0..3 * 8 * 12).map(|i| (i as f32 * 0.7).sin()).collect(),
+            num_mels: 8,
+            num_frames: 12,
+            labels: vec![0, 1, 2],
+            members: vec![0, 1, 2],
+            further: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_device_that_computes_what_the_processor_does_passes() {
+        let device = Device::flex().autodiff();
+        let (config, network) = network(&device);
+        check(&config, &network, &batch(), &device).unwrap();
+    }
+
+    #[test]
+    fn wrong_gradients_losses_and_nan_are_refused_by_layer() {
+        let device = Device::flex().autodiff();
+        let (config, network) = network(&device);
+        let computed = || Computed::on(&device, &config, &network, &batch()).unwrap();
+        let right = computed();
+        let spoil = |change: &dyn Fn(&mut Computed)| {
+            let mut wrong = computed();
+            change(&mut wrong);
+            compare(&wrong, &right, &device).unwrap_err().to_string()
+        };
+        let largest = |tensor: &NamedTensor| tensor.data.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+        let place = (0..right.gradients.len())
+            .max_by(|&a, &b| largest(&right.gradients[a]).total_cmp(&largest(&right.gradients[b])))
+            .unwrap();
+        let name = right.gradients[place].name.clone();
+        for value in [100.0, f32::NAN] {
+            let message = spoil(&|wrong| wrong.gradients[place].data[0] = value);
+            assert!(message.contains(&name) && message.contains("train.check_device"), "{message}");
+        }
+        let message = spoil(&|wrong| wrong.loss = f64::NAN);
+        assert!(message.contains("NaN"), "{message}");
+        spoil(&|wrong| wrong.loss += 1.0);
+    }
+}
