@@ -8,7 +8,9 @@ use assert_cmd::Command;
 use burn::tensor::Device;
 use ffsvc_features::FrontEnd;
 use ffsvc_models::{HeadConfig, ModelConfig, ModelInfo, load_model, named_tensors};
-use ffsvc_trainer::{BatchNormMode, DryRun, Event, ExperimentConfig, HeadInit, InitFrom, Run, Schedule};
+use ffsvc_trainer::{
+    BatchNormMode, DryRun, Event, ExperimentConfig, HeadInit, InitFrom, OptimizerKind, Run, Schedule,
+};
 
 fn shipped() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -193,6 +195,10 @@ fn every_shipped_configuration_learns_a_batch() {
         (config.train.overfit_steps, config.train.epochs) = (1, 8);
         config.schedule.warmup_epochs = 0.0;
         config.schedule.margin = None;
+        // The rates of SGD are for batches of 64 and more. On three crops they overshoot, and how far depends on the weights drawn.
+        if config.optimizer.kind == OptimizerKind::Sgd {
+            config.optimizer.learning_rate = config.optimizer.learning_rate.min(0.005);
+        }
         config.train.freeze.clear();
         // Nothing is known of a random network's statistics.
         config.train.batch_norm = BatchNormMode::Batch;
