@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts LLVM where the build of cubecl-llvm (features `cuda` and `cubecl-cpu`) looks for the
+# Puts LLVM where the build of cubecl-llvm (features `cuda` and `cpu` of Burn) looks for the
 # bundle that tracel-llvm-bundler would otherwise download from GitHub.
 #
 #   .ci/llvm.sh [PREFIX]
