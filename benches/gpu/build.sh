@@ -7,12 +7,12 @@
 set -euo pipefail
 out=$(realpath -m "${1:-target/gpu}")
 cd "$(dirname "$0")/../.."
-build=(--release --locked --features cuda)
 
-cargo build "${build[@]}" --bin ffsvc-data --bin ffsvc-train --bin ffsvc-extract --bin ffsvc-score --example gpu_speed
-# The test's file name has a hash.
-checks=$(cargo test "${build[@]}" --test accelerators --no-run --message-format=json |
-    sed -n 's/.*"executable":"\([^"]*accelerators-[^"]*\)".*/\1/p')
+# One command for all: with other targets Cargo chooses other features of shared dependencies, and builds Burn twice. The
+# test's file name has a hash, which the messages name.
+messages=$(cargo build --release --locked --features cuda --message-format=json-render-diagnostics \
+    --bin ffsvc-data --bin ffsvc-train --bin ffsvc-extract --bin ffsvc-score --example gpu_speed --test accelerators)
+checks=$(sed -n 's/.*"executable":"\([^"]*accelerators-[^"]*\)".*/\1/p' <<<"$messages")
 programs=${CARGO_TARGET_DIR:-target}/release
 mkdir -p "$out"
 cp "$programs"/ffsvc-{data,train,extract,score} "$programs/examples/gpu_speed" "$out/"
