@@ -12,7 +12,7 @@ A training step is the difference between runs of 3 and of 5 steps, halved: what
 utterance of extraction is the difference between 2 and 4 recordings of one length, each in a batch of its own. Launches
 compute nothing, so every choice that a measured time decides (Burn's autotune) is arbitrary. On a GPU some steps of a
 network are launched as another kernel, and the counts differ by that. CubeCL's own measurements of the device are left out of
-the launches, but not of waits and copies to the device, where extraction is short enough that they show.
+the launches, but not of waits and of copies to the device: take the waits as noise.
 """
 
 import argparse
