@@ -42,7 +42,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             };
             let (features, speakers) = (features(batch, frames, &device), speakers(batch, &device));
             for _ in 0..count {
-                (training, answer) = training.step(features.clone(), speakers.clone());
+                let loss;
+                (training, loss) = training.step(features.clone(), speakers.clone());
+                answer = loss.into_scalar();
             }
             trained = Some((name.to_owned(), training));
         } else {

@@ -38,7 +38,7 @@ fn models(criterion: &mut Criterion) {
                 let Some(before) = training.take() else { return 0.0 };
                 let (after, loss) = before.step(features.clone(), speakers.clone());
                 training = Some(after);
-                loss
+                loss.into_scalar()
             });
         });
         group.finish();

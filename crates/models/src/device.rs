@@ -1,6 +1,7 @@
 //! Which device a program computes on.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use burn::tensor::Device;
@@ -10,7 +11,7 @@ use burn::tensor::Device;
 /// | text | meaning |
 /// | --- | --- |
 /// | `cpu` | this machine's processor |
-/// | `auto` | the first CUDA device if this build and machine have one, else the processor |
+/// | `auto` | the first CUDA device if this build and machine have one, else the processor; a CUDA device without libdevice is refused |
 /// | `cuda`, `cuda:1`, `cuda:0,1` | CUDA devices by number; the first if none is named (feature `cuda`) |
 /// | `wgpu`, `wgpu:0,1` | Vulkan, Metal or DirectX devices by number, Mesa's software one too (feature `wgpu`) |
 /// | `remote:HOST:PORT`, `remote:HOST:PORT/1,HOST:PORT` | devices of other processes (`ffsvc-train serve-device`), by number after the slash, 0 if none is named (feature `remote`) |
@@ -78,6 +79,17 @@ pub enum DeviceError {
         /// The way out.
         hint: &'static str,
     },
+    /// The machine has a CUDA device, but not the file with CUDA's mathematical functions.
+    #[error(
+        "device \"{choice}\": CUDA kernels need libdevice.10.bc, and it is not at {}; install the CUDA toolkit or the PyPI package nvidia-nvvm, and set CUDA_PATH to the folder that has nvvm/ in it, or choose the device cpu",
+        list(looked.iter().map(|path| path.display()))
+    )]
+    NoLibdevice {
+        /// What was asked for.
+        choice: DeviceChoice,
+        /// Where it was looked for.
+        looked: Vec<PathBuf>,
+    },
     /// No answer from a remote device, or a refusal.
     #[error("device \"remote:{address}\": {cause}")]
     Unreachable {
@@ -120,6 +132,11 @@ impl FromStr for DeviceChoice {
     }
 }
 
+/// Separated by commas.
+fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(",")
+}
+
 fn all_differ<T: PartialEq>(items: &[T]) -> bool {
     items.iter().enumerate().all(|(index, item)| !items[..index].contains(item))
 }
@@ -145,9 +162,6 @@ impl fmt::Display for RemoteAddress {
 
 impl fmt::Display for DeviceChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn list<T: ToString>(items: &[T]) -> String {
-            items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-        }
         match self {
             Self::Auto => write!(f, "auto"),
             Self::Cpu => write!(f, "cpu"),
@@ -166,7 +180,7 @@ impl DeviceChoice {
     pub fn open(&self) -> Result<Vec<Device>, DeviceError> {
         match self {
             Self::Cpu => Ok(vec![Device::flex()]),
-            Self::Auto => Ok(vec![first_cuda().unwrap_or_else(Device::flex)]),
+            Self::Auto => Ok(vec![self.first_cuda()?.unwrap_or_else(Device::flex)]),
             Self::Cuda(numbers) => self.cuda(numbers),
             Self::Wgpu(numbers) => self.wgpu(numbers),
             Self::Remote(addresses) => self.remote(addresses),
@@ -188,7 +202,32 @@ impl DeviceChoice {
     #[cfg(feature = "cuda")]
     fn cuda(&self, numbers: &[usize]) -> Result<Vec<Device>, DeviceError> {
         let hint = "; the device auto is the processor where there is none";
-        self.pick(numbers, burn::tensor::DeviceType::Cuda, "CUDA", hint)
+        let devices = self.pick(numbers, burn::tensor::DeviceType::Cuda, "CUDA", hint)?;
+        self.check_libdevice()?;
+        Ok(devices)
+    }
+
+    /// Whether the kernels of a CUDA device can be compiled.
+    #[cfg(feature = "cuda")]
+    fn check_libdevice(&self) -> Result<(), DeviceError> {
+        let refuse = |looked| DeviceError::NoLibdevice { choice: self.clone(), looked };
+        crate::libdevice::find().map(drop).map_err(refuse)
+    }
+
+    /// What `auto` finds. A machine with a GPU that cannot be used is refused: training on its processor instead would take
+    /// weeks before anybody notices.
+    #[cfg(feature = "cuda")]
+    fn first_cuda(&self) -> Result<Option<Device>, DeviceError> {
+        let first = Device::enumerate(burn::tensor::DeviceType::Cuda).into_iter().next();
+        if first.is_some() {
+            self.check_libdevice()?;
+        }
+        Ok(first)
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    fn first_cuda(&self) -> Result<Option<Device>, DeviceError> {
+        Ok(None)
     }
 
     #[cfg(not(feature = "cuda"))]
@@ -242,16 +281,6 @@ impl DeviceChoice {
     }
 }
 
-#[cfg(feature = "cuda")]
-fn first_cuda() -> Option<Device> {
-    Device::enumerate(burn::tensor::DeviceType::Cuda).into_iter().next()
-}
-
-#[cfg(not(feature = "cuda"))]
-fn first_cuda() -> Option<Device> {
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,6 +312,15 @@ mod tests {
     fn the_processor_is_always_there() {
         assert_eq!(DeviceChoice::Cpu.open_one().unwrap(), Device::flex());
         assert_eq!(DeviceChoice::Auto.open().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_missing_libdevice_is_one_line_with_the_way_out() {
+        let looked = vec!["/a/libdevice.10.bc".into(), "/b/libdevice.10.bc".into()];
+        let error = DeviceError::NoLibdevice { choice: DeviceChoice::Auto, looked }.to_string();
+        assert!(error.contains("not at /a/libdevice.10.bc,/b/libdevice.10.bc;"), "{error}");
+        assert!(error.contains("nvidia-nvvm") && error.contains("CUDA_PATH"), "{error}");
+        assert!(!error.contains('\n'), "{error}");
     }
 
     #[cfg(not(feature = "cuda"))]

@@ -12,6 +12,8 @@ mod ecapa_tdnn;
 mod error;
 mod freezing;
 pub mod heads;
+#[cfg(any(feature = "cuda", test))]
+mod libdevice;
 mod model;
 mod model_file;
 mod model_info;

@@ -2,12 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+/// The repository: where it was when the test was built, or `FFSVC_REPOSITORY`, for a test program that is carried to
+/// another machine.
+pub fn repository() -> PathBuf {
+    let built_in = || Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).to_owned();
+    std::env::var_os("FFSVC_REPOSITORY").map_or_else(built_in, PathBuf::from)
+}
+
 /// A file or folder of `../shared`.
 ///
 /// # Panics
 /// It is missing.
 pub fn shared(name: &str) -> PathBuf {
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")).join(name);
+    let path = repository().join("../shared").join(name);
     assert!(path.exists(), "{} is missing: this test needs the folder beside the repository", path.display());
     path
 }

@@ -1,4 +1,5 @@
-//! The networks that are timed, and a training step of theirs: for `benches/models.rs` and `benches/peers/models_server.rs` of the workspace.
+//! The networks that are timed, and a training step of theirs: for `benches/models.rs`, and for
+//! `benches/peers/models_server.rs` and `benches/gpu/speed.rs` of the workspace.
 
 use burn::module::Module;
 use burn::optim::momentum::MomentumConfig;
@@ -55,14 +56,14 @@ impl Training {
         })
     }
 
-    /// One step, and its loss.
-    pub(crate) fn step(mut self, features: Tensor<3>, speakers: Tensor<1, Int>) -> (Self, f32) {
+    /// One step, and its loss `[1]`. Nothing waits for the device before the loss is read.
+    pub(crate) fn step(mut self, features: Tensor<3>, speakers: Tensor<1, Int>) -> (Self, Tensor<1>) {
         let loss = self.head.forward(self.model.forward(features), speakers).loss;
         let mut gradients = loss.backward();
         let of_model = GradientsParams::from_module(&mut gradients, &self.model);
         let of_head = GradientsParams::from_module(&mut gradients, &self.head);
         self.model = self.optimizer.step(1e-3, self.model, of_model);
         self.head = self.optimizer.step(1e-3, self.head, of_head);
-        (self, loss.into_scalar())
+        (self, loss)
     }
 }

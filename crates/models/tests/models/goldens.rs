@@ -17,8 +17,8 @@ pub(crate) struct Goldens(HashMap<String, (Vec<usize>, Vec<f64>)>);
 impl Goldens {
     /// A file of the repository.
     pub(crate) fn committed(name: &str) -> Self {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/models");
-        Self::read(&Path::new(folder).join(format!("{name}.safetensors")))
+        let folder = ffsvc_test_data::repository().join("tests/data/models");
+        Self::read(&folder.join(format!("{name}.safetensors")))
     }
 
     /// Tensors of the shared folder beside the repository, which not everybody has.
