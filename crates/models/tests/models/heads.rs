@@ -132,19 +132,25 @@ fn sub_centres_rivals_and_multiples_equal_pytorchs() {
 fn the_weight_of_the_plain_cosine_falls_as_in_the_authors_program() {
     let device = Device::default();
     let golden = Goldens::committed("margin_heads");
-    let loss = |config: HeadConfig, step: usize| {
-        device.seed(1);
-        let mut head = config.init(16, 9, &device);
+    let loss = |head: &ffsvc_models::Head, step: usize| {
+        let mut head = head.clone();
         head.anneal(step);
         values_of(head.forward(golden.tensor("x", &device), golden.labels("y", &device)).loss)[0]
     };
     let annealed: HeadConfig = toml::from_str("kind = 'sphere-face'").unwrap();
+    let annealed = annealed.init(16, 9, &device);
+    // The same weights, not drawn again: tests run side by side and share the device's generator.
+    let weights = ffsvc_models::named_tensors(&annealed);
+    let fixed = |lambda| {
+        ffsvc_models::load_named(sphere_face(4, lambda).init(16, 9, &device), weights.clone()).unwrap()
+    };
     for (step, lambda) in [(0, 1000.0), (10, 1000.0 / 2.2), (1000, 1000.0 / 121.0), (100_000, 5.0)] {
-        let error = loss(annealed.clone(), step) - loss(sphere_face(4, lambda), 0);
+        let error = loss(&annealed, step) - loss(&fixed(lambda), 0);
         assert!(error.abs() < 1e-6, "step {step}: {error:e}");
     }
     // Heads without such a weight do not change.
-    assert_eq!(loss(HeadConfig::default(), 0), loss(HeadConfig::default(), 500));
+    let plain = HeadConfig::default().init(16, 9, &device);
+    assert_eq!(loss(&plain, 0), loss(&plain, 500));
 }
 
 /// As WeSpeaker's `update`: the penalty is in proportion to the margin in force.
@@ -152,9 +158,11 @@ fn the_weight_of_the_plain_cosine_falls_as_in_the_authors_program() {
 fn the_penalty_on_rivals_follows_the_margin() {
     let device = Device::default();
     let golden = Goldens::committed("margin_heads");
+    // Drawn once: tests run side by side and share the device's generator.
+    let weights = ffsvc_models::named_tensors(&sub_centre_aam(0.2, 32.0, 3, 0, 0.0).init(16, 9, &device));
     let loss = |config: HeadConfig, margin: f64| {
-        device.seed(1);
-        let head = config.init(16, 9, &device).with_margin(margin);
+        let head = ffsvc_models::load_named(config.init(16, 9, &device), weights.clone()).unwrap();
+        let head = head.with_margin(margin);
         values_of(head.forward(golden.tensor("x", &device), golden.labels("y", &device)).loss)[0]
     };
     let half = loss(sub_centre_aam(0.2, 32.0, 3, 4, 0.06), 0.1);
