@@ -10,9 +10,9 @@
 # with 2,640 target and 26,400 non-target trials.
 #
 # --rooms (impulse responses) and --noise (ESC-10) add a far-field evaluation: the enrolment recordings as they are, the
-# test recordings in a measured room with noise. --augment trains in rooms and noise too, in others, and fine-tunes the result with
-# a larger margin (stage 2): lists/ says which
-# files are for training and which for evaluation only, by name, and README.md where to get them.
+# test recordings in a measured room with noise. --augment trains for it (stage 2): first on clean recordings, then in other rooms and
+# noise, then with a larger margin. It also trains a PLDA on the training speakers, near and far (stage 3). lists/ says
+# which files are for training and which for evaluation only, by name, and README.md where to get them.
 #
 # The programs are built first, unless the environment variable FFSVC_BIN names the folder that has them.
 #
@@ -129,61 +129,101 @@ if run 1; then
             --set augment.reverb.list="$work/data/lists/rooms-evaluation" \
             --set augment.additive.noise.list="$work/data/lists/noise-evaluation"
     fi
+    if [ -n "$augment" ]; then
+        # The training recordings in the rooms and noise for training, three times, for the PLDA.
+        for copy in 1 2 3; do
+            rm -rf "$work/data/train-far$copy"
+            "$bin/ffsvc-data" augment "$work/data/train" "$work/data/train-far$copy" --config $recipe/far-field.toml \
+                --seed "1$copy" --set augment.reverb.list="$work/data/lists/rooms-train" \
+                --set augment.additive.noise.list="$work/data/lists/noise-train"
+        done
+    fi
 fi
 
 if run 2; then
     echo "Stage 2: train $exp"
-    resume=()
-    [ -d "$exp/checkpoints" ] && [ -n "$(ls "$exp/checkpoints")" ] && resume=(--resume)
-    if [ -n "$augment" ]; then
-        sets+=(--set augment.reverb.list="$work/data/lists/rooms-train")
-        sets+=(--set augment.additive.noise.list="$work/data/lists/noise-train")
-    fi
+    # Starts, or goes on from the last checkpoint.
+    train() { # folder, configuration, more options
+        if [ ! -f "$1/final.safetensors" ]; then
+            "$bin/ffsvc-train" "$recipe/$2.toml" "$1" --resume-or-start --set data.train="$work/data/train" \
+                --set train.seed="$seed" "${@:3}" ${sets[@]+"${sets[@]}"}
+        fi
+    }
+    [ ! -d "$exp" ] || resumed=yes
     begun=$SECONDS
-    "$bin/ffsvc-train" $recipe/$config.toml "$exp" --set data.train="$work/data/train" \
-        --set train.seed="$seed" ${sets[@]+"${sets[@]}"} ${resume[@]+"${resume[@]}"}
-    if [ -n "$augment" ] && [ ! -f "$exp/large-margin/final.safetensors" ]; then
-        beginning=(--init-from "$exp/final.safetensors" --head match)
-        [ -z "$(ls "$exp/large-margin/checkpoints" 2> /dev/null)" ] || beginning=(--resume)
-        "$bin/ffsvc-train" $recipe/$config-lm.toml "$exp/large-margin" "${beginning[@]}" \
-            --set data.train="$work/data/train" --set train.seed="$seed" ${sets[@]+"${sets[@]}"}
+    if [ -z "$augment" ]; then
+        train "$exp" resnet34
+    else
+        # The same network as far away, so that its weights can go on there.
+        train "$exp/clean" resnet34 --set model.pooling=stats-all --set train.max_frames=200 --set train.epochs=12
+        sounds=(--set augment.reverb.list="$work/data/lists/rooms-train"
+            --set augment.additive.noise.list="$work/data/lists/noise-train")
+        train "$exp" resnet34-augmented --init-from "$exp/clean/final.safetensors" --head match "${sounds[@]}"
+        train "$exp/large-margin" resnet34-augmented-lm --init-from "$exp/final.safetensors" --head match "${sounds[@]}"
     fi
     # A resumed run cannot tell how long the first part took.
-    [ ${#resume[@]} -gt 0 ] || echo $(((SECONDS - begun + 30) / 60)) > "$exp/minutes"
+    [ -n "${resumed:-}" ] || echo $(((SECONDS - begun + 30) / 60)) > "$exp/minutes"
 fi
+# The networks, and the model file of each.
+networks=(untrained trained)
+[ -z "$augment" ] || networks=(untrained clean rooms large-margin)
+model_file() {
+    case $1 in
+        untrained) echo "$exp${augment:+/clean}/initial.safetensors" ;;
+        clean) echo "$exp/clean/final.safetensors" ;;
+        trained|rooms) echo "$exp/final.safetensors" ;;
+        large-margin) echo "$exp/large-margin/final.safetensors" ;;
+    esac
+}
 
 if run 3; then
     echo "Stage 3: extract"
-    for model in initial final ${augment:+large-margin}; do
-        file=$exp/$model.safetensors
-        [ $model != large-margin ] || file=$exp/large-margin/final.safetensors
+    for network in "${networks[@]}"; do
         for set in dev ${rooms:+dev-far}; do
-            "$bin/ffsvc-extract" --model "$file" "$work/data/$set" "$exp/$set-$model.ark"
+            "$bin/ffsvc-extract" --model "$(model_file "$network")" "$work/data/$set" "$exp/$set-$network.ark"
         done
     done
+    if [ -n "$augment" ]; then
+        # Copies are named UTTERANCE-far1 and so on.
+        cp "$work/data/train/utt2spk" "$exp/train-both.utt2spk"
+        : > "$exp/train-far.scp"
+        for set in train train-far1 train-far2 train-far3; do
+            "$bin/ffsvc-extract" --model "$(model_file large-margin)" "$work/data/$set" "$exp/$set.ark"
+            [ $set != train ] || continue
+            for list in "$exp/$set.scp:$exp/train-far.scp" "$work/data/$set/utt2spk:$exp/train-both.utt2spk"; do
+                awk -v copy="${set#train-}" '{ print $1 "-" copy, $2 }' "${list%:*}" >> "${list#*:}"
+            done
+        done
+        cat "$exp/train.scp" "$exp/train-far.scp" > "$exp/train-both.scp"
+        "$bin/ffsvc-score" train-backend --embeddings "$exp/train-both.scp" --utt2spk "$exp/train-both.utt2spk" \
+            --transform lda --lda-dim 64 --plda --output "$exp/plda.safetensors"
+    fi
 fi
 
 if run 4; then
     echo "Stage 4: score"
-    printf '%-12s %-14s %8s %10s %10s %14s\n' network trials target nontarget EER 'minDCF(0.01)' | tee "$exp/results.txt"
-    for model in initial final ${augment:+large-margin}; do
-        name=$model
-        [ $model != initial ] || name=untrained
-        [ $model != final ] || name=trained
-        score() { # name, trial list, more options
-            "$bin/ffsvc-score" --trials "$work/data/dev/$2" --report-out "$exp/result-$model-$1.json" "${@:3}" |
-                awk -v name=$name -v list="$1" '/^counts/ { target = $4; nontarget = $6 }
-                    /^EER/ { eer = $2 } /^minDCF.*P_target 0.01,/ { dcf = $2 }
-                    END { printf "%-12s %-14s %8d %10d %8.2f %% %14.4f\n", name, list, target, nontarget, eer, dcf }'
-        }
-        clean=$exp/dev-$model.scp
-        score all trials --embeddings "$clean"
-        score same-gender trials-same-gender --embeddings "$clean"
-        score cross-gender trials-cross-gender --embeddings "$clean"
-        [ -z "$rooms" ] ||
-            score far-field trials --enrol-embeddings "$clean" --embeddings "$exp/dev-far-$model.scp"
-    done | tee -a "$exp/results.txt"
-    if [ -f "$exp/minutes" ]; then
-        echo "training took $(cat "$exp/minutes") minutes" | tee -a "$exp/results.txt"
-    fi
+    printf '%-14s %-14s %8s %10s %10s %14s\n' network trials target nontarget EER 'minDCF(0.01)' | tee "$exp/results.txt"
+    score() { # row, list's name, trial list, options
+        "$bin/ffsvc-score" --trials "$work/data/dev/$3" --report-out "$exp/result-$1-$2.json" "${@:4}" |
+            awk -v name="$1" -v list="$2" '/^counts/ { target = $4; nontarget = $6 }
+                /^EER/ { eer = $2 } /^minDCF.*P_target 0.01,/ { dcf = $2 }
+                END { printf "%-14s %-14s %8d %10d %8.2f %% %14.4f\n", name, list, target, nontarget, eer, dcf }'
+    }
+    rows() { # row, network, options of clean trials, --, options of far-field trials
+        local row=$1 clean=$exp/dev-$2.scp far=$exp/dev-far-$2.scp options=()
+        shift 2
+        while [ "$1" != -- ]; do options+=("$1"); shift; done
+        shift
+        score "$row" all trials --embeddings "$clean" ${options[@]+"${options[@]}"}
+        score "$row" same-gender trials-same-gender --embeddings "$clean" ${options[@]+"${options[@]}"}
+        score "$row" cross-gender trials-cross-gender --embeddings "$clean" ${options[@]+"${options[@]}"}
+        [ -z "$rooms" ] || score "$row" far-field trials --enrol-embeddings "$clean" --embeddings "$far" "$@"
+    }
+    {
+        for network in "${networks[@]}"; do rows "$network" "$network" --; done
+        # The network of the last row, scored by the PLDA, the means of each condition subtracted.
+        [ -z "$augment" ] || rows plda large-margin --backend "$exp/plda.safetensors" --mean-subtract "$exp/train.scp" -- \
+            --backend "$exp/plda.safetensors" --enrol-mean-subtract "$exp/train.scp" --mean-subtract "$exp/train-far.scp"
+        [ ! -f "$exp/minutes" ] || echo "training took $(cat "$exp/minutes") minutes"
+    } | tee -a "$exp/results.txt"
 fi

@@ -12,13 +12,14 @@ set -euo pipefail
 work=exp/speechocean762
 seed=1
 config=resnet34
+network=trained
 bin=${CARGO_TARGET_DIR:-target}/release
 out=
 while [ $# -gt 0 ]; do
     case $1 in
         --work) work=$2; shift 2 ;;
         --seed) seed=$2; shift 2 ;;
-        --augment) config=resnet34-augmented; shift ;;
+        --augment) config=resnet34-augmented network=rooms; shift ;;
         --bin) bin=$2; shift 2 ;;
         --out) out=$2; shift 2 ;;
         -h|--help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "$0"; exit 0 ;;
@@ -68,10 +69,10 @@ row() { # name, options for clean trials, --, options for far-field trials
     shift
     far=("$@")
     printf '%-42s' "$name"
-    "$bin/ffsvc-score" --trials "$data/dev/trials" --embeddings "$exp/dev-final.scp" --scores-out "$out/clean.$name.scores" \
+    "$bin/ffsvc-score" --trials "$data/dev/trials" --embeddings "$exp/dev-$network.scp" --scores-out "$out/clean.$name.scores" \
         ${clean[@]+"${clean[@]}"} 2> "$out/log" | figures
-    "$bin/ffsvc-score" --trials "$data/dev/trials" --enrol-embeddings "$exp/dev-final.scp" \
-        --embeddings "$exp/dev-far-final.scp" --scores-out "$out/far.$name.scores" ${far[@]+"${far[@]}"} 2> "$out/log" | figures
+    "$bin/ffsvc-score" --trials "$data/dev/trials" --enrol-embeddings "$exp/dev-$network.scp" \
+        --embeddings "$exp/dev-far-$network.scp" --scores-out "$out/far.$name.scores" ${far[@]+"${far[@]}"} 2> "$out/log" | figures
     echo
 }
 calibrated() { # name of a row: its scores of clean trials, calibrated on other speakers
