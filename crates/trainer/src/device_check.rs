@@ -20,14 +20,19 @@ const LOSS_TOLERANCE: f64 = 0.02;
 const GRADIENT_TOLERANCE: f64 = 0.1;
 
 /// Computes loss and gradients of the first utterances of `batch` on `device` and on the processor, without dropout, and
-/// compares them. `network` and `device` have gradients.
+/// compares them. `network` and `device` have gradients; the device is the one with this number in the run, from 1.
 ///
 /// # Errors
 /// Loss or gradients that differ by more than rounding explains; a device that fails.
-pub(crate) fn check(config: &ModelConfig, network: &Network, batch: &Batch, device: &Device) -> Result<()> {
+pub(crate) fn check(
+    config: &ModelConfig,
+    network: &Network,
+    batch: &Batch,
+    (number, device): (usize, &Device),
+) -> Result<()> {
     let found = Computed::on(device, config, network, batch)?;
     let expected = Computed::on(&Device::flex().autodiff(), config, network, batch)?;
-    compare(&found, &expected, device)
+    compare(&found, &expected, number)
 }
 
 /// What a device makes of a batch.
@@ -64,7 +69,7 @@ impl Computed {
 
 /// # Errors
 /// [`Error::WrongDevice`].
-fn compare(found: &Computed, expected: &Computed, device: &Device) -> Result<()> {
+fn compare(found: &Computed, expected: &Computed, number: usize) -> Result<()> {
     let mut worst = (0.0, "");
     let (mut difference, mut length) = (0.0, 0.0);
     for (found, expected) in found.gradients.iter().zip(&expected.gradients) {
@@ -85,7 +90,7 @@ fn compare(found: &Computed, expected: &Computed, device: &Device) -> Result<()>
         return Ok(());
     }
     Err(Error::WrongDevice {
-        device: format!("{device:?}"),
+        number,
         found: found.loss,
         expected: expected.loss,
         gradients: 100.0 * gradients,
@@ -123,7 +128,7 @@ mod tests {
     fn a_device_that_computes_what_the_processor_does_passes() {
         let device = Device::flex().autodiff();
         let (config, network) = network(&device);
-        check(&config, &network, &batch(), &device).unwrap();
+        check(&config, &network, &batch(), (1, &device)).unwrap();
     }
 
     #[test]
@@ -135,7 +140,7 @@ mod tests {
         let spoil = |change: &dyn Fn(&mut Computed)| {
             let mut wrong = computed();
             change(&mut wrong);
-            compare(&wrong, &right, &device).unwrap_err().to_string()
+            compare(&wrong, &right, 1).unwrap_err().to_string()
         };
         let largest = |tensor: &NamedTensor| tensor.data.iter().fold(0.0f32, |most, v| most.max(v.abs()));
         let place = (0..right.gradients.len())

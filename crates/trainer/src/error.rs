@@ -39,13 +39,13 @@ pub enum Error {
     },
     /// A device computes something else than the processor.
     #[error(
-        "{device} does not compute what the processor does: loss {found:.4} instead of {expected:.4} in the first batch, \
+        "device {number} of the run does not compute what the processor does: loss {found:.4} instead of {expected:.4} in the first batch, \
          gradients that differ by {gradients:.1} % of their length, most in {layer}; another driver or device may help, and \
          train.check_device = false trains all the same"
     )]
     WrongDevice {
-        /// The device.
-        device: String,
+        /// Which of the run's devices, from 1.
+        number: usize,
         /// Its loss.
         found: f64,
         /// The processor's loss.

@@ -152,7 +152,7 @@ impl Setup {
         devices: &[Device],
     ) -> Result<()> {
         let processor = Device::flex();
-        let mut accelerators = devices.iter().filter(|device| **device != processor).peekable();
+        let mut accelerators = (1..).zip(devices).filter(|(_, device)| **device != processor).peekable();
         if !config.train.check_device || accelerators.peek().is_none() {
             return Ok(());
         }
