@@ -2,11 +2,12 @@
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Device;
 use ffsvc_dataset::Batch;
 use ffsvc_models::{ModelConfig, NamedTensor, load_named, named_gradients, named_tensors};
 
 use crate::error::{Error, Result};
+use crate::learner::inputs;
 use crate::network::Network;
 
 /// Utterances that are computed on both: few, because the processor is slow.
@@ -19,20 +20,21 @@ const LOSS_TOLERANCE: f64 = 0.02;
 /// The largest length of the gradients' difference, as a share of the length of the processor's.
 const GRADIENT_TOLERANCE: f64 = 0.1;
 
-/// Computes loss and gradients of the first utterances of `batch` on `device` and on the processor, without dropout, and
-/// compares them. `network` and `device` have gradients; the device is the one with this number in the run, from 1.
+/// Computes loss and gradients of `batch` on the processor and on each of `devices`, which come with their numbers in the run,
+/// without dropout, and compares them. `network` and the devices have gradients.
 ///
 /// # Errors
 /// Loss or gradients that differ by more than rounding explains; a device that fails.
-pub(crate) fn check(
+pub(crate) fn check<'a>(
     config: &ModelConfig,
     network: &Network,
     batch: &Batch,
-    (number, device): (usize, &Device),
+    mut devices: impl Iterator<Item = (usize, &'a Device)>,
 ) -> Result<()> {
-    let found = Computed::on(device, config, network, batch)?;
     let expected = Computed::on(&Device::flex().autodiff(), config, network, batch)?;
-    compare(&found, &expected, number)
+    devices.try_for_each(|(number, device)| {
+        compare(&Computed::on(device, config, network, batch)?, &expected, number)
+    })
 }
 
 /// What a device makes of a batch.
@@ -46,12 +48,7 @@ impl Computed {
         let model = config.without_dropout().init(batch.num_mels, device)?;
         let model = load_named(model, named_tensors(&network.model))?;
         let head = network.head.valid().train().fork(device);
-        let utterances = batch.labels.len().min(UTTERANCES);
-        let shape = [utterances, batch.num_mels, batch.num_frames];
-        let features = batch.features[..shape.iter().product()].to_vec();
-        let features = Tensor::<3>::from_data(TensorData::new(features, shape), device);
-        let labels = batch.labels[..utterances].to_vec();
-        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [utterances]), device);
+        let (features, labels) = inputs(batch.features.clone(), batch, device);
         let embeddings = model.forward(features);
         // Without classes there is no loss: any function of the embeddings does.
         let loss = if head.num_classes() > 0 {
@@ -128,7 +125,7 @@ mod tests {
     fn a_device_that_computes_what_the_processor_does_passes() {
         let device = Device::flex().autodiff();
         let (config, network) = network(&device);
-        check(&config, &network, &batch(), (1, &device)).unwrap();
+        check(&config, &network, &batch(), std::iter::once((1, &device))).unwrap();
     }
 
     #[test]

@@ -214,6 +214,14 @@ impl PendingOutput {
     }
 }
 
+/// The features of `batch`, which are given apart, `[utterances, mels, frames]`, and its labels, `[utterances]`.
+pub(crate) fn inputs(features: Vec<f32>, batch: &Batch, device: &Device) -> (Tensor<3>, Tensor<1, Int>) {
+    let utterances = batch.labels.len();
+    let features = TensorData::new(features, [utterances, batch.num_mels, batch.num_frames]);
+    let labels = TensorData::new(batch.labels.clone(), [utterances]);
+    (Tensor::from_data(features, device), Tensor::from_data(labels, device))
+}
+
 /// Loss of a batch, and the gradients.
 fn loss_and_gradients(
     mut batch: Batch,
@@ -221,18 +229,14 @@ fn loss_and_gradients(
     teacher: Option<&Teacher>,
     device: &Device,
 ) -> (BatchOutput, GradientsParams) {
-    let utterances = batch.labels.len();
-    let shape = [utterances, batch.num_mels, batch.num_frames];
-    let features = TensorData::new(std::mem::take(&mut batch.features), shape);
-    let features = Tensor::<3>::from_data(features, device);
-    let labels = Tensor::<1, Int>::from_data(TensorData::new(batch.labels.clone(), [utterances]), device);
+    let (features, labels) = inputs(std::mem::take(&mut batch.features), &batch, device);
     let embeddings = network.model.forward(features);
     let output = network.head.forward(embeddings.clone(), labels.clone());
     let of_teacher = teacher.map(|teacher| teacher.loss(embeddings, &batch, device));
     let (has_teacher, has_classes) = (of_teacher.is_some(), network.head.num_classes() > 0);
     let mut further = Vec::from_iter(of_teacher.clone().map(Tensor::inner));
     if has_classes {
-        let best = output.cosines_or_scores.inner().argmax(1).reshape([utterances]);
+        let best = output.cosines_or_scores.inner().argmax(1).reshape([batch.labels.len()]);
         further.push(best.equal(labels.inner()).float().sum());
     }
     let loss = match of_teacher {

@@ -11,6 +11,7 @@ use ffsvc_models::{
     SpeakerModel, load_named, named_gradients, named_tensors,
 };
 
+use crate::goldens::relative_error;
 use crate::gradients::{doubles, gradients, with_head};
 use crate::{check, device};
 
@@ -97,12 +98,8 @@ fn uniform(state: &mut u64) -> f32 {
 fn relative(found: &[NamedTensor], expected: &[NamedTensor]) -> f64 {
     let names = |tensors: &[NamedTensor]| tensors.iter().map(|t| t.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(found), names(expected));
-    let (mut difference, mut length) = (0.0, 0.0);
-    for (a, b) in found.iter().flat_map(doubles).zip(expected.iter().flat_map(doubles)) {
-        difference += (a - b) * (a - b);
-        length += b * b;
-    }
-    (difference / length).sqrt()
+    let values = |tensors: &[NamedTensor]| tensors.iter().flat_map(doubles).collect::<Vec<f64>>();
+    relative_error(&values(found), &values(expected))
 }
 
 /// The largest difference in one gradient, over the root mean square of that gradient or of a hundredth of the mean
