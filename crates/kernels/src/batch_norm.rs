@@ -344,46 +344,76 @@ impl WithSimd for Gradient<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (mean, factor) = (simd.splat_f32s(self.mean), simd.splat_f32s(self.factor));
-        let (level, slope) = (simd.splat_f32s(self.level), simd.splat_f32s(self.slope));
-        let zero = simd.splat_f32s(0.0);
-        let with_relu = self.output.is_some();
-        let masked = |g: S::f32s, y: S::f32s| {
-            if with_relu { simd.select_f32s(simd.greater_than_f32s(y, zero), g, zero) } else { g }
-        };
-        let at = |g: S::f32s, x: S::f32s| {
-            let centred = simd.sub_f32s(rectified(simd, x, self.relu_first), mean);
-            let gradient =
-                simd.mul_f32s(factor, simd.add_f32s(simd.mul_add_e_f32s(centred, slope, g), level));
-            if self.relu_first {
-                simd.select_f32s(simd.greater_than_f32s(x, zero), gradient, zero)
-            } else {
-                gradient
-            }
+        let formula = GradientFormula {
+            simd,
+            mean: simd.splat_f32s(self.mean),
+            factor: simd.splat_f32s(self.factor),
+            level: simd.splat_f32s(self.level),
+            slope: simd.splat_f32s(self.slope),
+            relu_first: self.relu_first,
+            relu: self.output.is_some(),
         };
         let (inputs, input_tail) = S::as_simd_f32s(self.input);
         let (gradients, gradient_tail) = S::as_simd_f32s(self.gradient);
         // Not looked at where there is no rectification.
         let (outputs, output_tail) = S::as_simd_f32s(self.output.unwrap_or(self.gradient));
         let (results, result_tail) = S::as_mut_simd_f32s(self.input_gradient);
-        let tail = masked(simd.partial_load_f32s(gradient_tail), simd.partial_load_f32s(output_tail));
-        simd.partial_store_f32s(result_tail, at(tail, simd.partial_load_f32s(input_tail)));
+        let tail = formula.of_sum(simd.partial_load_f32s(gradient_tail), simd.partial_load_f32s(output_tail));
+        simd.partial_store_f32s(result_tail, formula.of_input(tail, simd.partial_load_f32s(input_tail)));
         let tensors = inputs.iter().zip(gradients).zip(outputs).zip(results);
         match self.residual_gradient {
             Some(residual) => {
                 let (residuals, residual_tail) = S::as_mut_simd_f32s(residual);
                 simd.partial_store_f32s(residual_tail, tail);
                 for ((((x, g), y), out), r) in tensors.zip(residuals) {
-                    let g = masked(*g, *y);
+                    let g = formula.of_sum(*g, *y);
                     *r = g;
-                    *out = at(g, *x);
+                    *out = formula.of_input(g, *x);
                 }
             }
             None => {
                 for (((x, g), y), out) in tensors {
-                    *out = at(masked(*g, *y), *x);
+                    *out = formula.of_input(formula.of_sum(*g, *y), *x);
                 }
             }
+        }
+    }
+}
+
+/// The gradients of one vector of values. Methods, and not closures: those are not always inlined, and then every operation on
+/// vectors is a call.
+#[derive(Clone, Copy)]
+struct GradientFormula<S: Simd> {
+    simd: S,
+    mean: S::f32s,
+    factor: S::f32s,
+    level: S::f32s,
+    slope: S::f32s,
+    relu_first: bool,
+    relu: bool,
+}
+
+impl<S: Simd> GradientFormula<S> {
+    /// With respect to what is rectified last, from the output's gradient `g` and the output `y`.
+    #[inline(always)]
+    fn of_sum(&self, g: S::f32s, y: S::f32s) -> S::f32s {
+        let Self { simd, .. } = *self;
+        let zero = simd.splat_f32s(0.0);
+        if self.relu { simd.select_f32s(simd.greater_than_f32s(y, zero), g, zero) } else { g }
+    }
+
+    /// With respect to the input `x`, from [`Self::of_sum`].
+    #[inline(always)]
+    fn of_input(&self, g: S::f32s, x: S::f32s) -> S::f32s {
+        let Self { simd, .. } = *self;
+        let centred = simd.sub_f32s(rectified(simd, x, self.relu_first), self.mean);
+        let levelled = simd.add_f32s(simd.mul_add_e_f32s(centred, self.slope, g), self.level);
+        let gradient = simd.mul_f32s(self.factor, levelled);
+        if self.relu_first {
+            let zero = simd.splat_f32s(0.0);
+            simd.select_f32s(simd.greater_than_f32s(x, zero), gradient, zero)
+        } else {
+            gradient
         }
     }
 }
