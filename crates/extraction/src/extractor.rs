@@ -265,11 +265,16 @@ impl Extractor {
         }
         let shape = [batch.len(), first.num_mels, longest];
         let input = Tensor::<3>::from_data(TensorData::new(data, shape), &self.device);
-        let output = if frames.iter().all(|&frames| frames == longest) {
-            self.model.forward(input)
-        } else if let Some(output) = self.model.forward_padded(input, &frames) {
-            output
-        } else {
+        let same_length = frames.iter().all(|&frames| frames == longest);
+        // On a thread of the pool. A thread outside of it would hand over each loop of the network and wait.
+        let output = rayon::scope(|_| {
+            if same_length {
+                Some(self.model.forward(input))
+            } else {
+                self.model.forward_padded(input, &frames)
+            }
+        });
+        let Some(output) = output else {
             let alone = batch.iter().map(|features| self.forward(&[features]));
             return Ok(alone.collect::<Result<Vec<_>>>()?.concat());
         };

@@ -125,6 +125,11 @@ impl Learner {
     /// # Errors
     /// A device that fails.
     pub(crate) fn train_step(&mut self, batches: Vec<Batch>, context: StepContext) -> Result<PendingOutput> {
+        // On a thread of the pool. A thread outside of it would hand over each of the step's thousand loops and wait.
+        rayon::scope(|_| self.train_step_in_pool(batches, context))
+    }
+
+    fn train_step_in_pool(&mut self, batches: Vec<Batch>, context: StepContext) -> Result<PendingOutput> {
         self.freeze(context.epoch);
         if let Some(margin) = context.margin {
             self.network.head.set_margin(margin);
