@@ -2,13 +2,21 @@
 
 use burn::nn::conv::{Conv1d, Conv2d};
 use burn::nn::{PaddingConfig1d, PaddingConfig2d};
-use burn::tensor::Tensor;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Tensor, module};
 
 use crate::batch_norm::Normalisation;
 use crate::cpu::{self, Steps, StepsInTime};
+use crate::precision::Precision;
 
 /// `layer.forward(input)`, faster where there is a kernel for it.
 pub(crate) fn conv2d(layer: &Conv2d, input: Tensor<4>) -> Tensor<4> {
+    if let Some((dtype, steps)) = Precision::lowered().zip(steps(layer)) {
+        let (around, options) =
+            (input.dtype(), ConvOptions::new(steps.stride, steps.padding, steps.dilation, 1));
+        let weight = layer.weight.val().cast(dtype);
+        return module::conv2d(input.cast(dtype), weight, None, options).cast(around);
+    }
     match steps(layer).and_then(|steps| cpu::conv2d(&input, &layer.weight.val(), steps)) {
         Some(output) => output,
         None => layer.forward(input),
@@ -17,6 +25,9 @@ pub(crate) fn conv2d(layer: &Conv2d, input: Tensor<4>) -> Tensor<4> {
 
 /// `then.forward(layer.forward(input))`, on CPUs without gradients in one pass.
 pub(crate) fn conv2d_then(layer: &Conv2d, input: Tensor<4>, then: Normalisation<'_, 4>) -> Tensor<4> {
+    if Precision::lowered().is_some() {
+        return then.forward(conv2d(layer, input));
+    }
     let fused = steps(layer)
         .zip(then.epilogue())
         .and_then(|(steps, epilogue)| cpu::conv2d_then(&input, &layer.weight.val(), steps, &epilogue));
@@ -43,6 +54,12 @@ fn steps(layer: &Conv2d) -> Option<Steps> {
 /// `layer.forward(input)`, faster where there is a kernel for it.
 pub(crate) fn conv1d(layer: &Conv1d, input: Tensor<3>) -> Tensor<3> {
     let bias = layer.bias.as_ref().map(|bias| bias.val());
+    if let Some((dtype, steps)) = Precision::lowered().zip(steps_in_time(layer)) {
+        let options = ConvOptions::new([steps.stride], [steps.padding], [steps.dilation], 1);
+        let (around, weight) = (input.dtype(), layer.weight.val().cast(dtype));
+        let bias = bias.map(|bias| bias.cast(dtype));
+        return module::conv1d(input.cast(dtype), weight, bias, options).cast(around);
+    }
     let output =
         steps_in_time(layer).and_then(|steps| cpu::conv1d(&input, &layer.weight.val(), bias.as_ref(), steps));
     match output {
@@ -53,6 +70,9 @@ pub(crate) fn conv1d(layer: &Conv1d, input: Tensor<3>) -> Tensor<3> {
 
 /// `then.forward(layer.forward(input))`, on CPUs without gradients in one pass.
 pub(crate) fn conv1d_then(layer: &Conv1d, input: Tensor<3>, then: Normalisation<'_, 3>) -> Tensor<3> {
+    if Precision::lowered().is_some() {
+        return then.forward(conv1d(layer, input));
+    }
     let bias = layer.bias.as_ref().map(|bias| bias.val());
     let fused = steps_in_time(layer).zip(then.epilogue()).and_then(|(steps, epilogue)| {
         cpu::conv1d_then(&input, &layer.weight.val(), bias.as_ref(), steps, &epilogue)
@@ -71,4 +91,45 @@ fn steps_in_time(layer: &Conv1d) -> Option<StepsInTime> {
         _ => return None,
     };
     (layer.groups == 1).then_some(StepsInTime { stride: layer.stride, padding, dilation: layer.dilation })
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::conv::{Conv1dConfig, Conv2dConfig};
+    use burn::tensor::{DType, Device, Distribution};
+
+    use super::*;
+
+    /// Numbers that 16 bits hold, so that only the output is rounded: to 8 bits.
+    fn small<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+        Tensor::random(shape, Distribution::Uniform(-8.0, 8.0), device).round() / 8.0
+    }
+
+    fn assert_rounded<const D: usize>(found: Tensor<D>, exact: Tensor<D>) {
+        assert_eq!((found.dtype(), found.dims()), (DType::F32, exact.dims()));
+        let differences = (found - exact.clone()).abs() - exact.abs() / 256.0;
+        assert!(differences.max().into_scalar::<f32>() <= 1e-6);
+    }
+
+    #[test]
+    fn lowered_convolutions_are_the_exact_ones_rounded() {
+        let device = Device::flex();
+        let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
+        let config = Conv2dConfig::new([3, 5], [3, 3]).with_stride([2, 1]).with_padding(padding);
+        let mut layer = config.with_bias(false).init(&device);
+        layer.weight = layer.weight.map(|weight| small(weight.dims(), &device));
+        let input = small([2, 3, 9, 11], &device);
+        let lowered = Precision::Bf16.scope(|| conv2d(&layer, input.clone()));
+        assert_rounded(lowered, conv2d(&layer, input));
+
+        let mut layer = Conv1dConfig::new(4, 6, 3)
+            .with_dilation(2)
+            .with_padding(PaddingConfig1d::Explicit(2, 2))
+            .init(&device);
+        layer.weight = layer.weight.map(|weight| small(weight.dims(), &device));
+        layer.bias = layer.bias.map(|bias| bias.map(|bias| small(bias.dims(), &device)));
+        let input = small([2, 4, 13], &device);
+        let lowered = Precision::Bf16.scope(|| conv1d(&layer, input.clone()));
+        assert_rounded(lowered, conv1d(&layer, input));
+    }
 }

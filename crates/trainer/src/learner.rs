@@ -6,6 +6,7 @@ use burn::module::ParamId;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ffsvc_dataset::{Batch, Purpose, TrainingSet, stream_seed};
+use ffsvc_models::Precision;
 
 use crate::config::ExperimentConfig;
 use crate::data_parallel;
@@ -142,7 +143,7 @@ impl Learner {
             // Dropout masks depend on the batch's number alone, so that a resumed run draws the same.
             let batch_number = context.step * train.accumulate + index;
             device.seed(stream_seed(train.seed, Purpose::Dropout, batch_number as u32, ""));
-            loss_and_gradients(batch, network, teacher, device)
+            loss_and_gradients(batch, network, teacher, train.precision, device)
         };
         let (outputs, sum) = if let [device] = &self.devices[..] {
             gradients::sum_over(&self.network, batches.into_iter().enumerate(), |index, batch, network| {
@@ -232,10 +233,11 @@ fn loss_and_gradients(
     mut batch: Batch,
     network: &Network,
     teacher: Option<&Teacher>,
+    precision: Precision,
     device: &Device,
 ) -> (BatchOutput, GradientsParams) {
     let (features, labels) = inputs(std::mem::take(&mut batch.features), &batch, device);
-    let embeddings = network.model.forward(features);
+    let embeddings = precision.scope(|| network.model.forward(features));
     let output = network.head.forward(embeddings.clone(), labels.clone());
     let of_teacher = teacher.map(|teacher| teacher.loss(embeddings, &batch, device));
     let (has_teacher, has_classes) = (of_teacher.is_some(), network.head.num_classes() > 0);

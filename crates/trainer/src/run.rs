@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::Device;
 use ffsvc_atomic_file::Lock;
 use ffsvc_dataset::{Augmentation, BatchRange, DataLoader};
-use ffsvc_models::{ModelInfo, with_causes};
+use ffsvc_models::{ModelInfo, Precision, with_causes};
 use serde::Serialize;
 
 use crate::checkpoint::ExperimentDir;
@@ -125,6 +125,11 @@ impl Run {
             .map_err(|source| Error::Io { path: dir.config(), source })?;
         let log = EventLog::open(&dir.log(), &progress)?;
         let processor = Device::flex();
+        if config.train.precision != Precision::F32 && devices.contains(&processor) {
+            tracing::warn!(
+                "train.precision = \"bf16\" is for accelerators: on the processor it is slower than \"f32\""
+            );
+        }
         let reports =
             StepReports::new(setup.steps_per_epoch, devices.iter().any(|device| *device != processor));
         Ok(Self {

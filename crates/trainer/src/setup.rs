@@ -160,7 +160,7 @@ impl Setup {
         let draws = plan.batch(0);
         let draws = &draws[..draws.len().min(device_check::UTTERANCES)];
         let batch = self.maker.make(0, draws, &mut Scratch::default())?;
-        device_check::check(&config.model, network, &batch, accelerators)
+        device_check::check(&config.model, network, &batch, config.train.precision, accelerators)
     }
 
     fn initial_network(

@@ -1,5 +1,6 @@
 //! Section `[train]`: the length of a run, its batches, and what trains.
 
+use ffsvc_models::Precision;
 use ffsvc_ranges::{Range, Section};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,10 @@ pub struct TrainConfig {
     /// Layers that do not train at first. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<Freeze>,
+    /// What convolutions compute in: `f32` (default), or `bf16` for accelerators that are faster with it. Weights, statistics,
+    /// pooling, head and loss stay `f32`.
+    #[serde(skip_serializing_if = "is_f32")]
+    pub precision: Precision,
     /// What BatchNorm does in training. Default `batch`.
     #[serde(skip_serializing_if = "is_batch")]
     pub batch_norm: BatchNormMode,
@@ -60,6 +65,10 @@ pub enum BatchNormMode {
     /// They normalise by the running statistics of the model that the run starts from, which stay as they are; scales and
     /// shifts train. For a fine-tune with few, small batches of other speech.
     Frozen,
+}
+
+fn is_f32(precision: &Precision) -> bool {
+    *precision == Precision::F32
 }
 
 fn is_batch(mode: &BatchNormMode) -> bool {
@@ -164,6 +173,7 @@ impl Default for TrainConfig {
             checkpoint_steps: 0,
             keep: 3,
             freeze: Vec::new(),
+            precision: Precision::default(),
             batch_norm: BatchNormMode::default(),
             anchor: 0.0,
             ema: 0.0,

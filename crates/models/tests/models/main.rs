@@ -11,6 +11,7 @@ mod gradients;
 mod heads;
 mod padding;
 mod pooling;
+mod precision;
 mod toolkits;
 mod training;
 mod wheel;
