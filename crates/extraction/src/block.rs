@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ffsvc_dataset::{Recording, open_audio};
+use ffsvc_models::frames_at_once;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
@@ -117,7 +118,10 @@ impl Extractor {
             let longest = group.iter().map(|item| item.features.num_frames).max().unwrap_or_default();
             let each = self.network_bytes(longest as u64).max(1);
             let fitting = usize::try_from(free / each).unwrap_or(usize::MAX);
-            for batch in group.chunks(self.options().batch_size.min(fitting).max(1)) {
+            // The network goes through a long one in blocks, but not where others are shorter.
+            let in_blocks = frames_at_once(longest as u64) < longest as u64;
+            let together = if in_blocks { 1 } else { self.options().batch_size.min(fitting).max(1) };
+            for batch in group.chunks(together) {
                 let bytes = each.saturating_mul(batch.len() as u64);
                 match waves.last_mut() {
                     Some(wave) if bytes <= left => wave.push(batch),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Mutex;
 
-use ffsvc_models::ModelConfig;
+use ffsvc_models::{ModelConfig, PoolingConfig, frames_at_once};
 
 /// The share of the available memory that is planned with: estimates are rounded, and others take memory too.
 const PLANNED_SHARE: f64 = 0.85;
@@ -149,16 +149,24 @@ pub(crate) fn recording_bytes(samples: u64, converted: u64, num_mels: usize, fra
 /// feature maps of the widest part. `tests/memory.rs` checks that this is 1.2 to 2 times what the allocator counts. The
 /// margin is needed because an allocator also keeps freed blocks that fit nothing.
 pub(crate) fn network_bytes(config: &ModelConfig, num_mels: usize, frames: u64) -> u64 {
-    // Values per frame of the widest feature map, and how many such maps are alive together.
-    let (values, maps) = match config {
-        ModelConfig::Resnet(config) if config.depth < 50 => (config.in_planes * num_mels, 4),
-        // Bottleneck blocks end with four times their channels.
-        ModelConfig::Resnet(config) => (4 * config.in_planes * num_mels, 3),
-        ModelConfig::CamPlusPlus(_) => (32 * num_mels, 3),
-        ModelConfig::EcapaTdnn(config) => (3 * config.hidden_dim, 4),
-        ModelConfig::WespeakerEcapaTdnn(config) => (config.aggregated, 4),
-        ModelConfig::SpeechBrainEcapaTdnn(config) => (config.aggregated, 8),
-        ModelConfig::Tdnn(config) => (config.stats_dim.max(config.hidden_dim), 3),
-    };
-    size_of::<f32>() as u64 * (values * maps) as u64 * frames
+    let floats = |values: usize, frames: u64| (values * size_of::<f32>()) as u64 * frames;
+    let block = frames_at_once(frames);
+    // Values per frame of the widest feature map, times the number of such maps that are alive together.
+    match config {
+        ModelConfig::Resnet(config) => {
+            // Bottleneck blocks end with four times their channels.
+            let (planes, maps) =
+                if config.depth < 50 { (config.in_planes, 4) } else { (4 * config.in_planes, 3) };
+            // The last map has an eighth of the values. Only the attention needs all of it.
+            let whole =
+                if config.pooling == PoolingConfig::Attentive { planes * num_mels / 8 * 5 } else { 0 };
+            floats(maps * planes * num_mels, block).max(floats(whole, frames))
+        }
+        // The dense blocks are whole, at half the frame rate: 512 channels and a bottleneck.
+        ModelConfig::CamPlusPlus(_) => floats(3 * 32 * num_mels, block).max(floats(800, frames)),
+        ModelConfig::EcapaTdnn(config) => floats(4 * 3 * config.hidden_dim, frames),
+        ModelConfig::WespeakerEcapaTdnn(config) => floats(4 * config.aggregated, frames),
+        ModelConfig::SpeechBrainEcapaTdnn(config) => floats(8 * config.aggregated, frames),
+        ModelConfig::Tdnn(config) => floats(3 * config.stats_dim.max(config.hidden_dim), block),
+    }
 }

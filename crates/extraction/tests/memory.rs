@@ -71,20 +71,30 @@ fn estimate(extractor: Extractor, path: &Path) -> (u64, Extractor) {
 #[test]
 fn recordings_take_what_is_estimated() {
     let folder = tempfile::tempdir().unwrap();
-    let path = recording(folder.path(), 6);
     let resnet = |depth| ModelConfig::Resnet(ResNetConfig { depth, ..Default::default() });
-    let networks = [
-        ("ResNet34", resnet(34)),
-        ("ResNet50", resnet(50)),
-        ("CAM++", ModelConfig::CamPlusPlus(CamPlusPlusConfig::default())),
-        ("ECAPA-TDNN", ModelConfig::EcapaTdnn(EcapaTdnnConfig::default())),
-        ("ECAPA-TDNN of WeSpeaker", ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig::default())),
-        ("ECAPA-TDNN of SpeechBrain", ModelConfig::SpeechBrainEcapaTdnn(SpeechBrainEcapaConfig::default())),
-        ("x-vector", ModelConfig::Tdnn(TdnnConfig::default())),
+    let (short, long) = (recording(folder.path(), 6), recording(folder.path(), 100));
+    let narrow = ResNetConfig { in_planes: 16, ..Default::default() };
+    let cases = [
+        // In blocks.
+        ("ResNet34 with 16 channels", ModelConfig::Resnet(narrow), &long),
+        ("CAM++", ModelConfig::CamPlusPlus(CamPlusPlusConfig::default()), &long),
+        ("x-vector", ModelConfig::Tdnn(TdnnConfig::default()), &long),
+        // All at once.
+        ("ResNet34", resnet(34), &short),
+        ("ResNet50", resnet(50), &short),
+        ("CAM++", ModelConfig::CamPlusPlus(CamPlusPlusConfig::default()), &short),
+        ("ECAPA-TDNN", ModelConfig::EcapaTdnn(EcapaTdnnConfig::default()), &short),
+        ("ECAPA-TDNN of WeSpeaker", ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig::default()), &short),
+        (
+            "ECAPA-TDNN of SpeechBrain",
+            ModelConfig::SpeechBrainEcapaTdnn(SpeechBrainEcapaConfig::default()),
+            &short,
+        ),
+        ("x-vector", ModelConfig::Tdnn(TdnnConfig::default()), &short),
     ];
     let mut wrong = Vec::new();
-    for (name, config) in networks {
-        let (estimate, extractor) = estimate(extractor(config), &path);
+    for (name, config, path) in cases {
+        let (estimate, extractor) = estimate(extractor(config), path);
         // Working memory that threads keep is not of this recording.
         extractor.embed(&WavSource::File(path.clone())).unwrap();
         let before = HELD.load(Ordering::Relaxed);
@@ -93,12 +103,13 @@ fn recordings_take_what_is_estimated() {
         let taken = (PEAK.load(Ordering::Relaxed) - before) as u64;
         let ratio = estimate as f64 / taken as f64;
         println!(
-            "{name}: {:.1} MiB taken for 6 s, {:.1} MiB estimated ({ratio:.2})",
+            "{name}: {:.1} MiB taken for {}, {:.1} MiB estimated ({ratio:.2})",
             taken as f64 / f64::from(1 << 20),
+            path.file_name().unwrap().display(),
             estimate as f64 / f64::from(1 << 20)
         );
         if !(1.2..2.0).contains(&ratio) {
-            wrong.push(name);
+            wrong.push((name, path));
         }
     }
     assert!(wrong.is_empty(), "the estimates for {wrong:?} are off");

@@ -10,10 +10,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::{BatchNorm, PlainBatchNorm};
+use crate::blocks::{ReceptiveField, in_blocks};
 use crate::convolution::{conv1d, conv1d_then, conv2d_then};
 use crate::error::{Result, require_size};
 use crate::network::{Network, NetworkConfig};
-use crate::pooling::unsmoothed_temporal_statistics;
+use crate::pooling::all_positions::with_std;
+use crate::pooling::moments::Moments;
 use crate::resnet::shortcut;
 
 /// Channels of the two-dimensional front.
@@ -173,9 +175,18 @@ impl Fcm {
         }
     }
 
+    fn blocks(&self) -> impl Iterator<Item = &ResBlock> {
+        self.layer1.iter().chain(&self.layer2)
+    }
+
+    fn receptive_field(&self) -> ReceptiveField {
+        let layers = self.blocks().flat_map(|block| [&block.conv1, &block.conv2]).chain([&self.conv2]);
+        layers.fold(ReceptiveField::FRAME.conv2d(&self.conv1), ReceptiveField::conv2d)
+    }
+
     fn forward(&self, features: Tensor<3>) -> Tensor<3> {
         let stem = conv2d_then(&self.conv1, features.unsqueeze_dim(1), self.bn1.then_relu());
-        let hidden = self.layer1.iter().chain(&self.layer2).fold(stem, |hidden, block| block.forward(hidden));
+        let hidden = self.blocks().fold(stem, |hidden, block| block.forward(hidden));
         let hidden = conv2d_then(&self.conv2, hidden, self.bn2.then_relu());
         let [batch, channels, frequencies, frames] = hidden.dims();
         hidden.reshape([batch, channels * frequencies, frames])
@@ -244,18 +255,48 @@ struct CamLayer {
 
 impl CamLayer {
     /// # Shapes
-    /// - input: `[batch, inner, frames]`
+    /// - pieces: `[batch, inner, frames]`
     /// - output: `[batch, growth_rate, frames]`
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let [batch, _, frames] = input.dims();
-        let local = conv1d(&self.linear_local, input.clone());
-        let context = input.clone().mean_dim(2) + segment_means(input);
-        // A mask is the same for all frames of a segment: it is computed once for each.
-        let mask = sigmoid(conv1d(&self.linear2, relu(conv1d(&self.linear1, context))));
-        let [_, channels, segments] = mask.dims();
-        let masked = in_segments(local) * mask.unsqueeze_dim::<4>(3);
-        masked.reshape([batch, channels, segments * SEGMENT]).narrow(2, 0, frames)
+    fn forward(&self, pieces: &[Tensor<3>]) -> Pieces {
+        let utterance = mean_over_time(pieces);
+        let masked = |(place, piece): (usize, &Tensor<3>)| {
+            let [batch, _, frames] = piece.dims();
+            let context = utterance.clone() + segment_means(piece.clone());
+            // A mask is the same for all frames of a segment: it is computed once for each.
+            let mask = sigmoid(conv1d(&self.linear2, relu(conv1d(&self.linear1, context))));
+            let [_, channels, segments] = mask.dims();
+            let masked = in_segments(self.local(pieces, place)) * mask.unsqueeze_dim::<4>(3);
+            masked.reshape([batch, channels, segments * SEGMENT]).narrow(2, 0, frames)
+        };
+        pieces.iter().enumerate().map(masked).collect()
     }
+
+    /// The convolution of one piece, which sees the ends of those beside it.
+    fn local(&self, pieces: &[Tensor<3>], place: usize) -> Tensor<3> {
+        let (reach, piece) = (self.linear_local.dilation, &pieces[place]);
+        let before = place.checked_sub(1).map(|place| &pieces[place]);
+        let before = before.map(|piece| piece.clone().narrow(2, piece.dims()[2] - reach, reach));
+        let after = pieces.get(place + 1).map(|piece| piece.clone().narrow(2, 0, reach));
+        if before.is_none() && after.is_none() {
+            return conv1d(&self.linear_local, piece.clone());
+        }
+        let margin = if before.is_some() { reach } else { 0 };
+        let parts = before.into_iter().chain([piece.clone()]).chain(after).collect();
+        conv1d(&self.linear_local, Tensor::cat(parts, 2)).narrow(2, margin, piece.dims()[2])
+    }
+}
+
+/// A sequence, `[batch, channels, frames]`, in pieces along time, of which all but the last have whole segments. In training there is
+/// one.
+type Pieces = Vec<Tensor<3>>;
+
+fn mean_over_time(pieces: &[Tensor<3>]) -> Tensor<3> {
+    if let [whole] = pieces {
+        return whole.clone().mean_dim(2);
+    }
+    let frames: usize = pieces.iter().map(|piece| piece.dims()[2]).sum();
+    let sums = pieces.iter().map(|piece| piece.clone().sum_dim(2)).collect();
+    Tensor::cat(sums, 2).sum_dim(2) / frames as f64
 }
 
 /// `[batch, channels, frames]` as `[batch, channels, segments, SEGMENT]`, the last segment filled up with zeros.
@@ -313,9 +354,10 @@ impl CamDenseLayer {
         }
     }
 
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let input = self.nonlinear1.forward(input);
-        self.cam_layer.forward(self.nonlinear2.after(&self.linear1, input))
+    fn forward(&self, pieces: &[Tensor<3>]) -> Pieces {
+        let inner =
+            |piece: &Tensor<3>| self.nonlinear2.after(&self.linear1, self.nonlinear1.forward(piece.clone()));
+        self.cam_layer.forward(&Vec::from_iter(pieces.iter().map(inner)))
     }
 }
 
@@ -338,10 +380,10 @@ impl CamDenseBlock {
         Self { tdnnd: (0..layers).map(layer).collect() }
     }
 
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        self.tdnnd.iter().fold(input, |input, layer| {
-            let added = layer.forward(input.clone());
-            Tensor::cat(vec![input, added], 1)
+    fn forward(&self, pieces: Pieces) -> Pieces {
+        self.tdnnd.iter().fold(pieces, |pieces, layer| {
+            let added = layer.forward(&pieces);
+            pieces.into_iter().zip(added).map(|(piece, added)| Tensor::cat(vec![piece, added], 1)).collect()
         })
     }
 }
@@ -361,8 +403,8 @@ impl TransitLayer {
         }
     }
 
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        conv1d(&self.linear, self.nonlinear.forward(input))
+    fn forward(&self, pieces: Pieces) -> Pieces {
+        pieces.into_iter().map(|piece| conv1d(&self.linear, self.nonlinear.forward(piece))).collect()
     }
 }
 
@@ -416,11 +458,14 @@ impl CamPlusPlus {
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
         let x = &self.xvector;
-        let hidden = x.tdnn.forward(self.head.forward(features));
+        let field = self.head.receptive_field().conv1d(&x.tdnn.linear);
+        let front = |block| x.tdnn.forward(self.head.forward(block));
+        let hidden = in_blocks(features, field, front).collect();
         let hidden = x.transit1.forward(x.block1.forward(hidden));
         let hidden = x.transit2.forward(x.block2.forward(hidden));
         let hidden = x.transit3.forward(x.block3.forward(hidden));
-        x.dense.forward(unsmoothed_temporal_statistics(x.out_nonlinear.forward(hidden)))
+        let statistics = Moments::of_all(hidden.into_iter().map(|piece| x.out_nonlinear.forward(piece)));
+        x.dense.forward(with_std(statistics.mean_and_variance()))
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod average;
 mod batch_norm;
+mod blocks;
 mod cam_plus_plus;
 mod convolution;
 mod cpu;
@@ -31,6 +32,7 @@ mod wespeaker_ecapa;
 
 pub use average::{Averaged, average_models, average_tensors};
 pub use batch_norm::BatchNorm;
+pub use blocks::frames_at_once;
 pub use cam_plus_plus::{CamPlusPlus, CamPlusPlusConfig};
 pub use device::{DEVICE_TOKEN, DeviceChoice, DeviceError, RemoteAddress};
 pub use ecapa_tdnn::{EcapaTdnn, EcapaTdnnConfig};

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
+use crate::blocks::{ReceptiveField, in_blocks};
 use crate::convolution::conv2d_then;
 use crate::error::{Result, require, require_size};
 use crate::network::{Network, NetworkConfig};
@@ -219,6 +220,14 @@ pub(crate) enum Block {
 }
 
 impl Block {
+    /// The convolutions on the longest way through it.
+    fn convolutions(&self) -> Vec<&Conv2d> {
+        match self {
+            Self::Basic(block) => vec![&block.conv1, &block.conv2],
+            Self::Bottleneck(block) => vec![&block.conv1, &block.conv2, &block.conv3],
+        }
+    }
+
     /// The output, and its padding.
     fn forward(&self, input: Tensor<4>, padding: Option<Padding>) -> (Tensor<4>, Option<Padding>) {
         let stride = match self {
@@ -272,13 +281,19 @@ impl FrontBlocks {
         }
     }
 
+    fn blocks(&self) -> impl Iterator<Item = &Block> {
+        [&self.layer1, &self.layer2, &self.layer3, &self.layer4].into_iter().flatten()
+    }
+
+    fn receptive_field(&self) -> ReceptiveField {
+        let layers = self.blocks().flat_map(Block::convolutions);
+        layers.fold(ReceptiveField::FRAME.conv2d(&self.conv1), ReceptiveField::conv2d)
+    }
+
     /// The feature map, and its padding.
     fn forward(&self, input: Tensor<4>, padding: Option<Padding>) -> (Tensor<4>, Option<Padding>) {
         let stem = clear(padding.as_ref(), conv2d_then(&self.conv1, input, self.bn1.then_relu()));
-        [&self.layer1, &self.layer2, &self.layer3, &self.layer4]
-            .into_iter()
-            .flatten()
-            .fold((stem, padding), |(hidden, padding), block| block.forward(hidden, padding))
+        self.blocks().fold((stem, padding), |(hidden, padding), block| block.forward(hidden, padding))
     }
 }
 
@@ -319,7 +334,8 @@ impl ResNet {
     /// - features: `[batch, mel, frames]`
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
-        let (map, _) = self.front.forward(features.unsqueeze_dim(1), None);
-        self.dropout.forward(self.bottleneck.forward(self.pool.forward(map)))
+        let front = |block: Tensor<3>| self.front.forward(block.unsqueeze_dim(1), None).0;
+        let pooled = self.pool.forward_pieces(in_blocks(features, self.front.receptive_field(), front));
+        self.dropout.forward(self.bottleneck.forward(pooled))
     }
 }

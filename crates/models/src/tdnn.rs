@@ -8,11 +8,12 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
+use crate::blocks::{ReceptiveField, in_blocks};
 use crate::convolution::conv1d_then;
 use crate::error::{Result, require_size};
 use crate::network::{Network, NetworkConfig};
 use crate::padding::Padding;
-use crate::pooling::temporal_statistics;
+use crate::pooling::moments::Moments;
 use crate::pooling::tstp::with_std;
 
 /// Options of a [`Tdnn`].
@@ -124,12 +125,17 @@ impl Tdnn {
     /// - features: `[batch, mel, frames]`
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
-        self.seg_1.forward(temporal_statistics(self.frame_level(features)))
+        let seen = |field: ReceptiveField, layer: &TdnnLayer| field.conv1d(&layer.conv_1d);
+        let field = self.layers().into_iter().fold(ReceptiveField::FRAME, seen);
+        let pieces = in_blocks(features, field, |block| self.frame_level(block));
+        self.seg_1.forward(with_std(Moments::of_all(pieces).mean_and_variance()))
+    }
+
+    fn layers(&self) -> [&TdnnLayer; 5] {
+        [&self.frame_1, &self.frame_2, &self.frame_3, &self.frame_4, &self.frame_5]
     }
 
     fn frame_level(&self, features: Tensor<3>) -> Tensor<3> {
-        [&self.frame_1, &self.frame_2, &self.frame_3, &self.frame_4, &self.frame_5]
-            .into_iter()
-            .fold(features, |hidden, layer| layer.forward(hidden))
+        self.layers().into_iter().fold(features, |hidden, layer| layer.forward(hidden))
     }
 }

@@ -17,6 +17,7 @@ pub fn statistics_over_all_positions(input: Tensor<4>) -> Tensor<2> {
     with_std(mean_and_variance(input.reshape([batch, channels, frequencies * frames])))
 }
 
-pub(super) fn with_std((mean, variance): (Tensor<3>, Tensor<3>)) -> Tensor<2> {
+/// Mean and standard deviation. A row that is constant has a standard deviation of 1e-7 instead of 0.
+pub(crate) fn with_std((mean, variance): (Tensor<3>, Tensor<3>)) -> Tensor<2> {
     concatenate(mean, variance.clamp_min(VARIANCE_FLOOR).sqrt())
 }

@@ -3,21 +3,22 @@
 //! To add a pooling: a file here with a module whose `forward` reads like its formula, a variant in [`PoolingConfig`]
 //! and in [`Pooling`], and its size in [`Pooling::new`].
 
-mod all_positions;
+pub(crate) mod all_positions;
 mod attentive;
 mod baseline_attentive;
+pub(crate) mod moments;
 pub(crate) mod tstp;
 
 pub use all_positions::statistics_over_all_positions;
 pub use attentive::AttentiveStatistics;
 pub use baseline_attentive::{BaselineAttention, BaselineAttentivePooling};
 pub use tstp::temporal_statistics;
-pub(crate) use tstp::unsmoothed_temporal_statistics;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use self::moments::Moments;
 use crate::padding::Padding;
 
 /// Size of the hidden layer of [`AttentiveStatistics`] behind a ResNet (the value of the ECAPA-TDNN paper).
@@ -70,12 +71,27 @@ impl Pooling {
     /// - input: `[batch, channels, frequencies, frames]`
     /// - output: `[batch, size]`, means first
     pub fn forward(&self, input: Tensor<4>) -> Tensor<2> {
-        let [batch, channels, frequencies, frames] = input.dims();
-        let per_frequency = [batch, channels * frequencies, frames];
+        self.forward_pieces(std::iter::once(input))
+    }
+
+    /// As [`forward`](Self::forward), of a map that comes in pieces along time. No more than one is held, but for the attentive
+    /// pooling, which needs all.
+    pub(crate) fn forward_pieces(&self, pieces: impl Iterator<Item = Tensor<4>>) -> Tensor<2> {
+        let per_frequency = |piece: Tensor<4>| {
+            let [batch, channels, frequencies, frames] = piece.dims();
+            piece.reshape([batch, channels * frequencies, frames])
+        };
         match self {
-            Self::StatsAll(_) => statistics_over_all_positions(input),
-            Self::Tstp(_) => temporal_statistics(input.reshape(per_frequency)),
-            Self::Attentive(attentive) => attentive.forward(input.reshape(per_frequency)),
+            Self::StatsAll(_) => {
+                let rows = pieces.map(|piece| piece.flatten::<3>(2, 3));
+                all_positions::with_std(Moments::of_all(rows).mean_and_variance())
+            }
+            Self::Tstp(_) => tstp::with_std(Moments::of_all(pieces.map(per_frequency)).mean_and_variance()),
+            Self::Attentive(attentive) => {
+                let mut pieces: Vec<Tensor<3>> = pieces.map(per_frequency).collect();
+                let whole = if pieces.len() == 1 { pieces.remove(0) } else { Tensor::cat(pieces, 2) };
+                attentive.forward(whole)
+            }
         }
     }
 
@@ -103,11 +119,7 @@ impl Pooling {
 
 /// Mean and unbiased variance over the last dimension, which stays with size 1. The variance of one value is 0.
 fn mean_and_variance(input: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
-    let count = input.dims()[2];
-    let mean = input.clone().mean_dim(2);
-    let centred = input - mean.clone();
-    let variance = centred.square().sum_dim(2) / count.saturating_sub(1).max(1) as f64;
-    (mean, variance)
+    Moments::of(input).mean_and_variance()
 }
 
 /// `[mean, std]` of shape `[batch, 2 * rows]` from two tensors `[batch, rows, 1]`.

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{all_positions, concatenate, mean_and_variance};
+use super::{concatenate, mean_and_variance};
 
 /// Added to the variance before the square root, as WeSpeaker does: weights move over unchanged.
 const EPSILON: f64 = 1e-7;
@@ -18,14 +18,4 @@ pub fn temporal_statistics(input: Tensor<3>) -> Tensor<2> {
 
 pub(crate) fn with_std((mean, variance): (Tensor<3>, Tensor<3>)) -> Tensor<2> {
     concatenate(mean, (variance + EPSILON).sqrt())
-}
-
-/// As [`temporal_statistics`] without anything added to the variance: CAM++'s. A row that is constant over time has a
-/// standard deviation of 1e-7 instead of 0, which keeps the gradient of the square root finite.
-///
-/// # Shapes
-/// - input: `[batch, rows, frames]`
-/// - output: `[batch, 2 * rows]`
-pub(crate) fn unsmoothed_temporal_statistics(input: Tensor<3>) -> Tensor<2> {
-    all_positions::with_std(mean_and_variance(input))
 }

@@ -2,6 +2,7 @@
 #![recursion_limit = "256"]
 
 mod batch_norm;
+mod blocks;
 mod checkpoint;
 mod config;
 mod evaluation;

@@ -1,0 +1,66 @@
+//! Long recordings, which go through a network in blocks, against the same network on all frames at once.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use ffsvc_models::{
+    CamPlusPlusConfig, ModelConfig, PoolingConfig, ResNetConfig, TdnnConfig, keep_running_statistics,
+    load_named, named_tensors,
+};
+
+use crate::goldens::values_of;
+
+const MELS: usize = 16;
+
+fn features(frames: usize, device: &Device) -> Tensor<3> {
+    let value = |n: usize| {
+        ((n % frames) as f32 * 0.013 * ((n / frames) as f32 + 1.3)).sin() + ((n * 7919) % 101) as f32 * 0.01
+    };
+    let values = Vec::from_iter((0..2 * MELS * frames).map(value));
+    Tensor::from_data(TensorData::new(values, [2, MELS, frames]), device)
+}
+
+fn cosine_distance(a: &[f64], b: &[f64]) -> f64 {
+    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    1.0 - dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+fn is_attentive(config: &ModelConfig) -> bool {
+    matches!(config, ModelConfig::Resnet(config) if config.pooling == PoolingConfig::Attentive)
+}
+
+#[test]
+fn long_recordings_in_blocks_equal_the_whole() {
+    let resnet = |depth, pooling| {
+        let size = ResNetConfig { in_planes: 2, depth, pooling, embedding_size: 8, ..Default::default() };
+        ModelConfig::Resnet(size)
+    };
+    let cam = CamPlusPlusConfig { embedding_size: 8, growth_rate: 4, bn_size: 2, init_channels: 8 };
+    let networks = [
+        resnet(34, PoolingConfig::Tstp),
+        resnet(18, PoolingConfig::StatsAll),
+        resnet(50, PoolingConfig::Attentive),
+        ModelConfig::CamPlusPlus(cam),
+        ModelConfig::Tdnn(TdnnConfig { hidden_dim: 8, stats_dim: 12, embedding_size: 8 }),
+    ];
+    let plain = Device::flex();
+    let with_gradients = plain.clone().autodiff();
+    for config in networks {
+        let model = config.init(MELS, &with_gradients).unwrap();
+        // Statistics of running BatchNorm that differ from 0 and 1.
+        model.forward(features(300, &with_gradients));
+        // With gradients the whole recording goes through at once.
+        let at_once = keep_running_statistics(
+            load_named(config.init(MELS, &with_gradients).unwrap(), named_tensors(&model)).unwrap(),
+        );
+        for frames in [8_000, 13_579] {
+            let expected = values_of(at_once.forward(features(frames, &with_gradients)).inner());
+            let found = values_of(model.valid().forward(features(frames, &plain)));
+            let distances = found.chunks(8).zip(expected.chunks(8)).map(|(a, b)| cosine_distance(a, b));
+            let worst = distances.fold(0.0, f64::max);
+            println!("{config:?} {frames}: {worst:e}");
+            // The attentive variance is the difference of two large numbers.
+            let tolerance = if is_attentive(&config) { 1e-8 } else { 1e-10 };
+            assert!(worst < tolerance, "{config:?}, {frames} frames: a cosine distance of {worst:e}");
+        }
+    }
+}
