@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::reduction::{mean, squared_deviations};
+use crate::wide_vectors::{self, Kernel};
 
 /// Levels of a signal at full scale 1.0, as it was recorded: before any change of its rate or level.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -33,15 +34,17 @@ const FULL_SCALE: f32 = 1.0 - 1.0 / 32_768.0;
 impl Levels {
     /// Measures a signal. Every number is 0 for no samples.
     pub fn measure(samples: &[f32]) -> Self {
-        let dc_offset = mean(samples);
-        let (low, high) = samples.iter().fold((0f32, 0f32), |(low, high), &x| (low.min(x), high.max(x)));
-        let peak = samples.iter().map(|&x| (f64::from(x) - dc_offset).abs()).fold(0.0, f64::max);
+        let Moments { dc_offset, squares, low, high } = wide_vectors::run(Measure { samples });
         let (clipped_samples, clipped_runs) = clipped(samples, low, high);
         let count = samples.len().max(1) as f64;
         Self {
             dc_offset,
-            peak,
-            rms: (squared_deviations(samples, dc_offset) / count).sqrt(),
+            peak: if samples.is_empty() {
+                0.0
+            } else {
+                (f64::from(high) - dc_offset).max(dc_offset - f64::from(low))
+            },
+            rms: (squares / count).sqrt(),
             clipped_share: clipped_samples as f64 / count,
             clipped_runs,
         }
@@ -58,8 +61,50 @@ impl Levels {
     }
 }
 
-/// Samples and number of the clipped runs.
+struct Measure<'a> {
+    samples: &'a [f32],
+}
+
+struct Moments {
+    dc_offset: f64,
+    /// Sum of the squared distances from it.
+    squares: f64,
+    /// 0 for no samples.
+    low: f32,
+    high: f32,
+}
+
+impl Kernel for Measure<'_> {
+    type Output = Moments;
+
+    #[inline(always)]
+    fn run(self) -> Moments {
+        const LANES: usize = 16;
+        let dc_offset = mean(self.samples);
+        let squares = squared_deviations(self.samples, dc_offset);
+        let first = self.samples.first().copied().unwrap_or(0.0);
+        let (mut lows, mut highs) = ([first; LANES], [first; LANES]);
+        let (chunks, rest) = self.samples.as_chunks::<LANES>();
+        for chunk in chunks.iter().map(|chunk| &chunk[..]).chain([rest]) {
+            for ((low, high), &x) in lows.iter_mut().zip(&mut highs).zip(chunk) {
+                *low = if x < *low { x } else { *low };
+                *high = if x > *high { x } else { *high };
+            }
+        }
+        Moments {
+            dc_offset,
+            squares,
+            low: lows.into_iter().fold(first, f32::min),
+            high: highs.into_iter().fold(first, f32::max),
+        }
+    }
+}
+
+/// Samples and number of the clipped runs, of a signal from `low` to `high`.
 fn clipped(samples: &[f32], low: f32, high: f32) -> (usize, usize) {
+    if high < CLIPPED_LEVEL && low > -CLIPPED_LEVEL {
+        return (0, 0);
+    }
     let (low, high) = (low.max(-FULL_SCALE), high.min(FULL_SCALE));
     // Which rail a sample is at: runs end where it changes.
     let rail = |x: f32| {
