@@ -85,6 +85,11 @@ struct Args {
     #[arg(long, default_value_t = 64, value_name = "N", range = Range::at_least(1usize))]
     jobs: usize,
 
+    /// Memory that recordings may take together, with what the network makes of them: 4G, 500M, or bytes. Fewer are worked on
+    /// at once to keep to it. Default: most of what the machine has left
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<MemorySize>,
+
     /// Channel of recordings with several: first, mix, or an index from 0
     #[arg(long, default_value = "first", value_name = "CHANNEL")]
     channel: Channel,
@@ -140,6 +145,33 @@ impl FromStr for Shard {
             .and_then(|(index, parts)| Some(Self { index: index.parse().ok()?, parts: parts.parse().ok()? }));
         let is_part = |shard: &Self| shard.index >= 1 && shard.index <= shard.parts;
         numbers.filter(is_part).ok_or_else(|| "expected I/N with I from 1 to N, e.g. 2/8".to_owned())
+    }
+}
+
+/// Bytes, as people write them.
+#[derive(Debug, Clone, Copy)]
+struct MemorySize(u64);
+
+impl FromStr for MemorySize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = &text[digits.len()..];
+        let shift = match unit.strip_suffix("iB").or(unit.strip_suffix('B')).unwrap_or(unit) {
+            "" => Some(0),
+            "K" => Some(10),
+            "M" => Some(20),
+            "G" => Some(30),
+            "T" => Some(40),
+            _ => None,
+        };
+        let bytes =
+            shift.zip(digits.parse().ok()).and_then(|(shift, size): (u32, u64)| size.checked_mul(1 << shift));
+        let bytes = bytes.filter(|bytes| *bytes > 0);
+        bytes
+            .map(Self)
+            .ok_or_else(|| "expected a number above 0 of bytes, or with K, M, G or T, e.g. 4G".to_owned())
     }
 }
 
@@ -247,12 +279,13 @@ fn extract(args: &Args, input: &Input<'_>, store: &Path) -> anyhow::Result<Repor
     let limits = Limits::default()
         .with_max_bytes(args.max_bytes)
         .with_max_duration(Duration::from_secs_f64(args.max_seconds));
-    let options = ExtractorOptions::default()
+    let mut options = ExtractorOptions::default()
         .with_channel(args.channel)
         .with_batch_size(args.batch_size)
         .with_length_bucket(args.length_bucket)
         .with_jobs(args.jobs)
         .with_limits(limits);
+    options.memory = args.memory.map(|MemorySize(bytes)| bytes);
     let extractor = Arc::new(
         Extractor::open(&args.model, &device).map_err(import_first_to_extract)?.with_options(options),
     );

@@ -79,9 +79,18 @@ fn failures_are_listed_and_the_rest_is_written() {
 }
 
 #[test]
+fn recordings_keep_to_the_memory_that_is_given() {
+    let folder = trained();
+    extract(&folder, &["data/dev", "all.npz", "--memory", "4G"]).success();
+    extract(&folder, &["data/dev", "none.npz", "--memory", "10KiB"])
+        .code(1)
+        .stderr(contains("10.0 KiB are left; cut the recording"));
+}
+
+#[test]
 fn what_is_wrong_with_the_command_is_said_before_the_work() {
     let folder = trained();
-    let wrong: [(&[&str], &str); 8] = [
+    let wrong: [(&[&str], &str); 10] = [
         (&["data/dev", "emb.h5"], "emb.h5: a store of embeddings is written as"),
         (&["data/dev", "-o", "emb"], "emb: a store of embeddings is written as"),
         (&["data/dev", "x.ark", "--batch-size", "0"], "--batch-size"),
@@ -90,6 +99,8 @@ fn what_is_wrong_with_the_command_is_said_before_the_work() {
         (&["data/dev", "x.ark", "--max-seconds", "nan"], "--max-seconds"),
         (&["data/dev", "x.ark", "--max-bytes", "0"], "--max-bytes"),
         (&["data/dev", "x.ark", "--channel", "left"], "--channel"),
+        (&["data/dev", "x.ark", "--memory", "4X"], "--memory"),
+        (&["data/dev", "x.ark", "--memory", "0G"], "--memory"),
     ];
     for (arguments, message) in wrong {
         extract(&folder, arguments).code(2).stdout("").stderr(contains(message));

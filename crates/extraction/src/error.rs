@@ -59,8 +59,12 @@ struct Bytes(u64);
 
 impl std::fmt::Display for Bytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mib = self.0 as f64 / f64::from(1 << 20);
-        if mib < 1024.0 { write!(f, "{mib:.1} MiB") } else { write!(f, "{:.1} GiB", mib / 1024.0) }
+        let kib = self.0 as f64 / 1024.0;
+        match kib {
+            ..1024.0 => write!(f, "{kib:.1} KiB"),
+            ..1_048_576.0 => write!(f, "{:.1} MiB", kib / 1024.0),
+            _ => write!(f, "{:.1} GiB", kib / 1_048_576.0),
+        }
     }
 }
 
