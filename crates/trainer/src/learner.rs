@@ -126,11 +126,15 @@ impl Learner {
     /// # Errors
     /// A device that fails.
     pub(crate) fn train_step(&mut self, batches: Vec<Batch>, context: StepContext) -> Result<PendingOutput> {
+        if self.devices.len() > 1 {
+            // Each device has a thread, which must not wait for a pool whose own thread waits for it.
+            return self.learn(batches, context);
+        }
         // On a thread of the pool. A thread outside of it would hand over each of the step's thousand loops and wait.
-        rayon::scope(|_| self.train_step_in_pool(batches, context))
+        rayon::scope(|_| self.learn(batches, context))
     }
 
-    fn train_step_in_pool(&mut self, batches: Vec<Batch>, context: StepContext) -> Result<PendingOutput> {
+    fn learn(&mut self, batches: Vec<Batch>, context: StepContext) -> Result<PendingOutput> {
         self.freeze(context.epoch);
         if let Some(margin) = context.margin {
             self.network.head.set_margin(margin);
