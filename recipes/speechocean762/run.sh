@@ -11,8 +11,8 @@
 #
 # --rooms (impulse responses) and --noise (ESC-10) add a far-field evaluation: the enrolment recordings as they are, the
 # test recordings in a measured room with noise. --augment trains for it (stage 2): first on clean recordings, then in other rooms and
-# noise, then with a larger margin. It also trains a PLDA on the training speakers, near and far (stage 3). lists/ says
-# which files are for training and which for evaluation only, by name, and README.md where to get them.
+# noise, then with a larger margin. lists/ says which files are for training and which for evaluation only, by name, and README.md
+# where to get them.
 #
 # The programs are built first, unless the environment variable FFSVC_BIN names the folder that has them.
 #
@@ -129,15 +129,6 @@ if run 1; then
             --set augment.reverb.list="$work/data/lists/rooms-evaluation" \
             --set augment.additive.noise.list="$work/data/lists/noise-evaluation"
     fi
-    if [ -n "$augment" ]; then
-        # The training recordings in the rooms and noise for training, three times, for the PLDA.
-        for copy in 1 2 3; do
-            rm -rf "$work/data/train-far$copy"
-            "$bin/ffsvc-data" augment "$work/data/train" "$work/data/train-far$copy" --config $recipe/far-field.toml \
-                --seed "1$copy" --set augment.reverb.list="$work/data/lists/rooms-train" \
-                --set augment.additive.noise.list="$work/data/lists/noise-train"
-        done
-    fi
 fi
 
 if run 2; then
@@ -154,8 +145,9 @@ if run 2; then
     if [ -z "$augment" ]; then
         train "$exp" resnet34
     else
-        # The same network as far away, so that its weights can go on there.
-        train "$exp/clean" resnet34 --set model.pooling=stats-all --set train.max_frames=200 --set train.epochs=12
+        # The same network and features as far away, so that its weights can go on there.
+        train "$exp/clean" resnet34 --set features.kind.log_offset=3.0 --set model.pooling=stats-all \
+            --set train.max_frames=200 --set train.epochs=12
         sounds=(--set augment.reverb.list="$work/data/lists/rooms-train"
             --set augment.additive.noise.list="$work/data/lists/noise-train")
         train "$exp" resnet34-augmented --init-from "$exp/clean/final.safetensors" --head match "${sounds[@]}"
@@ -183,21 +175,6 @@ if run 3; then
             "$bin/ffsvc-extract" --model "$(model_file "$network")" "$work/data/$set" "$exp/$set-$network.ark"
         done
     done
-    if [ -n "$augment" ]; then
-        # Copies are named UTTERANCE-far1 and so on.
-        cp "$work/data/train/utt2spk" "$exp/train-both.utt2spk"
-        : > "$exp/train-far.scp"
-        for set in train train-far1 train-far2 train-far3; do
-            "$bin/ffsvc-extract" --model "$(model_file large-margin)" "$work/data/$set" "$exp/$set.ark"
-            [ $set != train ] || continue
-            for list in "$exp/$set.scp:$exp/train-far.scp" "$work/data/$set/utt2spk:$exp/train-both.utt2spk"; do
-                awk -v copy="${set#train-}" '{ print $1 "-" copy, $2 }' "${list%:*}" >> "${list#*:}"
-            done
-        done
-        cat "$exp/train.scp" "$exp/train-far.scp" > "$exp/train-both.scp"
-        "$bin/ffsvc-score" train-backend --embeddings "$exp/train-both.scp" --utt2spk "$exp/train-both.utt2spk" \
-            --transform lda --lda-dim 64 --plda --output "$exp/plda.safetensors"
-    fi
 fi
 
 if run 4; then
@@ -209,21 +186,15 @@ if run 4; then
                 /^EER/ { eer = $2 } /^minDCF.*P_target 0.01,/ { dcf = $2 }
                 END { printf "%-14s %-14s %8d %10d %8.2f %% %14.4f\n", name, list, target, nontarget, eer, dcf }'
     }
-    rows() { # row, network, options of clean trials, --, options of far-field trials
-        local row=$1 clean=$exp/dev-$2.scp far=$exp/dev-far-$2.scp options=()
-        shift 2
-        while [ "$1" != -- ]; do options+=("$1"); shift; done
-        shift
-        score "$row" all trials --embeddings "$clean" ${options[@]+"${options[@]}"}
-        score "$row" same-gender trials-same-gender --embeddings "$clean" ${options[@]+"${options[@]}"}
-        score "$row" cross-gender trials-cross-gender --embeddings "$clean" ${options[@]+"${options[@]}"}
-        [ -z "$rooms" ] || score "$row" far-field trials --enrol-embeddings "$clean" --embeddings "$far" "$@"
-    }
     {
-        for network in "${networks[@]}"; do rows "$network" "$network" --; done
-        # The network of the last row, scored by the PLDA, the means of each condition subtracted.
-        [ -z "$augment" ] || rows plda large-margin --backend "$exp/plda.safetensors" --mean-subtract "$exp/train.scp" -- \
-            --backend "$exp/plda.safetensors" --enrol-mean-subtract "$exp/train.scp" --mean-subtract "$exp/train-far.scp"
+        for network in "${networks[@]}"; do
+            clean=(--embeddings "$exp/dev-$network.scp")
+            score "$network" all trials "${clean[@]}"
+            score "$network" same-gender trials-same-gender "${clean[@]}"
+            score "$network" cross-gender trials-cross-gender "${clean[@]}"
+            [ -z "$rooms" ] || score "$network" far-field trials --enrol-embeddings "$exp/dev-$network.scp" \
+                --embeddings "$exp/dev-far-$network.scp"
+        done
         [ ! -f "$exp/minutes" ] || echo "training took $(cat "$exp/minutes") minutes"
     } | tee -a "$exp/results.txt"
 fi

@@ -30,7 +30,9 @@ pub struct LogMelOptions {
     /// Upper edge of the highest band in hertz; values up to 0 count from the Nyquist frequency. Default 0: the
     /// Nyquist frequency.
     pub high_frequency_hz: f64,
-    /// Added to a band's energy before the logarithm, so that silence has a finite value. Default 1e-6.
+    /// Added to a band's energy before the logarithm, so that silence has a finite value. Default 1e-6. A larger one hides what
+    /// is quiet: with [`WaveformNorm::MeanStd`](crate::WaveformNorm::MeanStd) 3 is below speech and above the pauses of a clean
+    /// recording, which then is more like one in a room with noise.
     pub log_offset: f32,
 }
 
