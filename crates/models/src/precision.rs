@@ -5,8 +5,8 @@ use std::cell::Cell;
 use burn::tensor::FloatDType;
 use serde::{Deserialize, Serialize};
 
-/// What convolutions compute in. Weights, BatchNorm, poolings, linear layers (which come after the pooling) and heads are
-/// always `f32`.
+/// What convolutions compute in, those of an attention too. Weights, BatchNorm, statistics, linear layers and heads are always
+/// `f32`.
 ///
 /// ```
 /// # use burn::tensor::{Device, Distribution, Tensor};

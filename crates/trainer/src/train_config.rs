@@ -34,7 +34,7 @@ pub struct TrainConfig {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<Freeze>,
     /// What convolutions compute in: `f32` (default), or `bf16` for accelerators that are faster with it. Weights, statistics,
-    /// pooling, head and loss stay `f32`.
+    /// linear layers, head and loss stay `f32`.
     #[serde(skip_serializing_if = "is_f32")]
     pub precision: Precision,
     /// What BatchNorm does in training. Default `batch`.

@@ -21,7 +21,7 @@ fn noise(device: &Device) -> Tensor<3> {
 }
 
 /// Eight bits of a number are kept, so each of some thirty layers adds a part in 500. The gradients of a new network are
-/// another matter: they differ by half their length in PyTorch too, so that here it is asked only that there are some.
+/// another matter: they differ by half their length in PyTorch too, so that here it is asked only that they are finite.
 #[test]
 fn sixteen_bits_are_near_thirty_two() {
     let resnet = ResNetConfig { in_planes: 8, embedding_size: 32, dropout: 0.0, ..Default::default() };
