@@ -151,6 +151,11 @@ pub(crate) fn recording_bytes(samples: u64, converted: u64, num_mels: usize, fra
 pub(crate) fn network_bytes(config: &ModelConfig, num_mels: usize, frames: u64) -> u64 {
     let floats = |values: usize, frames: u64| (values * size_of::<f32>()) as u64 * frames;
     let block = frames_at_once(frames);
+    // An ECAPA-TDNN in blocks keeps what its SE-Res2 blocks read and give, four maps, and what a block is in work on.
+    let ecapa = |channels: usize, at_once: usize| {
+        let in_blocks = floats(5 * channels, frames) + floats(at_once / 2, block);
+        if block < frames { in_blocks } else { floats(at_once, frames) }
+    };
     // Values per frame of the widest feature map, times the number of such maps that are alive together.
     match config {
         ModelConfig::Resnet(config) => {
@@ -159,14 +164,14 @@ pub(crate) fn network_bytes(config: &ModelConfig, num_mels: usize, frames: u64) 
                 if config.depth < 50 { (config.in_planes, 4) } else { (4 * config.in_planes, 3) };
             // The last map has an eighth of the values. Only the attention needs all of it.
             let whole =
-                if config.pooling == PoolingConfig::Attentive { planes * num_mels / 8 * 5 } else { 0 };
+                if config.pooling == PoolingConfig::Attentive { planes * num_mels / 8 * 2 } else { 0 };
             floats(maps * planes * num_mels, block).max(floats(whole, frames))
         }
         // The dense blocks are whole, at half the frame rate: 512 channels and a bottleneck.
         ModelConfig::CamPlusPlus(_) => floats(3 * 32 * num_mels, block).max(floats(800, frames)),
-        ModelConfig::EcapaTdnn(config) => floats(4 * 3 * config.hidden_dim, frames),
-        ModelConfig::WespeakerEcapaTdnn(config) => floats(4 * config.aggregated, frames),
-        ModelConfig::SpeechBrainEcapaTdnn(config) => floats(8 * config.aggregated, frames),
+        ModelConfig::EcapaTdnn(config) => ecapa(config.hidden_dim, 13 * config.hidden_dim),
+        ModelConfig::WespeakerEcapaTdnn(config) => ecapa(config.channels, 13 * config.aggregated / 3),
+        ModelConfig::SpeechBrainEcapaTdnn(config) => ecapa(config.channels, 8 * config.aggregated),
         ModelConfig::Tdnn(config) => floats(3 * config.stats_dim.max(config.hidden_dim), block),
     }
 }

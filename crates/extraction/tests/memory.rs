@@ -73,23 +73,26 @@ fn recordings_take_what_is_estimated() {
     let folder = tempfile::tempdir().unwrap();
     let resnet = |depth| ModelConfig::Resnet(ResNetConfig { depth, ..Default::default() });
     let (short, long) = (recording(folder.path(), 6), recording(folder.path(), 100));
+    let ecapa = ModelConfig::EcapaTdnn(EcapaTdnnConfig::default());
+    let wespeaker_ecapa = ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig::default());
+    let size = SpeechBrainEcapaConfig { channels: 512, aggregated: 1536, ..Default::default() };
+    let speechbrain_ecapa = ModelConfig::SpeechBrainEcapaTdnn(size);
     let narrow = ResNetConfig { in_planes: 16, ..Default::default() };
     let cases = [
         // In blocks.
         ("ResNet34 with 16 channels", ModelConfig::Resnet(narrow), &long),
         ("CAM++", ModelConfig::CamPlusPlus(CamPlusPlusConfig::default()), &long),
         ("x-vector", ModelConfig::Tdnn(TdnnConfig::default()), &long),
+        ("ECAPA-TDNN", ecapa.clone(), &long),
+        ("ECAPA-TDNN of WeSpeaker", wespeaker_ecapa.clone(), &long),
+        ("ECAPA-TDNN of SpeechBrain", speechbrain_ecapa.clone(), &long),
         // All at once.
         ("ResNet34", resnet(34), &short),
         ("ResNet50", resnet(50), &short),
         ("CAM++", ModelConfig::CamPlusPlus(CamPlusPlusConfig::default()), &short),
-        ("ECAPA-TDNN", ModelConfig::EcapaTdnn(EcapaTdnnConfig::default()), &short),
-        ("ECAPA-TDNN of WeSpeaker", ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig::default()), &short),
-        (
-            "ECAPA-TDNN of SpeechBrain",
-            ModelConfig::SpeechBrainEcapaTdnn(SpeechBrainEcapaConfig::default()),
-            &short,
-        ),
+        ("ECAPA-TDNN", ecapa, &short),
+        ("ECAPA-TDNN of WeSpeaker", wespeaker_ecapa, &short),
+        ("ECAPA-TDNN of SpeechBrain", speechbrain_ecapa, &short),
         ("x-vector", ModelConfig::Tdnn(TdnnConfig::default()), &short),
     ];
     let mut wrong = Vec::new();

@@ -81,8 +81,53 @@ pub(crate) fn in_blocks<'a, const D: usize>(
     })
 }
 
+/// A sequence, `[batch, channels, frames]`, in pieces along time: the blocks of [`in_blocks`]. In training there is one.
+pub(crate) type Pieces = Vec<Tensor<3>>;
+
+/// `features`, `[batch, mel, frames]`, in pieces.
+pub(crate) fn pieces(features: Tensor<3>) -> Pieces {
+    in_blocks(features, ReceptiveField::FRAME, |block| block).collect()
+}
+
+/// The mean of all frames, `[batch, channels, 1]`.
+pub(crate) fn mean_over_time(pieces: &[Tensor<3>]) -> Tensor<3> {
+    if let [whole] = pieces {
+        return whole.clone().mean_dim(2);
+    }
+    let frames: usize = pieces.iter().map(|piece| piece.dims()[2]).sum();
+    let sums = pieces.iter().map(|piece| piece.clone().sum_dim(2)).collect();
+    Tensor::cat(sums, 2).sum_dim(2) / frames as f64
+}
+
+/// What `part` makes of each of `pieces`. It keeps the number of frames and sees `reach` more to either side, which the pieces
+/// beside have. Where there are none it pads.
+pub(crate) fn in_pieces<'a>(
+    pieces: &'a [Tensor<3>],
+    reach: usize,
+    part: impl Fn(Tensor<3>) -> Tensor<3> + 'a,
+) -> impl Iterator<Item = Tensor<3>> + 'a {
+    pieces.iter().enumerate().map(move |(place, piece)| {
+        if pieces.len() == 1 {
+            return part(piece.clone());
+        }
+        let before = place.checked_sub(1).map(|place| &pieces[place]);
+        let before = before.map(|piece| piece.clone().narrow(2, piece.dims()[2] - reach, reach));
+        let after = pieces.get(place + 1).map(|piece| piece.clone().narrow(2, 0, reach));
+        let margin = if before.is_some() { reach } else { 0 };
+        let parts = before.into_iter().chain([piece.clone()]).chain(after).collect();
+        part(Tensor::cat(parts, 2)).narrow(2, margin, piece.dims()[2])
+    })
+}
+
+/// The sequences side by side: `[batch, sum of channels, frames]`, piece by piece. What has been read is dropped.
+pub(crate) fn concatenated(sequences: Vec<Pieces>) -> impl Iterator<Item = Tensor<3>> {
+    let mut sequences: Vec<_> = sequences.into_iter().map(Pieces::into_iter).collect();
+    let places = sequences.first().map_or(0, ExactSizeIterator::len);
+    (0..places).map(move |_| Tensor::cat(sequences.iter_mut().filter_map(Iterator::next).collect(), 1))
+}
+
 /// Of a recording of `frames` frames, how many a network works on at once, about, in the parts that see a few frames at a time. With
-/// fewer than all it is worked on in blocks: ResNet, x-vector and CAM++, outside training, from 80 s on.
+/// fewer than all it is worked on in blocks: outside training, from 80 s on.
 pub fn frames_at_once(frames: u64) -> u64 {
     // The last block has what is left.
     if frames < 2 * BLOCK as u64 { frames } else { BLOCK as u64 + frames % BLOCK as u64 }

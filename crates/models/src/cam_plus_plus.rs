@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::{BatchNorm, PlainBatchNorm};
-use crate::blocks::{ReceptiveField, in_blocks};
+use crate::blocks::{Pieces, ReceptiveField, in_blocks, in_pieces, mean_over_time};
 use crate::convolution::{conv1d, conv1d_then, conv2d_then};
 use crate::error::{Result, require_size};
 use crate::network::{Network, NetworkConfig};
@@ -259,44 +259,18 @@ impl CamLayer {
     /// - output: `[batch, growth_rate, frames]`
     fn forward(&self, pieces: &[Tensor<3>]) -> Pieces {
         let utterance = mean_over_time(pieces);
-        let masked = |(place, piece): (usize, &Tensor<3>)| {
+        let local = in_pieces(pieces, self.linear_local.dilation, |piece| conv1d(&self.linear_local, piece));
+        let masked = |(piece, local): (&Tensor<3>, Tensor<3>)| {
             let [batch, _, frames] = piece.dims();
             let context = utterance.clone() + segment_means(piece.clone());
             // A mask is the same for all frames of a segment: it is computed once for each.
             let mask = sigmoid(conv1d(&self.linear2, relu(conv1d(&self.linear1, context))));
             let [_, channels, segments] = mask.dims();
-            let masked = in_segments(self.local(pieces, place)) * mask.unsqueeze_dim::<4>(3);
+            let masked = in_segments(local) * mask.unsqueeze_dim::<4>(3);
             masked.reshape([batch, channels, segments * SEGMENT]).narrow(2, 0, frames)
         };
-        pieces.iter().enumerate().map(masked).collect()
+        pieces.iter().zip(local).map(masked).collect()
     }
-
-    /// The convolution of one piece, which sees the ends of those beside it.
-    fn local(&self, pieces: &[Tensor<3>], place: usize) -> Tensor<3> {
-        let (reach, piece) = (self.linear_local.dilation, &pieces[place]);
-        let before = place.checked_sub(1).map(|place| &pieces[place]);
-        let before = before.map(|piece| piece.clone().narrow(2, piece.dims()[2] - reach, reach));
-        let after = pieces.get(place + 1).map(|piece| piece.clone().narrow(2, 0, reach));
-        if before.is_none() && after.is_none() {
-            return conv1d(&self.linear_local, piece.clone());
-        }
-        let margin = if before.is_some() { reach } else { 0 };
-        let parts = before.into_iter().chain([piece.clone()]).chain(after).collect();
-        conv1d(&self.linear_local, Tensor::cat(parts, 2)).narrow(2, margin, piece.dims()[2])
-    }
-}
-
-/// A sequence, `[batch, channels, frames]`, in pieces along time, of which all but the last have whole segments. In training there is
-/// one.
-type Pieces = Vec<Tensor<3>>;
-
-fn mean_over_time(pieces: &[Tensor<3>]) -> Tensor<3> {
-    if let [whole] = pieces {
-        return whole.clone().mean_dim(2);
-    }
-    let frames: usize = pieces.iter().map(|piece| piece.dims()[2]).sum();
-    let sums = pieces.iter().map(|piece| piece.clone().sum_dim(2)).collect();
-    Tensor::cat(sums, 2).sum_dim(2) / frames as f64
 }
 
 /// `[batch, channels, frames]` as `[batch, channels, segments, SEGMENT]`, the last segment filled up with zeros.

@@ -13,6 +13,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
+use crate::blocks::{Pieces, ReceptiveField, concatenated, in_blocks, in_pieces, mean_over_time};
 use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
 use crate::network::{Network, NetworkConfig};
@@ -207,18 +208,27 @@ impl SeRes2Block {
         Tensor::cat(outputs, 1)
     }
 
-    /// A gain for each channel, from the channel's mean over time.
-    fn squeeze_excitation(&self, input: Tensor<3>) -> Tensor<3> {
-        let squeezed = input.clone().mean_dim(2).squeeze_dim::<2>(2);
-        let gain = sigmoid(self.fc2.forward(relu(self.fc1.forward(squeezed))));
-        input * gain.unsqueeze_dim(2)
+    /// Frames that the Res2 convolution sees to either side: a group sees what all groups before it saw.
+    fn reach(&self) -> usize {
+        (self.scale - 1) * self.dilation * (BLOCK_KERNEL - 1) / 2
     }
 
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let hidden = layer(&self.conv1, &self.bn1, input.clone(), self.compat);
-        let hidden = self.res2(hidden);
-        let hidden = layer(&self.conv3, &self.bn3, hidden, self.compat);
-        self.squeeze_excitation(hidden) + input
+    /// The layers that see a few frames at a time.
+    fn local(&self, input: Tensor<3>) -> Tensor<3> {
+        let hidden = self.res2(layer(&self.conv1, &self.bn1, input, self.compat));
+        layer(&self.conv3, &self.bn3, hidden, self.compat)
+    }
+
+    /// Squeeze-excitation: a gain for each channel, `[batch, channels, 1]`, from the channel's mean over time.
+    fn gain(&self, mean: Tensor<3>) -> Tensor<3> {
+        let squeezed = mean.squeeze_dim::<2>(2);
+        sigmoid(self.fc2.forward(relu(self.fc1.forward(squeezed)))).unsqueeze_dim(2)
+    }
+
+    fn forward(&self, input: Pieces) -> Pieces {
+        let hidden: Pieces = in_pieces(&input, self.reach(), |piece| self.local(piece)).collect();
+        let gain = self.gain(mean_over_time(&hidden));
+        hidden.into_iter().zip(input).map(|(hidden, input)| hidden * gain.clone() + input).collect()
     }
 }
 
@@ -232,10 +242,10 @@ pub(crate) enum EcapaPooling {
 }
 
 impl EcapaPooling {
-    fn forward(&self, input: Tensor<3>) -> Tensor<2> {
+    fn forward(&self, input: Pieces) -> Tensor<2> {
         match self {
-            Self::Paper(pooling) => pooling.forward(input),
-            Self::Baseline(pooling) => pooling.forward(input),
+            Self::Paper(pooling) => pooling.forward_pieces(input),
+            Self::Baseline(pooling) => pooling.forward_pieces(input),
         }
     }
 }
@@ -268,7 +278,9 @@ impl EcapaTdnn {
     /// - features: `[batch, mel, frames]`
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
-        let stem = layer(&self.conv1, &self.bn1, features, self.compat);
+        let field = ReceptiveField::FRAME.conv1d(&self.conv1);
+        let stem = in_blocks(features, field, |block| layer(&self.conv1, &self.bn1, block, self.compat));
+        let stem: Pieces = stem.collect();
         let outputs = if self.compat {
             let first = self.block1.forward(stem);
             let second = self.block2.forward(first.clone());
@@ -276,13 +288,17 @@ impl EcapaTdnn {
             vec![first, second, third]
         } else {
             let first = self.block1.forward(stem.clone());
-            let sum = stem + first.clone();
+            let sum = sum(stem, &first);
             let second = self.block2.forward(sum.clone());
-            let third = self.block3.forward(sum + second.clone());
+            let third = self.block3.forward(self::sum(sum, &second));
             vec![first, second, third]
         };
-        let aggregated = relu(conv1d(&self.conv2, Tensor::cat(outputs, 1)));
-        let pooled = self.bn2.forward(self.ASP.forward(aggregated));
+        let aggregated = concatenated(outputs).map(|piece| relu(conv1d(&self.conv2, piece)));
+        let pooled = self.bn2.forward(self.ASP.forward(aggregated.collect()));
         self.bn3.forward(self.fc.forward(pooled))
     }
+}
+
+fn sum(left: Pieces, right: &[Tensor<3>]) -> Pieces {
+    left.into_iter().zip(right).map(|(left, right)| left + right.clone()).collect()
 }

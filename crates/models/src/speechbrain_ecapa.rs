@@ -7,15 +7,18 @@
 
 use burn::module::Module;
 use burn::nn::conv::{Conv1d, Conv1dConfig};
-use burn::tensor::activation::{relu, sigmoid, softmax};
+use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
+use crate::blocks::{Pieces, concatenated, in_pieces, mean_over_time, pieces};
 use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
 use crate::network::{Network, NetworkConfig};
+use crate::pooling::moments::Moments;
+use crate::pooling::weighted::weighted_mean_and_variance;
 
 /// Dilation of the three blocks.
 const DILATIONS: [usize; 3] = [2, 3, 4];
@@ -190,9 +193,10 @@ struct SeBlock {
 }
 
 impl SeBlock {
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let squeezed = input.clone().mean_dim(2);
-        input * sigmoid(self.conv2.forward(relu(self.conv1.forward(squeezed))))
+    /// # Shapes
+    /// - mean, output: `[batch, channels, 1]`
+    fn gain(&self, mean: Tensor<3>) -> Tensor<3> {
+        sigmoid(self.conv2.forward(relu(self.conv1.forward(mean))))
     }
 }
 
@@ -220,9 +224,20 @@ impl SeRes2Block {
         }
     }
 
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let hidden = self.res2net_block.forward(self.tdnn1.forward(input.clone()));
-        self.se_block.forward(self.tdnn2.forward(hidden)) + input
+    /// Frames that the Res2 convolution sees to either side: a group sees what all groups before it saw.
+    fn reach(&self) -> usize {
+        self.res2net_block.blocks.iter().map(|block| block.conv.padding).sum()
+    }
+
+    /// The layers that see a few frames at a time.
+    fn local(&self, input: Tensor<3>) -> Tensor<3> {
+        self.tdnn2.forward(self.res2net_block.forward(self.tdnn1.forward(input)))
+    }
+
+    fn forward(&self, input: Pieces) -> Pieces {
+        let hidden: Pieces = in_pieces(&input, self.reach(), |piece| self.local(piece)).collect();
+        let gain = self.se_block.gain(mean_over_time(&hidden));
+        hidden.into_iter().zip(input).map(|(hidden, input)| hidden * gain.clone() + input).collect()
     }
 }
 
@@ -237,9 +252,11 @@ enum Block {
 }
 
 impl Block {
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+    fn forward(&self, input: Pieces) -> Pieces {
         match self {
-            Self::Tdnn(block) => block.forward(input),
+            Self::Tdnn(block) => {
+                in_pieces(&input, block.conv.padding, |piece| block.forward(piece)).collect()
+            }
             Self::SeRes2(block) => block.forward(input),
         }
     }
@@ -254,20 +271,20 @@ struct AttentivePooling {
 
 impl AttentivePooling {
     /// # Shapes
-    /// - input: `[batch, channels, frames]`
+    /// - pieces: `[batch, channels, frames]`
     /// - output: `[batch, 2 * channels, 1]`
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let [batch, channels, frames] = input.dims();
-        let mean = input.clone().mean_dim(2);
-        let variance = (input.clone() - mean.clone()).square().mean_dim(2);
-        let std = variance.clamp_min(VARIANCE_FLOOR).sqrt();
-        let along = [batch, channels, frames];
-        let context = Tensor::cat(vec![input.clone(), mean.expand(along), std.expand(along)], 1);
-        let weights = softmax(self.conv.forward(self.tdnn.forward(context).tanh()), 2);
-
-        let mean = (weights.clone() * input.clone()).sum_dim(2);
-        let variance = (weights * (input - mean.clone()).square()).sum_dim(2);
+    fn forward(&self, pieces: Pieces) -> Tensor<3> {
+        let (mean, variance) = Moments::of_all(pieces.iter().cloned()).mean_and_biased_variance();
+        let context = [mean, variance.clamp_min(VARIANCE_FLOOR).sqrt()];
+        let (mean, variance) = weighted_mean_and_variance(pieces, |piece| self.logits(piece, &context));
         Tensor::cat(vec![mean, variance.clamp_min(VARIANCE_FLOOR).sqrt()], 1)
+    }
+
+    /// Of every channel and frame, `[batch, channels, frames]`.
+    fn logits(&self, input: Tensor<3>, context: &[Tensor<3>; 2]) -> Tensor<3> {
+        let along = input.dims();
+        let [mean, std] = context.clone().map(|row| row.expand(along));
+        self.conv.forward(self.tdnn.forward(Tensor::cat(vec![input, mean, std], 1)).tanh())
     }
 }
 
@@ -296,16 +313,19 @@ impl SpeechBrainEcapa {
     /// - features: `[batch, mel, frames]`
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
-        let mut outputs = Vec::with_capacity(DILATIONS.len());
-        let mut hidden = features;
-        for (index, block) in self.blocks.iter().enumerate() {
-            hidden = block.forward(hidden);
-            if index > 0 {
-                outputs.push(hidden.clone());
+        let outputs = {
+            let mut outputs = Vec::with_capacity(DILATIONS.len());
+            let mut hidden = pieces(features);
+            for (index, block) in self.blocks.iter().enumerate() {
+                hidden = block.forward(hidden);
+                if index > 0 {
+                    outputs.push(hidden.clone());
+                }
             }
-        }
-        let aggregated = self.mfa.forward(Tensor::cat(outputs, 1));
-        let pooled = self.asp_bn.norm.forward(self.asp.forward(aggregated));
+            outputs
+        };
+        let aggregated = concatenated(outputs).map(|piece| self.mfa.forward(piece));
+        let pooled = self.asp_bn.norm.forward(self.asp.forward(aggregated.collect()));
         self.fc.forward(pooled).squeeze_dim(2)
     }
 }

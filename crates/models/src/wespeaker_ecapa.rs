@@ -14,6 +14,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
+use crate::blocks::{Pieces, concatenated, in_pieces, mean_over_time, pieces};
 use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
 use crate::network::{Network, NetworkConfig};
@@ -138,6 +139,11 @@ impl Res2Conv {
         }
     }
 
+    /// Frames seen to either side: a group sees what all groups before it saw.
+    fn reach(&self) -> usize {
+        self.convs.iter().map(|conv| conv.dilation * (KERNELS.1 - 1) / 2).sum()
+    }
+
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
         let mut groups = input.chunk(SCALE, 1).into_iter();
         let mut outputs: Vec<Tensor<3>> = Vec::with_capacity(SCALE);
@@ -168,10 +174,11 @@ impl SqueezeExcitation {
         }
     }
 
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let squeezed = input.clone().mean_dim(2).squeeze_dim::<2>(2);
-        let gain = sigmoid(self.linear2.forward(relu(self.linear1.forward(squeezed))));
-        input * gain.unsqueeze_dim(2)
+    /// # Shapes
+    /// - mean, output: `[batch, channels, 1]`
+    fn gain(&self, mean: Tensor<3>) -> Tensor<3> {
+        let squeezed = mean.squeeze_dim::<2>(2);
+        sigmoid(self.linear2.forward(relu(self.linear1.forward(squeezed)))).unsqueeze_dim(2)
     }
 }
 
@@ -193,10 +200,12 @@ impl SeRes2Block {
         }
     }
 
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let (first, res2, last, gain) = &self.se_res2block;
-        let hidden = last.forward(res2.forward(first.forward(input.clone())));
-        input + gain.forward(hidden)
+    fn forward(&self, input: Pieces) -> Pieces {
+        let (first, res2, last, excitation) = &self.se_res2block;
+        let local = |piece| last.forward(res2.forward(first.forward(piece)));
+        let hidden: Pieces = in_pieces(&input, res2.reach(), local).collect();
+        let gain = excitation.gain(mean_over_time(&hidden));
+        hidden.into_iter().zip(input).map(|(hidden, input)| hidden * gain.clone() + input).collect()
     }
 }
 
@@ -229,11 +238,13 @@ impl WespeakerEcapa {
     /// - features: `[batch, mel, frames]`
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
-        let first = self.layer2.forward(self.layer1.forward(features));
+        let stem = in_pieces(&pieces(features), KERNELS.0 / 2, |piece| self.layer1.forward(piece)).collect();
+        let first = self.layer2.forward(stem);
         let second = self.layer3.forward(first.clone());
         let third = self.layer4.forward(second.clone());
-        let aggregated = relu(conv1d(&self.conv, Tensor::cat(vec![first, second, third], 1)));
-        let pooled = self.bn.forward(self.pool.forward(aggregated));
+        let aggregated =
+            concatenated(vec![first, second, third]).map(|piece| relu(conv1d(&self.conv, piece)));
+        let pooled = self.bn.forward(self.pool.forward_pieces(aggregated.collect()));
         let embedding = self.linear.forward(pooled);
         match &self.bn2 {
             Some(bn) => bn.forward(embedding),

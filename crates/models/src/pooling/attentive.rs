@@ -4,10 +4,12 @@
 
 use burn::module::Module;
 use burn::nn::conv::{Conv1d, Conv1dConfig};
-use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
-use super::{concatenate, mean_and_variance};
+use super::concatenate;
+use super::moments::Moments;
+use super::weighted::weighted_mean_and_variance;
+use crate::blocks::Pieces;
 use crate::convolution::conv1d;
 
 /// Floor of the weighted variance and part of the context's (WeSpeaker's values).
@@ -42,35 +44,51 @@ impl AttentiveStatistics {
     /// - input: `[batch, rows, frames]`
     /// - output: `[batch, 2 * rows]`
     pub fn forward(&self, input: Tensor<3>) -> Tensor<2> {
-        let hidden = if self.linear1.weight.dims()[1] == input.dims()[1] {
-            conv1d(&self.linear1, input.clone())
-        } else {
-            self.in_context(input.clone())
-        };
-        let weights = softmax(conv1d(&self.linear2, hidden.tanh()), 2);
+        self.forward_pieces(vec![input])
+    }
 
-        let weighted = weights * input.clone();
-        let mean = weighted.clone().sum_dim(2);
-        let power = (weighted * input).sum_dim(2);
-        let variance = power - mean.clone().square();
+    /// As [`forward`](Self::forward), of a sequence in pieces along time.
+    pub(crate) fn forward_pieces(&self, pieces: Pieces) -> Tensor<2> {
+        let context = self.sees_context(&pieces).then(|| {
+            let (mean, variance) = Moments::of_all(pieces.iter().cloned()).mean_and_variance();
+            self.of_context(mean, (variance + EPSILON).sqrt())
+        });
+        let logits = |piece: Tensor<3>| {
+            let hidden = match &context {
+                Some(context) => self.of_frame(piece) + context.clone(),
+                None => conv1d(&self.linear1, piece),
+            };
+            conv1d(&self.linear2, hidden.tanh())
+        };
+        let (mean, variance) = weighted_mean_and_variance(pieces, logits);
         concatenate(mean, variance.clamp_min(EPSILON).sqrt())
     }
 
-    /// `W [h_t; mean; std] + b` for every frame.
-    fn in_context(&self, input: Tensor<3>) -> Tensor<3> {
-        let rows = input.dims()[1];
-        let (mean, variance) = mean_and_variance(input.clone());
-        let context = Tensor::cat(vec![mean, (variance + EPSILON).sqrt()], 1);
+    fn sees_context(&self, pieces: &[Tensor<3>]) -> bool {
+        pieces.first().is_some_and(|piece| piece.dims()[1] != self.linear1.weight.dims()[1])
+    }
 
-        // W [h; mean; std] = W_h h + W_c [mean; std]: the context is the same for all frames, so it is multiplied once
-        // and never repeated along time.
-        let [hidden, _, _] = self.linear1.weight.dims();
-        let weight = self.linear1.weight.val().reshape([1, hidden, 3 * rows]);
-        let of_frame = weight.clone().narrow(2, 0, rows).matmul(input);
-        let mut of_context = weight.narrow(2, rows, 2 * rows).matmul(context);
-        if let Some(bias) = &self.linear1.bias {
-            of_context = of_context + bias.val().reshape([1, hidden, 1]);
+    // W [h; mean; std] = W_h h + W_c [mean; std]: the context is the same for all frames, so it is multiplied once and never
+    // repeated along time.
+
+    /// `W_h h_t` for every frame.
+    fn of_frame(&self, input: Tensor<3>) -> Tensor<3> {
+        let rows = input.dims()[1];
+        self.weight().narrow(2, 0, rows).matmul(input)
+    }
+
+    /// `W_c [mean; std] + b`.
+    fn of_context(&self, mean: Tensor<3>, std: Tensor<3>) -> Tensor<3> {
+        let rows = mean.dims()[1];
+        let product = self.weight().narrow(2, rows, 2 * rows).matmul(Tensor::cat(vec![mean, std], 1));
+        match &self.linear1.bias {
+            Some(bias) => product + bias.val().reshape([1, -1, 1]),
+            None => product,
         }
-        of_frame + of_context
+    }
+
+    /// Of the first layer, `[1, attention_dim, 3 * rows]`.
+    fn weight(&self) -> Tensor<3> {
+        self.linear1.weight.val().squeeze_dim::<2>(2).unsqueeze_dim(0)
     }
 }

@@ -2,10 +2,11 @@
 
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
 use super::concatenate;
+use super::weighted::weighted_mean_and_variance;
+use crate::blocks::Pieces;
 
 /// One weight a frame: `softmax_t(tanh(v . (W h_t + b)))`.
 #[derive(Module, Debug)]
@@ -36,8 +37,8 @@ impl BaselineAttention {
 
     /// # Shapes
     /// - input: `[batch, channels, frames]`
-    /// - output: `[batch, 1, frames]`, sums to 1 over the frames
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+    /// - output: `[batch, 1, frames]`, before the softmax
+    fn logits(&self, input: Tensor<3>) -> Tensor<3> {
         let [channels, bottleneck] = self.lin_proj.weight.dims();
         // W^T from the left keeps the frames innermost: the feature map is not transposed.
         let weight = self.lin_proj.weight.val().transpose().reshape([1, bottleneck, channels]);
@@ -46,7 +47,7 @@ impl BaselineAttention {
             projected = projected + bias.val().reshape([1, bottleneck, 1]);
         }
         let scores = self.v.val().reshape([1, 1, bottleneck]).matmul(projected);
-        softmax(scores.tanh(), 2)
+        scores.tanh()
     }
 }
 
@@ -60,9 +61,17 @@ impl BaselineAttentivePooling {
     /// - input: `[batch, channels, frames]`
     /// - output: `[batch, 2 * channels]`
     pub fn forward(&self, input: Tensor<3>) -> Tensor<2> {
-        let weighted = self.attention.forward(input.clone()) * input.clone();
-        let mean = weighted.clone().mean_dim(2);
-        let second = (weighted * input).sum_dim(2) - mean.clone().square();
+        self.forward_pieces(vec![input])
+    }
+
+    /// As [`forward`](Self::forward), of a sequence in pieces along time.
+    pub(crate) fn forward_pieces(&self, pieces: Pieces) -> Tensor<2> {
+        let frames: usize = pieces.iter().map(|piece| piece.dims()[2]).sum();
+        let logits = |piece| self.attention.logits(piece);
+        // With weights that sum to 1: sum_t w h, and sum_t w h^2 less its square.
+        let (sum, variance) = weighted_mean_and_variance(pieces, logits);
+        let mean = sum.clone() / frames as f64;
+        let second = variance + sum.square() - mean.clone().square();
         concatenate(mean, second)
     }
 }

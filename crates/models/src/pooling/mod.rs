@@ -8,6 +8,7 @@ mod attentive;
 mod baseline_attentive;
 pub(crate) mod moments;
 pub(crate) mod tstp;
+pub(crate) mod weighted;
 
 pub use all_positions::statistics_over_all_positions;
 pub use attentive::AttentiveStatistics;
@@ -74,8 +75,7 @@ impl Pooling {
         self.forward_pieces(std::iter::once(input))
     }
 
-    /// As [`forward`](Self::forward), of a map that comes in pieces along time. No more than one is held, but for the attentive
-    /// pooling, which needs all.
+    /// As [`forward`](Self::forward), of a map that comes in pieces along time. The attentive pooling holds them all, the others one.
     pub(crate) fn forward_pieces(&self, pieces: impl Iterator<Item = Tensor<4>>) -> Tensor<2> {
         let per_frequency = |piece: Tensor<4>| {
             let [batch, channels, frequencies, frames] = piece.dims();
@@ -87,11 +87,7 @@ impl Pooling {
                 all_positions::with_std(Moments::of_all(rows).mean_and_variance())
             }
             Self::Tstp(_) => tstp::with_std(Moments::of_all(pieces.map(per_frequency)).mean_and_variance()),
-            Self::Attentive(attentive) => {
-                let mut pieces: Vec<Tensor<3>> = pieces.map(per_frequency).collect();
-                let whole = if pieces.len() == 1 { pieces.remove(0) } else { Tensor::cat(pieces, 2) };
-                attentive.forward(whole)
-            }
+            Self::Attentive(attentive) => attentive.forward_pieces(pieces.map(per_frequency).collect()),
         }
     }
 

@@ -38,6 +38,11 @@ impl Moments {
         Self { count, mean: self.mean + difference * share, squares: self.squares + other.squares + between }
     }
 
+    /// Mean and biased variance, `[batch, rows, 1]` each.
+    pub(crate) fn mean_and_biased_variance(self) -> (Tensor<3>, Tensor<3>) {
+        (self.mean, self.squares / self.count as f64)
+    }
+
     /// Mean and unbiased variance, `[batch, rows, 1]` each. The variance of one value is 0.
     pub(crate) fn mean_and_variance(self) -> (Tensor<3>, Tensor<3>) {
         (self.mean, self.squares / self.count.saturating_sub(1).max(1) as f64)
