@@ -20,7 +20,8 @@ use crate::output::Output;
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Networks: ffsvc: ResNet34StatsPool (and ResNet18), ECAPA_TDNN; wespeaker: ResNet18 to ResNet293 with TSTP, ECAPA_TDNN with ASTP \
-and GLOB; 3dspeaker: CAMPPlus; speechbrain: ECAPA_TDNN.
+and GLOB, SimAM_ResNet34 and 100; 3dspeaker: CAMPPlus, ERes2Net, ERes2NetV2; speechbrain: ECAPA_TDNN; redimnet: \
+ReDimNetWrap.
 
 Examples:
   ffsvc-model import campplus_cn_en_common.pt -o campplus.safetensors

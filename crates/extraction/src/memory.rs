@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Mutex;
 
-use ffsvc_models::{ModelConfig, PoolingConfig, frames_at_once};
+use ffsvc_models::{ERes2NetConfig, ERes2NetV2Config, ModelConfig, PoolingConfig, frames_at_once};
 
 /// The share of the available memory that is planned with: estimates are rounded, and others take memory too.
 const PLANNED_SHARE: f64 = 0.85;
@@ -161,6 +161,18 @@ pub(crate) fn network_bytes(config: &ModelConfig, num_mels: usize, frames: u64) 
             let whole =
                 if config.pooling == PoolingConfig::Attentive { planes * num_mels / 8 * 5 } else { 0 };
             floats(maps * planes * num_mels, block).max(floats(whole, frames))
+        }
+        ModelConfig::ERes2Net(ERes2NetConfig { in_planes, expansion, .. })
+        | ModelConfig::ERes2NetV2(ERes2NetV2Config { in_planes, expansion, .. }) => {
+            floats(4 * in_planes * expansion * num_mels, block)
+        }
+        // Every block weighs its values by a mean over the whole recording.
+        ModelConfig::SimAmResnet(config) => floats(6 * config.in_planes * num_mels, frames),
+        ModelConfig::ReDimNet(config) => {
+            // The outputs of all stages, what is inside a block, and the attention's table for some hundred queries.
+            let expansion = config.stages.iter().map(|stage| stage.expansion).max().unwrap_or(1);
+            let rows = config.channels * num_mels;
+            floats(rows * (config.stages.len() + 4 + 5 * expansion) + 3 * 4 * 512, frames)
         }
         // The dense blocks are whole, at half the frame rate: 512 channels and a bottleneck.
         ModelConfig::CamPlusPlus(_) => floats(3 * 32 * num_mels, block).max(floats(800, frames)),

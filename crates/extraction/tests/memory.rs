@@ -13,8 +13,9 @@ use ffsvc_extraction::{Error, Extractor};
 use ffsvc_features::FrontEndConfig;
 use ffsvc_kaldi_io::WavSource;
 use ffsvc_models::{
-    CamPlusPlusConfig, EcapaTdnnConfig, ModelConfig, ModelInfo, ResNetConfig, SpeechBrainEcapaConfig,
-    TdnnConfig, WespeakerEcapaConfig,
+    CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, ModelConfig, ModelInfo,
+    ReDimNetConfig, ResNetConfig, SimAmResNetConfig, SpeechBrainEcapaConfig, TdnnConfig,
+    WespeakerEcapaConfig,
 };
 
 /// The system's allocator, counting the bytes that are held.
@@ -73,6 +74,8 @@ fn recordings_take_what_is_estimated() {
     let folder = tempfile::tempdir().unwrap();
     let resnet = |depth| ModelConfig::Resnet(ResNetConfig { depth, ..Default::default() });
     let (short, long) = (recording(folder.path(), 6), recording(folder.path(), 100));
+    // For 80 rows of features.
+    let redimnet = ReDimNetConfig { channels: 6, ..Default::default() };
     let narrow = ResNetConfig { in_planes: 16, ..Default::default() };
     let cases = [
         // In blocks.
@@ -91,6 +94,18 @@ fn recordings_take_what_is_estimated() {
             &short,
         ),
         ("x-vector", ModelConfig::Tdnn(TdnnConfig::default()), &short),
+        ("ERes2Net", ModelConfig::ERes2Net(ERes2NetConfig::default()), &short),
+        (
+            "ERes2NetV2 with 16 channels",
+            ModelConfig::ERes2NetV2(ERes2NetV2Config { in_planes: 16, ..Default::default() }),
+            &short,
+        ),
+        ("ReDimNet", ModelConfig::ReDimNet(redimnet), &short),
+        (
+            "SimAM-ResNet34 with 16 channels",
+            ModelConfig::SimAmResnet(SimAmResNetConfig { in_planes: 16, ..Default::default() }),
+            &short,
+        ),
     ];
     let mut wrong = Vec::new();
     for (name, config, path) in cases {

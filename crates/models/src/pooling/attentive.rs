@@ -7,7 +7,7 @@ use burn::nn::conv::{Conv1d, Conv1dConfig};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
-use super::{concatenate, mean_and_variance};
+use super::{mean_and_variance, weighted_statistics};
 use crate::convolution::conv1d;
 
 /// Floor of the weighted variance and part of the context's (WeSpeaker's values).
@@ -48,12 +48,7 @@ impl AttentiveStatistics {
             self.in_context(input.clone())
         };
         let weights = softmax(conv1d(&self.linear2, hidden.tanh()), 2);
-
-        let weighted = weights * input.clone();
-        let mean = weighted.clone().sum_dim(2);
-        let power = (weighted * input).sum_dim(2);
-        let variance = power - mean.clone().square();
-        concatenate(mean, variance.clamp_min(EPSILON).sqrt())
+        weighted_statistics(input, weights, EPSILON)
     }
 
     /// `W [h_t; mean; std] + b` for every frame.

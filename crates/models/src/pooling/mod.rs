@@ -5,12 +5,14 @@
 
 pub(crate) mod all_positions;
 mod attentive;
+mod attentive_relu;
 mod baseline_attentive;
 pub(crate) mod moments;
 pub(crate) mod tstp;
 
 pub use all_positions::statistics_over_all_positions;
 pub use attentive::AttentiveStatistics;
+pub use attentive_relu::ReluAttentiveStatistics;
 pub use baseline_attentive::{BaselineAttention, BaselineAttentivePooling};
 pub use tstp::temporal_statistics;
 
@@ -77,18 +79,14 @@ impl Pooling {
     /// As [`forward`](Self::forward), of a map that comes in pieces along time. No more than one is held, but for the attentive
     /// pooling, which needs all.
     pub(crate) fn forward_pieces(&self, pieces: impl Iterator<Item = Tensor<4>>) -> Tensor<2> {
-        let per_frequency = |piece: Tensor<4>| {
-            let [batch, channels, frequencies, frames] = piece.dims();
-            piece.reshape([batch, channels * frequencies, frames])
-        };
         match self {
             Self::StatsAll(_) => {
                 let rows = pieces.map(|piece| piece.flatten::<3>(2, 3));
                 all_positions::with_std(Moments::of_all(rows).mean_and_variance())
             }
-            Self::Tstp(_) => tstp::with_std(Moments::of_all(pieces.map(per_frequency)).mean_and_variance()),
+            Self::Tstp(_) => tstp::of_maps(pieces, tstp::WESPEAKER_EPSILON),
             Self::Attentive(attentive) => {
-                let mut pieces: Vec<Tensor<3>> = pieces.map(per_frequency).collect();
+                let mut pieces: Vec<Tensor<3>> = pieces.map(tstp::per_frequency).collect();
                 let whole = if pieces.len() == 1 { pieces.remove(0) } else { Tensor::cat(pieces, 2) };
                 attentive.forward(whole)
             }
@@ -109,8 +107,8 @@ impl Pooling {
                 Some(all_positions::with_std(padding.mean_and_variance(rows, frequencies)))
             }
             Self::Tstp(_) => {
-                let rows = input.reshape([batch, channels * frequencies, frames]);
-                Some(tstp::with_std(padding.mean_and_variance(rows, 1)))
+                let rows = padding.mean_and_variance(tstp::per_frequency(input), 1);
+                Some(tstp::with_std(rows, tstp::WESPEAKER_EPSILON))
             }
             Self::Attentive(_) => None,
         }
@@ -125,4 +123,16 @@ fn mean_and_variance(input: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
 /// `[mean, std]` of shape `[batch, 2 * rows]` from two tensors `[batch, rows, 1]`.
 fn concatenate(mean: Tensor<3>, std: Tensor<3>) -> Tensor<2> {
     Tensor::cat(vec![mean, std], 1).squeeze_dim(2)
+}
+
+/// `[mean, std]` of shape `[batch, 2 * rows]`, weighted by the frame: `mean = sum_t w h`, `std = sqrt(sum_t w h^2 - mean^2)`.
+///
+/// # Shapes
+/// - input and weights: `[batch, rows, frames]`; the weights of a row sum to 1
+fn weighted_statistics(input: Tensor<3>, weights: Tensor<3>, variance_floor: f64) -> Tensor<2> {
+    let weighted = weights * input.clone();
+    let mean = weighted.clone().sum_dim(2);
+    let power = (weighted * input).sum_dim(2);
+    let variance = power - mean.clone().square();
+    concatenate(mean, variance.clamp_min(variance_floor).sqrt())
 }

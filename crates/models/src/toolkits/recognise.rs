@@ -5,9 +5,14 @@ use std::collections::BTreeSet;
 use super::{TensorFile, Toolkit};
 use crate::cam_plus_plus::CamPlusPlusConfig;
 use crate::ecapa_tdnn::EcapaTdnnConfig;
+use crate::eres2net::ERes2NetConfig;
+use crate::eres2net_v2::ERes2NetV2Config;
 use crate::model::ModelConfig;
 use crate::pooling::PoolingConfig;
+use crate::redimnet::{BlockKind, ReDimNetConfig, ReDimStage};
+use crate::res2::Res2Sizes;
 use crate::resnet::{EXPANSION, ResNetConfig, depth_of};
+use crate::simam_resnet::{SimAmResNetConfig, depth_of as simam_depth_of};
 use crate::speechbrain_ecapa::SpeechBrainEcapaConfig;
 use crate::wespeaker_ecapa::WespeakerEcapaConfig;
 
@@ -50,11 +55,18 @@ type Kind = (&'static str, fn(&Tensors<'_>) -> Option<(ModelConfig, Option<usize
 fn kinds(toolkit: Toolkit) -> &'static [Kind] {
     match toolkit {
         Toolkit::Ffsvc => &[("bottleneck.weight", ffsvc_resnet), ("ASP.attention.v", ffsvc_ecapa)],
-        Toolkit::Wespeaker => {
-            &[("seg_1.weight", wespeaker_resnet), ("layer4.se_res2block.0.conv.weight", wespeaker_ecapa)]
-        }
-        Toolkit::ThreeDSpeaker => &[("xvector.dense.linear.weight", cam_plus_plus)],
+        Toolkit::Wespeaker => &[
+            ("seg_1.weight", wespeaker_resnet),
+            ("layer4.se_res2block.0.conv.weight", wespeaker_ecapa),
+            ("pooling.attention.0.weight", simam_resnet),
+        ],
+        Toolkit::ThreeDSpeaker => &[
+            ("xvector.dense.linear.weight", cam_plus_plus),
+            ("fuse_mode1234.local_att.0.weight", eres2net),
+            ("fuse34.local_att.0.weight", eres2net_v2),
+        ],
         Toolkit::SpeechBrain => &[("asp.tdnn.conv.conv.weight", speechbrain_ecapa)],
+        Toolkit::ReDimNet => &[("backbone.fin_wght1d.w", redimnet)],
     }
 }
 
@@ -62,9 +74,12 @@ fn kinds(toolkit: Toolkit) -> &'static [Kind] {
 fn known(toolkit: Toolkit) -> &'static str {
     match toolkit {
         Toolkit::Ffsvc => "ResNet34StatsPool and ECAPA_TDNN",
-        Toolkit::Wespeaker => "ResNet18 to ResNet293 (one embedding layer, TSTP) and ECAPA_TDNN",
-        Toolkit::ThreeDSpeaker => "CAMPPlus",
+        Toolkit::Wespeaker => {
+            "ResNet18 to ResNet293 (one embedding layer, TSTP), ECAPA_TDNN and SimAM_ResNet"
+        }
+        Toolkit::ThreeDSpeaker => "CAMPPlus, ERes2Net and ERes2NetV2 (one embedding layer, TSTP)",
         Toolkit::SpeechBrain => "ECAPA_TDNN",
+        Toolkit::ReDimNet => "ReDimNet (conv+att, ASTP)",
     }
 }
 
@@ -127,14 +142,26 @@ fn networks(toolkit: Toolkit, file: &TensorFile) -> Vec<Recognised> {
     found
 }
 
+/// Blocks of the four stages.
+fn blocks(tensors: &Tensors<'_>, prefix: &str) -> [usize; 4] {
+    [1, 2, 3, 4].map(|stage| tensors.count(&format!("{prefix}layer{stage}"), "conv1.weight"))
+}
+
 /// Depth of a ResNet with these stages.
 fn depth(tensors: &Tensors<'_>, prefix: &str) -> Option<usize> {
-    let stage = |stage: usize| tensors.count(&format!("{prefix}layer{stage}"), "conv1.weight");
-    let bottleneck = tensors.has(&format!("{prefix}layer1.0.conv3.weight"));
-    depth_of([stage(1), stage(2), stage(3), stage(4)], bottleneck)
+    let has = |layer| tensors.has(&format!("{prefix}layer1.0.{layer}.weight"));
+    // The blocks of Res2Net and its kin have several convolutions in its place.
+    if !has("conv2") {
+        return None;
+    }
+    depth_of(blocks(tensors, prefix), has("conv3"))
 }
 
 fn ffsvc_resnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    // SimAM has no tensors: such a network differs by the pooling.
+    if tensors.has("pooling.attention.0.weight") {
+        return None;
+    }
     let config = ResNetConfig {
         in_planes: tensors.size("front.conv1.weight", 0)?,
         depth: depth(tensors, "front.")?,
@@ -189,6 +216,48 @@ fn wespeaker_ecapa(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)
     Some((ModelConfig::WespeakerEcapaTdnn(config), tensors.size("layer1.conv.weight", 1)))
 }
 
+fn simam_resnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let in_planes = tensors.size("front.conv1.weight", 0)?;
+    let config = SimAmResNetConfig {
+        in_planes,
+        depth: simam_depth_of(blocks(tensors, "front."))?,
+        embedding_size: tensors.size("bottleneck.weight", 0)?,
+    };
+    let frequencies = tensors.size("pooling.attention.0.weight", 1)? / in_planes.saturating_mul(8).max(1);
+    Some((ModelConfig::SimAmResnet(config), Some(frequencies.saturating_mul(8))))
+}
+
+/// Sizes of Res2 blocks, and the rows of features of a network with TSTP behind them.
+fn res2(tensors: &Tensors<'_>) -> Option<(Res2Sizes, usize)> {
+    let in_planes = tensors.size("conv1.weight", 0)?;
+    let width = tensors.size("layer4.0.convs.0.weight", 0)?;
+    let channels = tensors.size("layer1.0.conv3.weight", 0)?;
+    let sizes = Res2Sizes {
+        in_planes,
+        blocks: blocks(tensors, ""),
+        // The last stage has the most channels: its width tells those of the others.
+        base_width: width.saturating_mul(8).div_ceil(in_planes.max(1)),
+        scale: tensors.size("layer4.0.conv1.weight", 0)? / width.max(1),
+        expansion: channels / in_planes.max(1),
+    };
+    let frequencies = tensors.size("seg_1.weight", 1)? / channels.saturating_mul(16).max(1);
+    Some((sizes, frequencies.saturating_mul(8)))
+}
+
+fn eres2net(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let (Res2Sizes { in_planes, blocks, base_width, scale, expansion }, rows) = res2(tensors)?;
+    let embedding_size = tensors.size("seg_1.weight", 0)?;
+    let config = ERes2NetConfig { in_planes, blocks, base_width, scale, expansion, embedding_size };
+    Some((ModelConfig::ERes2Net(config), Some(rows)))
+}
+
+fn eres2net_v2(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let (Res2Sizes { in_planes, blocks, base_width, scale, expansion }, rows) = res2(tensors)?;
+    let embedding_size = tensors.size("seg_1.weight", 0)?;
+    let config = ERes2NetV2Config { in_planes, blocks, base_width, scale, expansion, embedding_size };
+    Some((ModelConfig::ERes2NetV2(config), Some(rows)))
+}
+
 fn cam_plus_plus(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
     let layer = "xvector.block1.tdnnd1";
     let growth_rate = tensors.size(&format!("{layer}.cam_layer.linear_local.weight"), 0)?;
@@ -213,4 +282,51 @@ fn speechbrain_ecapa(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize
         embedding_size: tensors.size("fc.conv.weight", 0)?,
     };
     Some((ModelConfig::SpeechBrainEcapaTdnn(config), tensors.size("blocks.0.conv.conv.weight", 1)))
+}
+
+fn redimnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let first = tensors.size("backbone.stem.0.weight", 0)?;
+    let rows = tensors.size("backbone.fin_wght1d.w", 2)?;
+    let num_stages = tensors.size("backbone.fin_wght1d.w", 1)?.checked_sub(1)?;
+    let (mut stages, mut channels, mut block) = (Vec::new(), first, None);
+    let mut group_size = usize::MAX;
+    for stage in 0..num_stages {
+        let size = |layer: usize, tail: &str, dimension| {
+            tensors.size(&format!("backbone.stage{stage}.{layer}.{tail}"), dimension)
+        };
+        let stride = size(2, "weight", 2)?;
+        channels = channels.checked_mul(stride)?;
+        let expansion = size(2, "weight", 0)? / channels.max(1);
+        let kind_of = |layer| {
+            let has = |tail| size(layer, tail, 0).is_some();
+            match (has("conv_block.dwconvs.0.weight"), has("conv_block.conv1.weight")) {
+                (true, false) => Some(BlockKind::ConvNeXt),
+                (false, true) if has("conv_block.se.squeeze.weight") => Some(BlockKind::BasicSe),
+                (false, true) => Some(BlockKind::Basic),
+                _ => None,
+            }
+        };
+        let blocks = (3..).take_while(|&layer| kind_of(layer).is_some()).count();
+        block = block.or(kind_of(3));
+        let convolution = if block == Some(BlockKind::ConvNeXt) {
+            "conv_block.dwconvs.0.weight"
+        } else {
+            "conv_block.conv1.weight"
+        };
+        // A stage with too few channels for a second group has larger ones.
+        group_size = group_size.min(size(3, convolution, 1)?);
+        let context = 3 + blocks + usize::from(expansion > 1) + 1;
+        let reduction = size(context, "red_dim_conv.0.weight", 0).map(|hidden| rows / hidden.max(1));
+        stages.push(ReDimStage { stride, blocks, expansion, reduction });
+    }
+    let config = ReDimNetConfig {
+        channels: first,
+        block: block?,
+        group_size,
+        stages,
+        global_context: tensors.size("pool.linear1.weight", 1)? == rows.saturating_mul(3),
+        embedding_size: tensors.size("linear.weight", 0)?,
+        emb_bn: tensors.has("bn2.running_mean"),
+    };
+    Some((ModelConfig::ReDimNet(config), Some(rows / first.max(1))))
 }

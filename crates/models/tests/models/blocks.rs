@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use ffsvc_models::{
-    CamPlusPlusConfig, ModelConfig, PoolingConfig, ResNetConfig, TdnnConfig, keep_running_statistics,
-    load_named, named_tensors,
+    CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, ModelConfig, PoolingConfig, ResNetConfig,
+    TdnnConfig, keep_running_statistics, load_named, named_tensors,
 };
 
 use crate::goldens::values_of;
@@ -40,6 +40,8 @@ fn long_recordings_in_blocks_equal_the_whole() {
         resnet(18, PoolingConfig::StatsAll),
         resnet(50, PoolingConfig::Attentive),
         ModelConfig::CamPlusPlus(cam),
+        ModelConfig::ERes2Net(ERes2NetConfig { in_planes: 2, embedding_size: 8, ..Default::default() }),
+        ModelConfig::ERes2NetV2(ERes2NetV2Config { in_planes: 3, embedding_size: 8, ..Default::default() }),
         ModelConfig::Tdnn(TdnnConfig { hidden_dim: 8, stats_dim: 12, embedding_size: 8 }),
     ];
     let plain = Device::flex();

@@ -5,7 +5,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use ffsvc_models::heads::{AamSoftmaxConfig, AmSoftmaxConfig, SoftmaxConfig};
 use ffsvc_models::{
-    CamPlusPlusConfig, EcapaTdnnConfig, Error, HeadConfig, ModelConfig, PoolingConfig, ResNetConfig,
+    BlockKind, CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, Error, HeadConfig,
+    ModelConfig, PoolingConfig, ReDimNetConfig, ReDimStage, ResNetConfig, SimAmResNetConfig,
     SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig, named_gradients, named_tensors, parameter_ids,
 };
 
@@ -63,6 +64,7 @@ fn values_out_of_range_are_errors_that_name_the_field() {
     let device = Device::default();
     let resnet = ResNetConfig::default;
     let ecapa = EcapaTdnnConfig::default;
+    let redim = ModelConfig::ReDimNet;
     let cases = [
         ("model.in_planes", ModelConfig::Resnet(ResNetConfig { in_planes: 0, ..resnet() })),
         ("model.in_planes", ModelConfig::Resnet(ResNetConfig { in_planes: usize::MAX, ..resnet() })),
@@ -83,6 +85,22 @@ fn values_out_of_range_are_errors_that_name_the_field() {
             "model.bn_size * model.growth_rate",
             ModelConfig::CamPlusPlus(CamPlusPlusConfig { bn_size: usize::MAX, ..Default::default() }),
         ),
+        (
+            "model.blocks",
+            ModelConfig::ERes2Net(ERes2NetConfig { blocks: [3, 0, 6, 3], ..Default::default() }),
+        ),
+        ("model.base_width", ModelConfig::ERes2Net(ERes2NetConfig { base_width: 1, ..Default::default() })),
+        (
+            "8 * model.in_planes * model.expansion",
+            ModelConfig::ERes2NetV2(ERes2NetV2Config { expansion: 65_536, ..Default::default() }),
+        ),
+        ("model.scale", ModelConfig::ERes2NetV2(ERes2NetV2Config { scale: 0, ..Default::default() })),
+        ("model.depth", ModelConfig::SimAmResnet(SimAmResNetConfig { depth: 50, ..Default::default() })),
+        ("model.stages", redim(ReDimNetConfig { stages: Vec::new(), ..ReDimNetConfig::default() })),
+        // 80 rows of features: the strides of B1 are 12 in all, and B0's reductions are for 60.
+        ("model.stages", redim(ReDimNetConfig::of_size(1).unwrap())),
+        ("model.stages.reduction", redim(ReDimNetConfig::of_size(0).unwrap())),
+        ("model.group_size", redim(ReDimNetConfig { group_size: 6, ..ReDimNetConfig::default() })),
         ("model.stats_dim", ModelConfig::Tdnn(TdnnConfig { stats_dim: 0, ..TdnnConfig::default() })),
     ];
     for (name, config) in cases {
@@ -115,6 +133,17 @@ fn networks() -> Vec<ModelConfig> {
     let ecapa = |compat| {
         let (hidden_dim, scale, bottleneck, embedding_size) = (8, 4, 3, 5);
         ModelConfig::EcapaTdnn(EcapaTdnnConfig { hidden_dim, scale, bottleneck, embedding_size, compat })
+    };
+    let redimnet = |block, group_size| {
+        let stage = |blocks, expansion, reduction| ReDimStage { stride: 1, blocks, expansion, reduction };
+        ModelConfig::ReDimNet(ReDimNetConfig {
+            channels: 4,
+            block,
+            group_size,
+            stages: vec![stage(1, 1, None), stage(2, 2, Some(13))],
+            embedding_size: 5,
+            ..ReDimNetConfig::default()
+        })
     };
     let wespeaker = |whole| {
         ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig {
@@ -149,7 +178,46 @@ fn networks() -> Vec<ModelConfig> {
             init_channels: 4,
         }),
         ModelConfig::Tdnn(TdnnConfig { hidden_dim: 4, stats_dim: 6, embedding_size: 5 }),
+        ModelConfig::ERes2Net(ERes2NetConfig {
+            in_planes: 2,
+            blocks: [1, 1, 1, 2],
+            base_width: 32,
+            scale: 2,
+            expansion: 2,
+            embedding_size: 5,
+        }),
+        ModelConfig::ERes2NetV2(ERes2NetV2Config {
+            in_planes: 3,
+            blocks: [2, 1, 1, 1],
+            base_width: 24,
+            scale: 3,
+            expansion: 1,
+            embedding_size: 5,
+        }),
+        ModelConfig::SimAmResnet(SimAmResNetConfig { in_planes: 2, depth: 34, embedding_size: 5 }),
+        redimnet(BlockKind::Basic, 1),
+        redimnet(BlockKind::BasicSe, 2),
+        redimnet(BlockKind::ConvNeXt, 4),
     ]
+}
+
+/// Millions of parameters as WeSpeaker counts them for its definitions of the authors' sizes. The last digits of B0 are those of
+/// the paper.
+#[test]
+fn the_sizes_of_redimnet_are_the_published_ones() {
+    let device = Device::default();
+    for (size, millions) in [1.0, 2.1, 4.9, 3.2, 6.4, 7.65, 15.0].into_iter().enumerate() {
+        let config = ModelConfig::ReDimNet(ReDimNetConfig::of_size(size).unwrap());
+        let model = config.init(if size == 0 { 60 } else { 72 }, &device).unwrap();
+        let parameters: usize = named_tensors(&model)
+            .iter()
+            .filter(|tensor| !tensor.name.contains("running_"))
+            .map(|tensor| tensor.data.len())
+            .sum();
+        println!("B{size}: {parameters}");
+        assert!((parameters as f64 / 1e6 - millions).abs() < 0.06, "B{size}: {parameters}");
+    }
+    assert_eq!(ReDimNetConfig::of_size(7), None);
 }
 
 #[test]
