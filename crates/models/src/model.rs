@@ -11,10 +11,13 @@ use crate::ecapa_tdnn::{EcapaTdnn, EcapaTdnnConfig};
 use crate::eres2net::{ERes2Net, ERes2NetConfig};
 use crate::eres2net_v2::{ERes2NetV2, ERes2NetV2Config};
 use crate::error::{Error, Result, require_size};
+use crate::gemini_df_resnet::{GeminiDfResNet, GeminiDfResNetConfig};
 use crate::network::{Network, NetworkConfig};
 use crate::padding::Padding;
 use crate::parameters::initialise;
 use crate::redimnet::{ReDimNet, ReDimNetConfig};
+use crate::redimnet2::{ReDimNet2, ReDimNet2Config};
+use crate::res2net::{Res2Net, Res2NetConfig};
 use crate::resnet::{ResNet, ResNetConfig};
 use crate::simam_resnet::{SimAmResNet, SimAmResNetConfig};
 use crate::speechbrain_ecapa::{SpeechBrainEcapa, SpeechBrainEcapaConfig};
@@ -35,6 +38,9 @@ macro_rules! each {
             Self::ERes2NetV2($inner) => $body,
             Self::SimAmResnet($inner) => $body,
             Self::ReDimNet($inner) => $body,
+            Self::ReDimNet2($inner) => $body,
+            Self::Res2Net($inner) => $body,
+            Self::GeminiDfResnet($inner) => $body,
         }
     };
 }
@@ -72,6 +78,14 @@ pub enum ModelConfig {
     /// `architecture = "redimnet"`.
     #[serde(rename = "redimnet")]
     ReDimNet(ReDimNetConfig),
+    /// `architecture = "redimnet2"`.
+    #[serde(rename = "redimnet2")]
+    ReDimNet2(ReDimNet2Config),
+    /// `architecture = "res2net"`.
+    #[serde(rename = "res2net")]
+    Res2Net(Res2NetConfig),
+    /// `architecture = "gemini-df-resnet"`.
+    GeminiDfResnet(GeminiDfResNetConfig),
 }
 
 impl ModelConfig {
@@ -174,6 +188,12 @@ pub enum SpeakerModel {
     SimAmResnet(SimAmResNet),
     /// See [`ReDimNet`].
     ReDimNet(ReDimNet),
+    /// See [`ReDimNet2`].
+    ReDimNet2(ReDimNet2),
+    /// See [`Res2Net`].
+    Res2Net(Res2Net),
+    /// See [`GeminiDfResNet`].
+    GeminiDfResnet(GeminiDfResNet),
 }
 
 impl SpeakerModel {
@@ -250,5 +270,8 @@ from_networks!(
     ERes2Net(ERes2Net),
     ERes2NetV2(ERes2NetV2),
     SimAmResnet(SimAmResNet),
-    ReDimNet(ReDimNet)
+    ReDimNet(ReDimNet),
+    ReDimNet2(ReDimNet2),
+    Res2Net(Res2Net),
+    GeminiDfResnet(GeminiDfResNet)
 );

@@ -1,4 +1,4 @@
-//! Options of a ReDimNet, and the sizes that its authors published.
+//! Options of a ReDimNet, and sizes that are in use.
 
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +90,8 @@ impl ReDimNetConfig {
         Self { channels, block, group_size, stages, global_context: true, embedding_size: 192, emb_bn: false }
     }
 
-    /// The authors' network of a size from 0 to 6: B0 to B6, in the sizes that WeSpeaker has of them.
+    /// The network of a size from 0 to 6: B0 to B6, in the sizes that WeSpeaker has of them. B5 has fewer parameters than in the paper
+    /// (7.7 million, not 9.2). A checkpoint of the authors is imported in its own sizes.
     pub fn of_size(size: usize) -> Option<Self> {
         Some(match size {
             0 => Self::new(10, BlockKind::Basic, 1, &B0),
@@ -123,6 +124,7 @@ impl ReDimNetConfig {
             require((1..=3).contains(&stage.stride), "model.stages.stride", stage.stride, "1, 2 or 3")?;
             require_size(stage.blocks, "model.stages.blocks")?;
             require_size(stage.expansion, "model.stages.expansion")?;
+            require_size(stage.reduction.unwrap_or(1), "model.stages.reduction")?;
             channels *= stage.stride;
             let inner = channels.saturating_mul(stage.expansion);
             require_size(inner, "the channels of model.stages")?;
