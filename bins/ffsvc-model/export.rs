@@ -40,12 +40,13 @@ enum Form {
 
 impl ValueEnum for Form {
     fn value_variants<'a>() -> &'a [Self] {
-        use Toolkit::{Ffsvc, SpeechBrain, ThreeDSpeaker, Wespeaker};
+        use Toolkit::{Ffsvc, ReDimNet, SpeechBrain, ThreeDSpeaker, Wespeaker};
         &[
             Self::Checkpoint(Ffsvc),
             Self::Checkpoint(Wespeaker),
             Self::Checkpoint(ThreeDSpeaker),
             Self::Checkpoint(SpeechBrain),
+            Self::Checkpoint(ReDimNet),
             Self::Safetensors,
         ]
     }

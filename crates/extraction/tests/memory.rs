@@ -13,8 +13,9 @@ use ffsvc_extraction::{Error, Extractor};
 use ffsvc_features::FrontEndConfig;
 use ffsvc_kaldi_io::WavSource;
 use ffsvc_models::{
-    CamPlusPlusConfig, EcapaTdnnConfig, ModelConfig, ModelInfo, ResNetConfig, SpeechBrainEcapaConfig,
-    TdnnConfig, WespeakerEcapaConfig,
+    CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, GeminiDfResNetConfig, ModelConfig,
+    ModelInfo, ReDimNet2Config, ReDimNetConfig, Res2NetConfig, ResNetConfig, SimAmResNetConfig,
+    SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig,
 };
 
 /// The system's allocator, counting the bytes that are held.
@@ -77,6 +78,9 @@ fn recordings_take_what_is_estimated() {
     let wespeaker_ecapa = ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig::default());
     let size = SpeechBrainEcapaConfig { channels: 512, aggregated: 1536, ..Default::default() };
     let speechbrain_ecapa = ModelConfig::SpeechBrainEcapaTdnn(size);
+    let gemini = GeminiDfResNetConfig { depth: 60, ..Default::default() };
+    // For 80 rows of features.
+    let redimnet = ReDimNetConfig { channels: 6, ..Default::default() };
     let narrow = ResNetConfig { in_planes: 16, ..Default::default() };
     let cases = [
         // In blocks.
@@ -94,6 +98,21 @@ fn recordings_take_what_is_estimated() {
         ("ECAPA-TDNN of WeSpeaker", wespeaker_ecapa, &short),
         ("ECAPA-TDNN of SpeechBrain", speechbrain_ecapa, &short),
         ("x-vector", ModelConfig::Tdnn(TdnnConfig::default()), &short),
+        ("ERes2Net", ModelConfig::ERes2Net(ERes2NetConfig::default()), &short),
+        (
+            "ERes2NetV2 with 16 channels",
+            ModelConfig::ERes2NetV2(ERes2NetV2Config { in_planes: 16, ..Default::default() }),
+            &short,
+        ),
+        ("Res2Net", ModelConfig::Res2Net(Res2NetConfig::default()), &short),
+        ("Gemini DF-ResNet60", ModelConfig::GeminiDfResnet(gemini), &short),
+        ("ReDimNet2", ModelConfig::ReDimNet2(ReDimNet2Config { channels: 9, ..Default::default() }), &short),
+        ("ReDimNet", ModelConfig::ReDimNet(redimnet), &short),
+        (
+            "SimAM-ResNet34 with 16 channels",
+            ModelConfig::SimAmResnet(SimAmResNetConfig { in_planes: 16, ..Default::default() }),
+            &short,
+        ),
     ];
     let mut wrong = Vec::new();
     for (name, config, path) in cases {

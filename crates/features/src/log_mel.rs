@@ -30,6 +30,10 @@ pub struct LogMelOptions {
     /// Upper edge of the highest band in hertz; values up to 0 count from the Nyquist frequency. Default 0: the
     /// Nyquist frequency.
     pub high_frequency_hz: f64,
+    /// Each sample loses this share of the one before it, from 0 to 1. Default 0: none. The first sample loses that share of the
+    /// second one, as in ReDimNet's front end.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub preemphasis: f64,
     /// Added to a band's energy before the logarithm, so that silence has a finite value. Default 1e-6. A larger one hides what
     /// is quiet: with [`WaveformNorm::MeanStd`](crate::WaveformNorm::MeanStd) 3 is below speech and above the pauses of a clean
     /// recording, which then is more like one in a room with noise.
@@ -46,9 +50,15 @@ impl Default for LogMelOptions {
             window: WindowType::Hann,
             low_frequency_hz: 0.0,
             high_frequency_hz: 0.0,
+            preemphasis: 0.0,
             log_offset: 1e-6,
         }
     }
+}
+
+/// Files of models without pre-emphasis stay as they were before there was one.
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// `ln(mel(|STFT|^2) + offset)`: torchaudio's `MelSpectrogram` (centred frames, reflected padding, power, HTK
@@ -76,6 +86,9 @@ impl LogMel {
         }
         if !(1..=65_536).contains(&o.hop_length) {
             return Err(Error::option("hop_length", o.hop_length, "1 to 65536 samples"));
+        }
+        if !(0.0..=1.0).contains(&o.preemphasis) {
+            return Err(Error::option("preemphasis", o.preemphasis, "0 to 1"));
         }
         if !(o.log_offset >= f32::MIN_POSITIVE && o.log_offset <= 1e30) {
             return Err(Error::option("log_offset", o.log_offset, "1.2e-38 to 1e30"));
@@ -127,8 +140,17 @@ impl LogMel {
             out,
         )?;
         let num_frames = self.num_frames(samples.len());
+        let mut emphasised = std::mem::take(&mut scratch.emphasised);
+        let samples = match self.options.preemphasis {
+            0.0 => samples,
+            share => {
+                preemphasise(samples, share as f32, &mut emphasised);
+                &emphasised
+            }
+        };
         let frames = LogMelFrames { log_mel: self, samples };
         self.mel.compute(&mut scratch.single, &mut scratch.block, num_frames, out, frames);
+        scratch.emphasised = emphasised;
         Ok(())
     }
 
@@ -156,6 +178,13 @@ impl LogMel {
             }
         }
     }
+}
+
+/// `x_t - share x_(t-1)`, with the second sample before the first.
+fn preemphasise(samples: &[f32], share: f32, out: &mut Vec<f32>) {
+    out.clear();
+    let before = samples.get(1).into_iter().chain(samples);
+    out.extend(samples.iter().zip(before).map(|(&sample, &before)| sample - share * before));
 }
 
 struct LogMelFrames<'a> {

@@ -8,6 +8,8 @@ use crate::power_spectrum::FftScratch;
 pub struct Scratch {
     /// The signal after waveform normalisation.
     pub(crate) waveform: Vec<f32>,
+    /// The signal after pre-emphasis.
+    pub(crate) emphasised: Vec<f32>,
     /// One row of features, for sliding CMN.
     pub(crate) row: Vec<f32>,
     /// Power spectra of a block of frames.

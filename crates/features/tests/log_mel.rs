@@ -36,6 +36,42 @@ fn log_mel_before_cmn_is_the_baselines() {
     }
 }
 
+/// With pre-emphasis and a Hamming window, against ReDimNet's own module (`tests/peers/redimnet_fbank.py`).
+#[test]
+fn pre_emphasis_is_redimnets() {
+    let golden = Golden::committed("redimnet/log_mel");
+    let samples = golden.f32("input");
+    for (cmn, tensor) in [("none", "bands"), ("utterance", "mean_removed")] {
+        let text = format!(
+            "waveform_norm = 'none'
+             cmn = {{ type = '{cmn}' }}
+             [kind]
+             type = 'log-mel'
+             num_mels = 72
+             window = 'hamming'
+             low_frequency_hz = 20.0
+             high_frequency_hz = 7600.0
+             preemphasis = 0.97"
+        );
+        let config: FrontEndConfig = toml::from_str(&text).unwrap();
+        let ours = FrontEnd::new(&config).unwrap().compute(&samples).unwrap();
+        let error = max_difference(&ours.data, &golden.f32(tensor));
+        println!("{tensor}: {error:e}");
+        assert!(error < 1e-4, "{tensor}: {error:e}");
+    }
+}
+
+#[test]
+fn pre_emphasis_has_a_range_and_is_left_out_of_descriptions_without_it() {
+    let options = LogMelOptions { preemphasis: 1.5, ..LogMelOptions::default() };
+    let error = LogMel::new(16000, &options).unwrap_err().to_string();
+    assert!(error.contains("preemphasis") && error.contains("0 to 1"), "{error}");
+    // The files of the models that there were before it keep their bytes.
+    assert!(!toml::to_string(&LogMelOptions::default()).unwrap().contains("preemphasis"));
+    let options = LogMelOptions { preemphasis: 0.97, ..LogMelOptions::default() };
+    assert_eq!(toml::from_str::<LogMelOptions>(&toml::to_string(&options).unwrap()).unwrap(), options);
+}
+
 /// `short_lengths.json` of the goldens: torch accepts 257 samples and gives these numbers of frames.
 #[test]
 fn shortest_signals_are_the_baselines() {

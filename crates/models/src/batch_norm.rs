@@ -31,6 +31,7 @@ pub struct BatchNorm {
     /// Unbiased variance of the training batches, exponentially weighted, `[channels]`.
     pub running_var: RunningState<Tensor<1>>,
     training: Param<Flag>,
+    epsilon: f64,
 }
 
 impl BatchNorm {
@@ -45,7 +46,13 @@ impl BatchNorm {
             running_mean: RunningState::new(Tensor::zeros([channels], device)),
             running_var: RunningState::new(Tensor::ones([channels], device)),
             training: Param::from_bool(true),
+            epsilon: EPSILON,
         }
+    }
+
+    /// The layer with another number added to the variance before the square root than PyTorch's default of 1e-5.
+    pub(crate) fn with_epsilon(self, epsilon: f64) -> Self {
+        Self { epsilon, ..self }
     }
 
     /// Normalises each channel.
@@ -82,7 +89,7 @@ impl BatchNorm {
 
     fn normalise_by_batch<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let shape = input.dims();
-        let batch = batch_norm_train(input, self.weight.val(), self.bias.val(), EPSILON);
+        let batch = batch_norm_train(input, self.weight.val(), self.bias.val(), self.epsilon);
         self.update(batch.mean, batch.variance, &shape);
         batch.output
     }
@@ -98,7 +105,7 @@ impl BatchNorm {
 
     /// Two passes over the input (`x * scale + shift`) instead of the four of the textbook form.
     fn normalise_by_running_statistics<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let scale = self.weight.val() / (self.running_var.value() + EPSILON).sqrt();
+        let scale = self.weight.val() / (self.running_var.value() + self.epsilon).sqrt();
         let shift = self.bias.val() - self.running_mean.value() * scale.clone();
         let mut per_channel = [1; D];
         per_channel[1] = scale.dims()[0];
@@ -125,7 +132,7 @@ impl<const D: usize> Normalisation<'_, D> {
         let around = cpu::Around { relu_first, residual, relu: relu_last };
         let parameters = [&bn.weight.val(), &bn.bias.val()];
         let fused = if training {
-            let batch = cpu::batch_norm_train(&input, around, parameters, EPSILON);
+            let batch = cpu::batch_norm_train(&input, around, parameters, bn.epsilon);
             batch.map(|(output, batch)| {
                 let device = input.device();
                 let vector = |floats: Vec<f32>| {
@@ -137,7 +144,7 @@ impl<const D: usize> Normalisation<'_, D> {
             })
         } else if with_gradients {
             let statistics = [&bn.running_mean.value(), &bn.running_var.value()];
-            cpu::batch_norm_fixed(&input, statistics, around, parameters, EPSILON)
+            cpu::batch_norm_fixed(&input, statistics, around, parameters, bn.epsilon)
         } else {
             self.epilogue().and_then(|epilogue| cpu::normalise(&input, &epilogue))
         };
@@ -180,7 +187,7 @@ impl<const D: usize> Normalisation<'_, D> {
         let bn = self.bn;
         let statistics = [&bn.running_mean.value(), &bn.running_var.value()];
         let around = cpu::Around { relu_first: self.relu_first, residual: self.residual, relu: self.relu };
-        cpu::Epilogue::new(statistics, [&bn.weight.val(), &bn.bias.val()], EPSILON, around)
+        cpu::Epilogue::new(statistics, [&bn.weight.val(), &bn.bias.val()], bn.epsilon, around)
     }
 }
 
@@ -215,6 +222,7 @@ impl PlainBatchNorm {
             running_mean: self.running_mean.clone(),
             running_var: self.running_var.clone(),
             training: self.training.clone(),
+            epsilon: EPSILON,
         };
         with_unit_scale.forward(input)
     }

@@ -127,7 +127,7 @@ pub(crate) fn concatenated(sequences: Vec<Pieces>) -> impl Iterator<Item = Tenso
 }
 
 /// Of a recording of `frames` frames, how many a network works on at once, about, in the parts that see a few frames at a time. With
-/// fewer than all it is worked on in blocks: outside training, from 80 s on.
+/// fewer than all it is worked on in blocks: ResNet and its kin, x-vector, CAM++ and ECAPA-TDNN, outside training, from 80 s on.
 pub fn frames_at_once(frames: u64) -> u64 {
     // The last block has what is left.
     if frames < 2 * BLOCK as u64 { frames } else { BLOCK as u64 + frames % BLOCK as u64 }

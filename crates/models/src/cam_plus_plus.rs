@@ -16,7 +16,7 @@ use crate::error::{Result, require_size};
 use crate::network::{Network, NetworkConfig};
 use crate::pooling::all_positions::with_std;
 use crate::pooling::moments::Moments;
-use crate::resnet::shortcut;
+use crate::stages::shortcut;
 
 /// Channels of the two-dimensional front.
 const FRONT_CHANNELS: usize = 32;

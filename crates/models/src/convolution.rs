@@ -11,13 +11,15 @@ use crate::precision::Precision;
 
 /// `layer.forward(input)`, faster where there is a kernel for it.
 pub(crate) fn conv2d(layer: &Conv2d, input: Tensor<4>) -> Tensor<4> {
+    let bias = layer.bias.as_ref().map(|bias| bias.val());
     if let Some((dtype, steps)) = Precision::lowered().zip(steps(layer)) {
         let (around, options) =
             (input.dtype(), ConvOptions::new(steps.stride, steps.padding, steps.dilation, 1));
         let weight = layer.weight.val().cast(dtype);
-        return module::conv2d(input.cast(dtype), weight, None, options).cast(around);
+        let bias = bias.map(|bias| bias.cast(dtype));
+        return module::conv2d(input.cast(dtype), weight, bias, options).cast(around);
     }
-    match steps(layer).and_then(|steps| cpu::conv2d(&input, &layer.weight.val(), steps)) {
+    match steps(layer).and_then(|steps| cpu::conv2d(&input, &layer.weight.val(), bias.as_ref(), steps)) {
         Some(output) => output,
         None => layer.forward(input),
     }
@@ -28,9 +30,10 @@ pub(crate) fn conv2d_then(layer: &Conv2d, input: Tensor<4>, then: Normalisation<
     if Precision::lowered().is_some() {
         return then.forward(conv2d(layer, input));
     }
-    let fused = steps(layer)
-        .zip(then.epilogue())
-        .and_then(|(steps, epilogue)| cpu::conv2d_then(&input, &layer.weight.val(), steps, &epilogue));
+    let bias = layer.bias.as_ref().map(|bias| bias.val());
+    let fused = steps(layer).zip(then.epilogue()).and_then(|(steps, epilogue)| {
+        cpu::conv2d_then(&input, &layer.weight.val(), bias.as_ref(), steps, &epilogue)
+    });
     match fused {
         Some(output) => output,
         None => then.forward(conv2d(layer, input)),
@@ -44,11 +47,7 @@ fn steps(layer: &Conv2d) -> Option<Steps> {
         PaddingConfig2d::Explicit(top, left, bottom, right) if top == bottom && left == right => [top, left],
         _ => return None,
     };
-    (layer.bias.is_none() && layer.groups == 1).then_some(Steps {
-        stride: layer.stride,
-        padding,
-        dilation: layer.dilation,
-    })
+    (layer.groups == 1).then_some(Steps { stride: layer.stride, padding, dilation: layer.dilation })
 }
 
 /// `layer.forward(input)`, faster where there is a kernel for it.
@@ -99,6 +98,7 @@ mod tests {
     use burn::tensor::{DType, Device, Distribution};
 
     use super::*;
+    use crate::batch_norm::BatchNorm;
 
     /// Numbers that 16 bits hold, so that only the output is rounded: to 8 bits.
     fn small<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
@@ -109,6 +109,31 @@ mod tests {
         assert_eq!((found.dtype(), found.dims()), (DType::F32, exact.dims()));
         let differences = (found - exact.clone()).abs() - exact.abs() / 256.0;
         assert!(differences.max().into_scalar::<f32>() <= 1e-6);
+    }
+
+    /// Against Burn's own convolution and a normalisation of its own.
+    #[test]
+    fn biases_are_added_with_and_without_gradients() {
+        let plain = Device::flex();
+        plain.seed(3);
+        for device in [plain.clone(), plain.autodiff()] {
+            let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
+            let layer =
+                Conv2dConfig::new([3, 5], [3, 3]).with_stride([2, 1]).with_padding(padding).init(&device);
+            let input = small([2, 3, 9, 11], &device);
+            let exact = layer.forward(input.clone());
+            let close = |found: Tensor<4>, exact: Tensor<4>| {
+                let difference: f32 = (found - exact).abs().max().into_scalar();
+                assert!(difference < 1e-5, "{difference:e}");
+            };
+            close(conv2d(&layer, input.clone()), exact.clone());
+            if !device.is_autodiff() {
+                let bn = BatchNorm::new(5, &device);
+                bn.running_mean.update(Tensor::from_floats([0.5, -1.0, 2.0, 0.0, 0.25], &device));
+                bn.running_mean.value_sync();
+                close(conv2d_then(&layer, input, bn.then_relu()), bn.then_relu().forward(exact));
+            }
+        }
     }
 
     #[test]

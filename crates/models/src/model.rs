@@ -8,11 +8,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::cam_plus_plus::{CamPlusPlus, CamPlusPlusConfig};
 use crate::ecapa_tdnn::{EcapaTdnn, EcapaTdnnConfig};
+use crate::eres2net::{ERes2Net, ERes2NetConfig};
+use crate::eres2net_v2::{ERes2NetV2, ERes2NetV2Config};
 use crate::error::{Error, Result, require_size};
+use crate::gemini_df_resnet::{GeminiDfResNet, GeminiDfResNetConfig};
 use crate::network::{Network, NetworkConfig};
 use crate::padding::Padding;
 use crate::parameters::initialise;
+use crate::redimnet::{ReDimNet, ReDimNetConfig};
+use crate::redimnet2::{ReDimNet2, ReDimNet2Config};
+use crate::res2net::{Res2Net, Res2NetConfig};
 use crate::resnet::{ResNet, ResNetConfig};
+use crate::simam_resnet::{SimAmResNet, SimAmResNetConfig};
 use crate::speechbrain_ecapa::{SpeechBrainEcapa, SpeechBrainEcapaConfig};
 use crate::tdnn::{Tdnn, TdnnConfig};
 use crate::wespeaker_ecapa::{WespeakerEcapa, WespeakerEcapaConfig};
@@ -27,6 +34,13 @@ macro_rules! each {
             Self::CamPlusPlus($inner) => $body,
             Self::WespeakerEcapaTdnn($inner) => $body,
             Self::SpeechBrainEcapaTdnn($inner) => $body,
+            Self::ERes2Net($inner) => $body,
+            Self::ERes2NetV2($inner) => $body,
+            Self::SimAmResnet($inner) => $body,
+            Self::ReDimNet($inner) => $body,
+            Self::ReDimNet2($inner) => $body,
+            Self::Res2Net($inner) => $body,
+            Self::GeminiDfResnet($inner) => $body,
         }
     };
 }
@@ -52,6 +66,26 @@ pub enum ModelConfig {
     /// `architecture = "speechbrain-ecapa-tdnn"`: SpeechBrain's form of ECAPA-TDNN.
     #[serde(rename = "speechbrain-ecapa-tdnn")]
     SpeechBrainEcapaTdnn(SpeechBrainEcapaConfig),
+    /// `architecture = "eres2net"`.
+    #[serde(rename = "eres2net")]
+    ERes2Net(ERes2NetConfig),
+    /// `architecture = "eres2net-v2"`.
+    #[serde(rename = "eres2net-v2")]
+    ERes2NetV2(ERes2NetV2Config),
+    /// `architecture = "simam-resnet"`.
+    #[serde(rename = "simam-resnet")]
+    SimAmResnet(SimAmResNetConfig),
+    /// `architecture = "redimnet"`.
+    #[serde(rename = "redimnet")]
+    ReDimNet(ReDimNetConfig),
+    /// `architecture = "redimnet2"`.
+    #[serde(rename = "redimnet2")]
+    ReDimNet2(ReDimNet2Config),
+    /// `architecture = "res2net"`.
+    #[serde(rename = "res2net")]
+    Res2Net(Res2NetConfig),
+    /// `architecture = "gemini-df-resnet"`.
+    GeminiDfResnet(GeminiDfResNetConfig),
 }
 
 impl ModelConfig {
@@ -79,6 +113,7 @@ impl ModelConfig {
     pub(crate) fn build(&self, num_mels: usize, device: &Device) -> Result<SpeakerModel> {
         require_size(num_mels, "num_mels")?;
         self.validate()?;
+        each!(self, config => config.validate_rows(num_mels))?;
         Ok(each!(self, config => SpeakerModel::from(config.build(num_mels, device))))
     }
 
@@ -145,6 +180,20 @@ pub enum SpeakerModel {
     WespeakerEcapaTdnn(WespeakerEcapa),
     /// See [`SpeechBrainEcapa`].
     SpeechBrainEcapaTdnn(SpeechBrainEcapa),
+    /// See [`ERes2Net`].
+    ERes2Net(ERes2Net),
+    /// See [`ERes2NetV2`].
+    ERes2NetV2(ERes2NetV2),
+    /// See [`SimAmResNet`].
+    SimAmResnet(SimAmResNet),
+    /// See [`ReDimNet`].
+    ReDimNet(ReDimNet),
+    /// See [`ReDimNet2`].
+    ReDimNet2(ReDimNet2),
+    /// See [`Res2Net`].
+    Res2Net(Res2Net),
+    /// See [`GeminiDfResNet`].
+    GeminiDfResnet(GeminiDfResNet),
 }
 
 impl SpeakerModel {
@@ -217,5 +266,12 @@ from_networks!(
     Tdnn(Tdnn),
     CamPlusPlus(CamPlusPlus),
     WespeakerEcapaTdnn(WespeakerEcapa),
-    SpeechBrainEcapaTdnn(SpeechBrainEcapa)
+    SpeechBrainEcapaTdnn(SpeechBrainEcapa),
+    ERes2Net(ERes2Net),
+    ERes2NetV2(ERes2NetV2),
+    SimAmResnet(SimAmResNet),
+    ReDimNet(ReDimNet),
+    ReDimNet2(ReDimNet2),
+    Res2Net(Res2Net),
+    GeminiDfResnet(GeminiDfResNet)
 );

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
+use crate::error::Result;
 use crate::padding::Padding;
 
 /// What [`ModelConfig`](crate::ModelConfig) asks of the options of every architecture, beside `validate` and the field `embedding_size`.
@@ -15,6 +16,11 @@ pub(crate) trait NetworkConfig {
     /// How many layers the options repeat at most; 0 where no option says how many there are without a limit.
     fn layers(&self) -> usize {
         0
+    }
+
+    /// Fails where the network cannot take features of so many rows, which is where it cannot divide them.
+    fn validate_rows(&self, _num_mels: usize) -> Result<()> {
+        Ok(())
     }
 
     /// The network with its parameters still to be drawn. The options were validated.

@@ -3,18 +3,19 @@
 //! [`PoolingConfig::StatsAll`] it is the baseline's `ResNet34StatsPool`.
 
 use burn::module::Module;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::conv::Conv2d;
+use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
-use crate::blocks::{ReceptiveField, in_blocks};
+use crate::blocks::in_blocks;
 use crate::convolution::conv2d_then;
 use crate::error::{Result, require, require_size};
 use crate::network::{Network, NetworkConfig};
 use crate::padding::{Padding, clear};
 use crate::pooling::{Pooling, PoolingConfig};
+use crate::stages::{StageBlock, Stages, conv1x1, conv3x3, projection, shortcut};
 
 /// Channels that leave a bottleneck block, in its inner channels.
 pub(crate) const EXPANSION: usize = 4;
@@ -104,44 +105,14 @@ impl NetworkConfig for ResNetConfig {
         let channels = 8 * self.in_planes * if bottleneck { EXPANSION } else { 1 };
         let (pool, size) = Pooling::new(self.pooling, channels, frequencies, device);
         ResNet {
-            front: FrontBlocks::new(self.in_planes, blocks, bottleneck, device),
+            front: Stages::new(self.in_planes, blocks, device, |_, channels_in, inner, stride| {
+                let channels_out = if bottleneck { EXPANSION * inner } else { inner };
+                (Block::new(channels_in, inner, stride, bottleneck, device), channels_out)
+            }),
             pool,
             bottleneck: LinearConfig::new(size, self.embedding_size).init(device),
             dropout: DropoutConfig::new(self.dropout).init(),
         }
-    }
-}
-
-fn conv3x3(channels_in: usize, channels_out: usize, stride: usize, device: &Device) -> Conv2d {
-    Conv2dConfig::new([channels_in, channels_out], [3, 3])
-        .with_stride([stride, stride])
-        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-        .with_bias(false)
-        .init(device)
-}
-
-fn conv1x1(channels_in: usize, channels_out: usize, stride: usize, device: &Device) -> Conv2d {
-    Conv2dConfig::new([channels_in, channels_out], [1, 1])
-        .with_stride([stride, stride])
-        .with_bias(false)
-        .init(device)
-}
-
-/// What a shortcut needs where the shape changes.
-fn projection(
-    channels_in: usize,
-    channels_out: usize,
-    stride: usize,
-    device: &Device,
-) -> Option<(Conv2d, BatchNorm)> {
-    (stride != 1 || channels_in != channels_out)
-        .then(|| (conv1x1(channels_in, channels_out, stride, device), BatchNorm::new(channels_out, device)))
-}
-
-pub(crate) fn shortcut(projection: Option<&(Conv2d, BatchNorm)>, input: Tensor<4>) -> Tensor<4> {
-    match projection {
-        Some((projection, bn)) => conv2d_then(projection, input, bn.alone()),
-        None => input,
     }
 }
 
@@ -220,7 +191,32 @@ pub(crate) enum Block {
 }
 
 impl Block {
-    /// The convolutions on the longest way through it.
+    fn new(channels_in: usize, inner: usize, stride: usize, bottleneck: bool, device: &Device) -> Self {
+        if bottleneck {
+            Self::Bottleneck(Bottleneck::new(channels_in, inner, stride, device))
+        } else {
+            Self::Basic(BasicBlock::new(channels_in, inner, stride, device))
+        }
+    }
+
+    fn stride(&self) -> usize {
+        match self {
+            Self::Basic(block) => block.conv1.stride[1],
+            Self::Bottleneck(block) => block.conv2.stride[1],
+        }
+    }
+
+    /// `padding` is that of the input and that of the output.
+    fn forward_padded(&self, input: Tensor<4>, padding: Option<(&Padding, &Padding)>) -> Tensor<4> {
+        let (before, after) = padding.unzip();
+        match self {
+            Self::Basic(block) => block.forward(input, after),
+            Self::Bottleneck(block) => block.forward(input, before, after),
+        }
+    }
+}
+
+impl StageBlock for Block {
     fn convolutions(&self) -> Vec<&Conv2d> {
         match self {
             Self::Basic(block) => vec![&block.conv1, &block.conv2],
@@ -228,79 +224,26 @@ impl Block {
         }
     }
 
-    /// The output, and its padding.
-    fn forward(&self, input: Tensor<4>, padding: Option<Padding>) -> (Tensor<4>, Option<Padding>) {
-        let stride = match self {
-            Self::Basic(block) => block.conv1.stride[1],
-            Self::Bottleneck(block) => block.conv2.stride[1],
-        };
-        let after = padding.as_ref().map(|padding| padding.strided(stride));
-        let output = match self {
-            Self::Basic(block) => block.forward(input, after.as_ref()),
-            Self::Bottleneck(block) => block.forward(input, padding.as_ref(), after.as_ref()),
-        };
-        (output, after)
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        self.forward_padded(input, None)
     }
 }
 
-/// Stem and four stages.
-#[derive(Module, Debug)]
-pub(crate) struct FrontBlocks {
-    conv1: Conv2d,
-    bn1: BatchNorm,
-    layer1: Vec<Block>,
-    layer2: Vec<Block>,
-    layer3: Vec<Block>,
-    layer4: Vec<Block>,
-}
-
-impl FrontBlocks {
-    fn new(in_planes: usize, blocks: [usize; 4], bottleneck: bool, device: &Device) -> Self {
-        let mut channels = in_planes;
-        let mut stage = |inner: usize, blocks: usize, stride: usize| -> Vec<Block> {
-            let block = |block| {
-                let stride = if block == 0 { stride } else { 1 };
-                let made = if bottleneck {
-                    Block::Bottleneck(Bottleneck::new(channels, inner, stride, device))
-                } else {
-                    Block::Basic(BasicBlock::new(channels, inner, stride, device))
-                };
-                channels = if bottleneck { EXPANSION * inner } else { inner };
-                made
-            };
-            (0..blocks).map(block).collect()
-        };
-        let c = in_planes;
-        Self {
-            conv1: conv3x3(1, c, 1, device),
-            bn1: BatchNorm::new(c, device),
-            layer1: stage(c, blocks[0], 1),
-            layer2: stage(2 * c, blocks[1], 2),
-            layer3: stage(4 * c, blocks[2], 2),
-            layer4: stage(8 * c, blocks[3], 2),
-        }
-    }
-
-    fn blocks(&self) -> impl Iterator<Item = &Block> {
-        [&self.layer1, &self.layer2, &self.layer3, &self.layer4].into_iter().flatten()
-    }
-
-    fn receptive_field(&self) -> ReceptiveField {
-        let layers = self.blocks().flat_map(Block::convolutions);
-        layers.fold(ReceptiveField::FRAME.conv2d(&self.conv1), ReceptiveField::conv2d)
-    }
-
-    /// The feature map, and its padding.
-    fn forward(&self, input: Tensor<4>, padding: Option<Padding>) -> (Tensor<4>, Option<Padding>) {
-        let stem = clear(padding.as_ref(), conv2d_then(&self.conv1, input, self.bn1.then_relu()));
-        self.blocks().fold((stem, padding), |(hidden, padding), block| block.forward(hidden, padding))
+impl Stages<Block> {
+    /// As [`Stages::forward`], with the padding of the input and of the output.
+    fn forward_padded(&self, input: Tensor<4>, padding: Padding) -> (Tensor<4>, Padding) {
+        let stem = padding.clear(self.stem(input));
+        self.blocks().fold((stem, padding), |(hidden, padding), block| {
+            let after = padding.strided(block.stride());
+            (block.forward_padded(hidden, Some((&padding, &after))), after)
+        })
     }
 }
 
 /// ResNet, pooling, linear embedding, dropout. Made by [`ModelConfig::init`](crate::ModelConfig::init).
 #[derive(Module, Debug)]
 pub struct ResNet {
-    front: FrontBlocks,
+    front: Stages<Block>,
     pool: Pooling,
     bottleneck: Linear,
     dropout: Dropout,
@@ -320,8 +263,8 @@ impl Network for ResNet {
         if !self.supports_padding() {
             return None;
         }
-        let (map, padding) = self.front.forward(features.unsqueeze_dim(1), Some(padding));
-        let pooled = self.pool.forward_padded(map, &padding?)?;
+        let (map, padding) = self.front.forward_padded(features.unsqueeze_dim(1), padding);
+        let pooled = self.pool.forward_padded(map, &padding)?;
         Some(self.bottleneck.forward(pooled))
     }
 }
@@ -334,7 +277,7 @@ impl ResNet {
     /// - features: `[batch, mel, frames]`
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
-        let front = |block: Tensor<3>| self.front.forward(block.unsqueeze_dim(1), None).0;
+        let front = |block: Tensor<3>| self.front.forward(block.unsqueeze_dim(1));
         let pooled = self.pool.forward_pieces(in_blocks(features, self.front.receptive_field(), front));
         self.dropout.forward(self.bottleneck.forward(pooled))
     }

@@ -14,7 +14,7 @@ use crate::error::{Result, require_size};
 use crate::network::{Network, NetworkConfig};
 use crate::padding::Padding;
 use crate::pooling::moments::Moments;
-use crate::pooling::tstp::with_std;
+use crate::pooling::tstp::{WESPEAKER_EPSILON, with_std};
 
 /// Options of a [`Tdnn`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -113,7 +113,12 @@ impl Network for Tdnn {
     /// The layers have no padding of their own, so no frame of speech sees what lies behind the end.
     fn forward_padded(&self, features: Tensor<3>, padding: Padding) -> Option<Tensor<2>> {
         let padding = padding.shortened(Self::MIN_FRAMES - 1);
-        Some(self.seg_1.forward(with_std(padding.mean_and_variance(self.frame_level(features), 1))))
+        Some(
+            self.seg_1.forward(with_std(
+                padding.mean_and_variance(self.frame_level(features), 1),
+                WESPEAKER_EPSILON,
+            )),
+        )
     }
 }
 
@@ -128,7 +133,7 @@ impl Tdnn {
         let seen = |field: ReceptiveField, layer: &TdnnLayer| field.conv1d(&layer.conv_1d);
         let field = self.layers().into_iter().fold(ReceptiveField::FRAME, seen);
         let pieces = in_blocks(features, field, |block| self.frame_level(block));
-        self.seg_1.forward(with_std(Moments::of_all(pieces).mean_and_variance()))
+        self.seg_1.forward(with_std(Moments::of_all(pieces).mean_and_variance(), WESPEAKER_EPSILON))
     }
 
     fn layers(&self) -> [&TdnnLayer; 5] {

@@ -15,11 +15,24 @@ pub(crate) struct Steps {
     pub(crate) dilation: [usize; 2],
 }
 
-/// A convolution without bias or channel groups: `[batch, channels, height, width]` with
-/// `[channels out, channels in, height, width]`.
-pub(crate) fn conv2d(input: &Tensor<4>, weight: &Tensor<4>, steps: Steps) -> Option<Tensor<4>> {
+/// A convolution without channel groups: `[batch, channels, height, width]` with `[channels out, channels in, height, width]`,
+/// and a bias `[channels out]`.
+pub(crate) fn conv2d(
+    input: &Tensor<4>,
+    weight: &Tensor<4>,
+    bias: Option<&Tensor<1>>,
+    steps: Steps,
+) -> Option<Tensor<4>> {
     match Context::common(&[context(input), context(weight)])? {
-        Context::Plain => without_gradients(input, weight, steps, &ffsvc_kernels::Epilogue::default()),
+        Context::Plain => {
+            let bias = match bias {
+                Some(bias) => Some(contiguous(plain(bias.clone())?)),
+                None => None,
+            };
+            let bias = bias.as_ref().map(floats);
+            let epilogue = ffsvc_kernels::Epilogue { bias, ..Default::default() };
+            without_gradients(input, weight, steps, &epilogue)
+        }
         Context::Autodiff => {
             let (input, input_node) = tracked(input.clone())?.into_parts();
             let (weight, weight_node) = tracked(weight.clone())?.into_parts();
@@ -28,7 +41,11 @@ pub(crate) fn conv2d(input: &Tensor<4>, weight: &Tensor<4>, steps: Steps) -> Opt
             let output = forward(&conv, &input, &weight, &ffsvc_kernels::Epilogue::default());
             let nodes = [input_node, weight_node];
             let output = recorded(Conv2dGradient, nodes, output, |_| (conv, input, weight));
-            Some(Tensor::from_primitive::<Autodiff<Flex>>(output))
+            let output = Tensor::from_primitive::<Autodiff<Flex>>(output);
+            Some(match bias {
+                Some(bias) => output + bias.clone().reshape([1, bias.dims()[0], 1, 1]),
+                None => output,
+            })
         }
     }
 }
@@ -37,11 +54,18 @@ pub(crate) fn conv2d(input: &Tensor<4>, weight: &Tensor<4>, steps: Steps) -> Opt
 pub(crate) fn conv2d_then(
     input: &Tensor<4>,
     weight: &Tensor<4>,
+    bias: Option<&Tensor<1>>,
     steps: Steps,
     epilogue: &Epilogue,
 ) -> Option<Tensor<4>> {
     match Context::common(&[context(input), context(weight)])? {
-        Context::Plain => without_gradients(input, weight, steps, &epilogue.with_bias(None)),
+        Context::Plain => {
+            let bias = match bias {
+                Some(bias) => Some(contiguous(plain(bias.clone())?)),
+                None => None,
+            };
+            without_gradients(input, weight, steps, &epilogue.with_bias(bias.as_ref()))
+        }
         Context::Autodiff => None,
     }
 }
@@ -121,7 +145,7 @@ mod tests {
         let (x, w) = (random(input).require_grad(), random(weight).require_grad());
         let options = ConvOptions::new(steps.stride, steps.padding, steps.dilation, 1);
         let theirs = module::conv2d(x.clone(), w.clone(), None, options);
-        let ours = conv2d(&x, &w, steps).expect("the CPU's kernel applies");
+        let ours = conv2d(&x, &w, None, steps).expect("the CPU's kernel applies");
         assert_eq!(ours.dims(), theirs.dims());
         let direction = random(ours.dims());
         let near = |a: Tensor<4>, b: Tensor<4>, what: &str| {
@@ -154,7 +178,7 @@ mod tests {
         let x = Tensor::<4>::ones([1, 1, 3, 3], &device).require_grad();
         let w = Tensor::<4>::ones([1, 1, 3, 3], &device);
         let steps = Steps { stride: [1; 2], padding: [1; 2], dilation: [1; 2] };
-        let gradients = conv2d(&x, &w, steps).expect("the CPU's kernel applies").sum().backward();
+        let gradients = conv2d(&x, &w, None, steps).expect("the CPU's kernel applies").sum().backward();
         assert!(w.grad(&gradients).is_none());
         let expected = [4.0, 6.0, 4.0, 6.0, 9.0, 6.0, 4.0, 6.0, 4.0];
         assert_eq!(

@@ -6,9 +6,8 @@ use burn::module::Module;
 use burn::nn::conv::{Conv1d, Conv1dConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::concatenate;
 use super::moments::Moments;
-use super::weighted::weighted_mean_and_variance;
+use super::weighted::weighted_statistics;
 use crate::blocks::Pieces;
 use crate::convolution::conv1d;
 
@@ -60,8 +59,7 @@ impl AttentiveStatistics {
             };
             conv1d(&self.linear2, hidden.tanh())
         };
-        let (mean, variance) = weighted_mean_and_variance(pieces, logits);
-        concatenate(mean, variance.clamp_min(EPSILON).sqrt())
+        weighted_statistics(pieces, logits, EPSILON)
     }
 
     fn sees_context(&self, pieces: &[Tensor<3>]) -> bool {

@@ -5,14 +5,18 @@
 
 pub(crate) mod all_positions;
 mod attentive;
+mod attentive_relu;
 mod baseline_attentive;
 pub(crate) mod moments;
+mod multi_query;
 pub(crate) mod tstp;
 pub(crate) mod weighted;
 
 pub use all_positions::statistics_over_all_positions;
 pub use attentive::AttentiveStatistics;
+pub use attentive_relu::ReluAttentiveStatistics;
 pub use baseline_attentive::{BaselineAttention, BaselineAttentivePooling};
+pub use multi_query::MultiQueryAttention;
 pub use tstp::temporal_statistics;
 
 use burn::module::Module;
@@ -37,6 +41,8 @@ pub enum PoolingConfig {
     Tstp,
     /// As [`Tstp`](Self::Tstp), with weights from an attention that sees the whole utterance.
     Attentive,
+    /// Weighted means and standard deviations by two attentions for each of eight groups of rows (MQMHA).
+    Mqmha,
 }
 
 /// A pooling of `[batch, channels, frequencies, frames]`.
@@ -49,6 +55,8 @@ pub enum Pooling {
     Tstp(Parameterless),
     /// See [`AttentiveStatistics`].
     Attentive(AttentiveStatistics),
+    /// See [`MultiQueryAttention`].
+    Mqmha(MultiQueryAttention),
 }
 
 /// Stands where a pooling has nothing to learn.
@@ -56,7 +64,7 @@ pub enum Pooling {
 pub struct Parameterless;
 
 impl Pooling {
-    /// The pooling and the size of its output.
+    /// The pooling and the size of its output. For [`PoolingConfig::Mqmha`] `channels * frequencies` is a multiple of 8.
     pub fn new(config: PoolingConfig, channels: usize, frequencies: usize, device: &Device) -> (Self, usize) {
         match config {
             PoolingConfig::StatsAll => (Self::StatsAll(Parameterless), 2 * channels),
@@ -64,6 +72,11 @@ impl Pooling {
             PoolingConfig::Attentive => {
                 let rows = channels * frequencies;
                 (Self::Attentive(AttentiveStatistics::new(rows, ATTENTION_DIM, device)), 2 * rows)
+            }
+            PoolingConfig::Mqmha => {
+                let rows = channels * frequencies;
+                let pooling = MultiQueryAttention::new(rows, device);
+                (Self::Mqmha(pooling), MultiQueryAttention::output_size(rows))
             }
         }
     }
@@ -75,25 +88,22 @@ impl Pooling {
         self.forward_pieces(std::iter::once(input))
     }
 
-    /// As [`forward`](Self::forward), of a map that comes in pieces along time. The attentive pooling holds them all, the others one.
+    /// As [`forward`](Self::forward), of a map that comes in pieces along time. The attentive poolings hold them all, the others one.
     pub(crate) fn forward_pieces(&self, pieces: impl Iterator<Item = Tensor<4>>) -> Tensor<2> {
-        let per_frequency = |piece: Tensor<4>| {
-            let [batch, channels, frequencies, frames] = piece.dims();
-            piece.reshape([batch, channels * frequencies, frames])
-        };
         match self {
             Self::StatsAll(_) => {
                 let rows = pieces.map(|piece| piece.flatten::<3>(2, 3));
                 all_positions::with_std(Moments::of_all(rows).mean_and_variance())
             }
-            Self::Tstp(_) => tstp::with_std(Moments::of_all(pieces.map(per_frequency)).mean_and_variance()),
-            Self::Attentive(attentive) => attentive.forward_pieces(pieces.map(per_frequency).collect()),
+            Self::Tstp(_) => tstp::of_maps(pieces, tstp::WESPEAKER_EPSILON),
+            Self::Attentive(attentive) => attentive.forward_pieces(pieces.map(tstp::per_frequency).collect()),
+            Self::Mqmha(attentive) => attentive.forward_pieces(pieces.map(tstp::per_frequency).collect()),
         }
     }
 
     /// Whether [`forward_padded`](Self::forward_padded) gives something.
     pub(crate) fn supports_padding(&self) -> bool {
-        !matches!(self, Self::Attentive(_))
+        !matches!(self, Self::Attentive(_) | Self::Mqmha(_))
     }
 
     /// As [`forward`](Self::forward), over the speech alone.
@@ -105,10 +115,10 @@ impl Pooling {
                 Some(all_positions::with_std(padding.mean_and_variance(rows, frequencies)))
             }
             Self::Tstp(_) => {
-                let rows = input.reshape([batch, channels * frequencies, frames]);
-                Some(tstp::with_std(padding.mean_and_variance(rows, 1)))
+                let rows = padding.mean_and_variance(tstp::per_frequency(input), 1);
+                Some(tstp::with_std(rows, tstp::WESPEAKER_EPSILON))
             }
-            Self::Attentive(_) => None,
+            Self::Attentive(_) | Self::Mqmha(_) => None,
         }
     }
 }

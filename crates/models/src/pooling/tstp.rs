@@ -2,10 +2,13 @@
 
 use burn::tensor::Tensor;
 
+use super::moments::Moments;
 use super::{concatenate, mean_and_variance};
 
 /// Added to the variance before the square root, as WeSpeaker does: weights move over unchanged.
-const EPSILON: f64 = 1e-7;
+pub(crate) const WESPEAKER_EPSILON: f64 = 1e-7;
+/// The same of 3D-Speaker.
+pub(crate) const THREE_D_SPEAKER_EPSILON: f64 = 1e-8;
 
 /// Mean and unbiased standard deviation of each row over the frames.
 ///
@@ -13,9 +16,24 @@ const EPSILON: f64 = 1e-7;
 /// - input: `[batch, rows, frames]`
 /// - output: `[batch, 2 * rows]`
 pub fn temporal_statistics(input: Tensor<3>) -> Tensor<2> {
-    with_std(mean_and_variance(input))
+    with_std(mean_and_variance(input), WESPEAKER_EPSILON)
 }
 
-pub(crate) fn with_std((mean, variance): (Tensor<3>, Tensor<3>)) -> Tensor<2> {
-    concatenate(mean, (variance + EPSILON).sqrt())
+/// The same of a map that comes in pieces along time: a row is a channel at a frequency.
+///
+/// # Shapes
+/// - pieces: `[batch, channels, frequencies, frames]`
+/// - output: `[batch, 2 * channels * frequencies]`
+pub(crate) fn of_maps(pieces: impl Iterator<Item = Tensor<4>>, epsilon: f64) -> Tensor<2> {
+    with_std(Moments::of_all(pieces.map(per_frequency)).mean_and_variance(), epsilon)
+}
+
+/// `[batch, channels * frequencies, frames]`
+pub(crate) fn per_frequency(map: Tensor<4>) -> Tensor<3> {
+    let [batch, channels, frequencies, frames] = map.dims();
+    map.reshape([batch, channels * frequencies, frames])
+}
+
+pub(crate) fn with_std((mean, variance): (Tensor<3>, Tensor<3>), epsilon: f64) -> Tensor<2> {
+    concatenate(mean, (variance + epsilon).sqrt())
 }

@@ -3,7 +3,18 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 
+use super::concatenate;
 use crate::blocks::Pieces;
+
+/// `[mean, std]` of shape `[batch, 2 * rows]`, of [`weighted_mean_and_variance`].
+pub(crate) fn weighted_statistics(
+    pieces: Pieces,
+    logits: impl Fn(Tensor<3>) -> Tensor<3>,
+    variance_floor: f64,
+) -> Tensor<2> {
+    let (mean, variance) = weighted_mean_and_variance(pieces, logits);
+    concatenate(mean, variance.clamp_min(variance_floor).sqrt())
+}
 
 /// Mean and variance of each row of a sequence in `pieces`, `[batch, rows, 1]` each, under weights `softmax_t(logits)`. `logits` gives
 /// those of a piece, `[batch, rows, frames]` or `[batch, 1, frames]`: `mean = sum_t w h`, `variance = sum_t w (h - mean)^2`.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::names::in_toolkit;
 use super::torch_writer::{self, Value};
 use super::{Toolkit, torch_writer::save};
 use crate::error::{Error, Result};
@@ -57,14 +58,11 @@ pub fn export_model(
             expected: "a toolkit that has the network, or safetensors",
         });
     }
-    let named = |tensors: Vec<NamedTensor>, prefix: &str| -> Vec<NamedTensor> {
-        let rename = |tensor: NamedTensor| {
-            let name = format!("{prefix}{}", home.name_of(&tensor.name));
-            NamedTensor { name, ..tensor }
-        };
-        tensors.into_iter().map(rename).collect()
+    let renamed = |tensors: Vec<NamedTensor>, name: &dyn Fn(&str) -> String| -> Vec<NamedTensor> {
+        tensors.into_iter().map(|tensor| NamedTensor { name: name(&tensor.name), ..tensor }).collect()
     };
-    let network = named(named_tensors(model), "");
+    let of_head = |head, prefix| renamed(named_tensors(head), &|name| format!("{prefix}{name}"));
+    let network = renamed(named_tensors(model), &|name| in_toolkit(config, name).into_owned());
     let io = |source| Error::Io { path: path.to_path_buf(), source };
     let count;
     let mut with_head = head.is_some();
@@ -72,7 +70,7 @@ pub fn export_model(
         ExportFormat::Safetensors => {
             let mut tensors = network;
             if let Some(head) = head {
-                tensors.extend(named(named_tensors(head), "classifier."));
+                tensors.extend(of_head(head, "classifier."));
             }
             count = tensors.len();
             let tensors: Vec<F32View<'_>> = tensors.iter().map(F32View::new).collect();
@@ -94,7 +92,7 @@ pub fn export_model(
         ExportFormat::Torch(toolkit) => {
             let mut tensors = network;
             match (head, toolkit.head_prefix()) {
-                (Some(head), Some(prefix)) => tensors.extend(named(named_tensors(head), prefix)),
+                (Some(head), Some(prefix)) => tensors.extend(of_head(head, prefix)),
                 _ => with_head = false,
             }
             count = tensors.len();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use ffsvc_features::{FrontEndConfig, Kind};
 
+use super::names::in_toolkit;
 use super::recognise::{Recognised, recognise};
 use super::{TensorFile, Toolkit, config_file};
 use crate::error::{Error, Result, TensorMismatch};
@@ -77,7 +78,7 @@ pub fn import_model(path: impl AsRef<Path>, options: &ImportOptions, device: &De
             expected: "as many rows as the network was made for",
         });
     }
-    let source = Source { file: &file, toolkit: recognised.toolkit, prefix: &recognised.prefix };
+    let source = Source { file: &file, network: &recognised };
 
     let module = info.model.build(num_mels, device)?;
     let (wanted, mut outside) = source.compare(tensor_shapes(&module))?;
@@ -147,24 +148,25 @@ struct Wanted {
 /// The file with the place and the names of its network.
 struct Source<'a> {
     file: &'a TensorFile,
-    toolkit: Toolkit,
-    prefix: &'a str,
+    network: &'a Recognised,
 }
 
 impl Source<'_> {
     /// The network's tensors in the file, and the names of the tensors that are no part of it.
     fn compare(&self, shapes: Vec<(String, Vec<usize>)>) -> Result<(Vec<Wanted>, Vec<String>)> {
+        let Recognised { model, prefix, .. } = self.network;
         let wanted: Vec<Wanted> = shapes
             .into_iter()
             .map(|(ours, shape)| {
-                let theirs = format!("{}{}", self.prefix, self.toolkit.name_of(&ours));
+                let theirs = format!("{prefix}{}", in_toolkit(model, &ours));
                 Wanted { ours, theirs, shape }
             })
             .collect();
         let known: HashSet<&str> = wanted.iter().map(|wanted| wanted.theirs.as_str()).collect();
         let (mut outside, mut mismatch) = (Vec::new(), TensorMismatch::default());
         for name in self.file.names().filter(|name| !known.contains(name)) {
-            if !name.starts_with(self.prefix) || self.name_in_head(name).is_some() {
+            let is_outside = !name.starts_with(prefix.as_str()) || self.is_of_front_end(name);
+            if is_outside || self.name_in_head(name).is_some() {
                 outside.push(name.to_owned());
             } else if !name.ends_with(".num_batches_tracked") {
                 mismatch.surplus.push(name.to_owned());
@@ -185,7 +187,7 @@ impl Source<'_> {
     /// The head's tensors in the file.
     fn compare_head(&self, shapes: Vec<(String, Vec<usize>)>, num_classes: usize) -> Result<Vec<Wanted>> {
         let prefix = self.head_prefix().ok_or_else(|| {
-            let toolkit = self.toolkit.name();
+            let toolkit = self.network.toolkit.name();
             self.broken(format!("{toolkit} keeps its head in a file of its own; import without it"))
         })?;
         let find = |(ours, shape): (String, Vec<usize>)| {
@@ -224,9 +226,17 @@ impl Source<'_> {
 
     /// What stands before the head's names in the file; `None` where the toolkit keeps the head elsewhere.
     fn head_prefix(&self) -> Option<String> {
-        let head = self.toolkit.head_prefix()?;
+        let Recognised { toolkit, prefix, .. } = self.network;
+        let head = toolkit.head_prefix()?;
         // The baseline's head lies beside the network, WeSpeaker's in it.
-        Some(if self.toolkit == Toolkit::Ffsvc { head.to_owned() } else { format!("{}{head}", self.prefix) })
+        Some(if *toolkit == Toolkit::Ffsvc { head.to_owned() } else { format!("{prefix}{head}") })
+    }
+
+    /// Windows and filters follow from the front end's options.
+    fn is_of_front_end(&self, name: &str) -> bool {
+        let Recognised { toolkit, prefix, .. } = self.network;
+        let name = name.strip_prefix(prefix.as_str()).unwrap_or(name);
+        toolkit.front_end_prefix().is_some_and(|front_end| name.starts_with(front_end))
     }
 
     /// What the tensor is called in the head, if it is of the head.

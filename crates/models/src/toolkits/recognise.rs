@@ -2,12 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use super::redimnet::{redimnet, redimnet2};
 use super::{TensorFile, Toolkit};
 use crate::cam_plus_plus::CamPlusPlusConfig;
 use crate::ecapa_tdnn::EcapaTdnnConfig;
+use crate::eres2net::ERes2NetConfig;
+use crate::eres2net_v2::ERes2NetV2Config;
+use crate::gemini_df_resnet::{GeminiDfResNetConfig, depth_of as gemini_depth_of};
 use crate::model::ModelConfig;
 use crate::pooling::PoolingConfig;
+use crate::res2::Res2Sizes;
+use crate::res2net::{Res2NetConfig, Res2NetForm};
 use crate::resnet::{EXPANSION, ResNetConfig, depth_of};
+use crate::simam_resnet::{SimAmResNetConfig, depth_of as simam_depth_of};
 use crate::speechbrain_ecapa::SpeechBrainEcapaConfig;
 use crate::wespeaker_ecapa::WespeakerEcapaConfig;
 
@@ -23,18 +30,18 @@ pub(super) struct Recognised {
 }
 
 /// Tensors under a prefix.
-struct Tensors<'a> {
+pub(super) struct Tensors<'a> {
     file: &'a TensorFile,
     prefix: &'a str,
 }
 
 impl Tensors<'_> {
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.file.shape(&format!("{}{name}", self.prefix)).is_some()
     }
 
     /// Size of a dimension; `None` without such a tensor or dimension.
-    fn size(&self, name: &str, dimension: usize) -> Option<usize> {
+    pub(super) fn size(&self, name: &str, dimension: usize) -> Option<usize> {
         self.file.shape(&format!("{}{name}", self.prefix))?.get(dimension).copied()
     }
 
@@ -50,11 +57,21 @@ type Kind = (&'static str, fn(&Tensors<'_>) -> Option<(ModelConfig, Option<usize
 fn kinds(toolkit: Toolkit) -> &'static [Kind] {
     match toolkit {
         Toolkit::Ffsvc => &[("bottleneck.weight", ffsvc_resnet), ("ASP.attention.v", ffsvc_ecapa)],
-        Toolkit::Wespeaker => {
-            &[("seg_1.weight", wespeaker_resnet), ("layer4.se_res2block.0.conv.weight", wespeaker_ecapa)]
-        }
-        Toolkit::ThreeDSpeaker => &[("xvector.dense.linear.weight", cam_plus_plus)],
+        Toolkit::Wespeaker => &[
+            ("seg_1.weight", wespeaker_resnet),
+            ("layer4.se_res2block.0.conv.weight", wespeaker_ecapa),
+            ("pooling.attention.0.weight", simam_resnet),
+            ("layer1.0.convs.0.weight", wespeaker_res2net),
+            ("downsample_layers.4.0.weight", gemini_df_resnet),
+        ],
+        Toolkit::ThreeDSpeaker => &[
+            ("xvector.dense.linear.weight", cam_plus_plus),
+            ("fuse_mode1234.local_att.0.weight", eres2net),
+            ("fuse34.local_att.0.weight", eres2net_v2),
+            ("layer1.0.convs.0.weight", three_d_speaker_res2net),
+        ],
         Toolkit::SpeechBrain => &[("asp.tdnn.conv.conv.weight", speechbrain_ecapa)],
+        Toolkit::ReDimNet => &[("backbone.fin_wght1d.w", redimnet), ("backbone.fin_wght1d.w", redimnet2)],
     }
 }
 
@@ -62,9 +79,12 @@ fn kinds(toolkit: Toolkit) -> &'static [Kind] {
 fn known(toolkit: Toolkit) -> &'static str {
     match toolkit {
         Toolkit::Ffsvc => "ResNet34StatsPool and ECAPA_TDNN",
-        Toolkit::Wespeaker => "ResNet18 to ResNet293 (one embedding layer, TSTP) and ECAPA_TDNN",
-        Toolkit::ThreeDSpeaker => "CAMPPlus",
+        Toolkit::Wespeaker => {
+            "ResNet18 to ResNet293 (one embedding layer; TSTP, ASTP, MQMHASTP), ECAPA_TDNN, SimAM_ResNet, Res2Net and Gemini_DF_ResNet"
+        }
+        Toolkit::ThreeDSpeaker => "CAMPPlus, ERes2Net, ERes2NetV2 and Res2Net (one embedding layer, TSTP)",
         Toolkit::SpeechBrain => "ECAPA_TDNN",
+        Toolkit::ReDimNet => "ReDimNet and ReDimNet2 (conv+att, ASTP)",
     }
 }
 
@@ -98,6 +118,13 @@ pub(super) fn recognise(toolkit: Option<Toolkit>, file: &TensorFile) -> Result<R
                 if some.is_empty() { "none".to_owned() } else { some.join(", ") }
             ))
         }
+        (count, _) if found.iter().all(|one| one.prefix == found[0].prefix) => {
+            let toolkits: Vec<&str> = found.iter().map(|one| one.toolkit.name()).collect();
+            Err(format!(
+                "its tensors are those of {count} networks alike, of {}; say which toolkit it comes from",
+                toolkits.join(" and of ")
+            ))
+        }
         (count, _) => {
             let places: Vec<String> =
                 found.iter().map(|one| format!("`{}` ({})", one.prefix, one.toolkit.name())).collect();
@@ -127,14 +154,26 @@ fn networks(toolkit: Toolkit, file: &TensorFile) -> Vec<Recognised> {
     found
 }
 
+/// Blocks of the four stages.
+fn blocks(tensors: &Tensors<'_>, prefix: &str) -> [usize; 4] {
+    [1, 2, 3, 4].map(|stage| tensors.count(&format!("{prefix}layer{stage}"), "conv1.weight"))
+}
+
 /// Depth of a ResNet with these stages.
 fn depth(tensors: &Tensors<'_>, prefix: &str) -> Option<usize> {
-    let stage = |stage: usize| tensors.count(&format!("{prefix}layer{stage}"), "conv1.weight");
-    let bottleneck = tensors.has(&format!("{prefix}layer1.0.conv3.weight"));
-    depth_of([stage(1), stage(2), stage(3), stage(4)], bottleneck)
+    let has = |layer| tensors.has(&format!("{prefix}layer1.0.{layer}.weight"));
+    // The blocks of Res2Net and its kin have several convolutions in its place.
+    if !has("conv2") {
+        return None;
+    }
+    depth_of(blocks(tensors, prefix), has("conv3"))
 }
 
 fn ffsvc_resnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    // SimAM has no tensors: such a network differs by the pooling.
+    if tensors.has("pooling.attention.0.weight") {
+        return None;
+    }
     let config = ResNetConfig {
         in_planes: tensors.size("front.conv1.weight", 0)?,
         depth: depth(tensors, "front.")?,
@@ -162,16 +201,19 @@ fn wespeaker_resnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>
     // A file may claim any shape.
     let expansion = if tensors.has("layer1.0.conv3.weight") { EXPANSION } else { 1 };
     let channels = in_planes.saturating_mul(8 * expansion);
-    let frequencies = tensors.size("seg_1.weight", 1)? / channels.saturating_mul(2).max(1);
+    let (pooling, statistics) = if tensors.has("pool.linear1.weight") {
+        (PoolingConfig::Attentive, 2)
+    } else if tensors.has("pool.n_query.0.heads_att_trans.0.att_0.weight") {
+        (PoolingConfig::Mqmha, 4)
+    } else {
+        (PoolingConfig::Tstp, 2)
+    };
+    let frequencies = tensors.size("seg_1.weight", 1)? / channels.saturating_mul(statistics).max(1);
     let config = ResNetConfig {
         in_planes,
         depth,
         embedding_size: tensors.size("seg_1.weight", 0)?,
-        pooling: if tensors.has("pool.linear1.weight") {
-            PoolingConfig::Attentive
-        } else {
-            PoolingConfig::Tstp
-        },
+        pooling,
         dropout: 0.0,
     };
     Some((ModelConfig::Resnet(config), Some(frequencies.saturating_mul(8))))
@@ -187,6 +229,80 @@ fn wespeaker_ecapa(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)
         emb_bn: tensors.has("bn2.running_mean"),
     };
     Some((ModelConfig::WespeakerEcapaTdnn(config), tensors.size("layer1.conv.weight", 1)))
+}
+
+fn simam_resnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let in_planes = tensors.size("front.conv1.weight", 0)?;
+    let config = SimAmResNetConfig {
+        in_planes,
+        depth: simam_depth_of(blocks(tensors, "front."))?,
+        embedding_size: tensors.size("bottleneck.weight", 0)?,
+    };
+    let frequencies = tensors.size("pooling.attention.0.weight", 1)? / in_planes.saturating_mul(8).max(1);
+    Some((ModelConfig::SimAmResnet(config), Some(frequencies.saturating_mul(8))))
+}
+
+/// Sizes of Res2 blocks, and the rows of features of a network with TSTP behind them.
+fn res2(tensors: &Tensors<'_>) -> Option<(Res2Sizes, usize)> {
+    let in_planes = tensors.size("conv1.weight", 0)?;
+    let width = tensors.size("layer4.0.convs.0.weight", 0)?;
+    let channels = tensors.size("layer1.0.conv3.weight", 0)?;
+    let sizes = Res2Sizes {
+        in_planes,
+        blocks: blocks(tensors, ""),
+        // The last stage has the most channels: its width tells those of the others.
+        base_width: width.saturating_mul(8).div_ceil(in_planes.max(1)),
+        scale: tensors.size("layer4.0.conv1.weight", 0)? / width.max(1),
+        expansion: channels / in_planes.max(1),
+    };
+    let frequencies = tensors.size("seg_1.weight", 1)? / channels.saturating_mul(16).max(1);
+    Some((sizes, frequencies.saturating_mul(8)))
+}
+
+fn eres2net(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let (Res2Sizes { in_planes, blocks, base_width, scale, expansion }, rows) = res2(tensors)?;
+    let embedding_size = tensors.size("seg_1.weight", 0)?;
+    let config = ERes2NetConfig { in_planes, blocks, base_width, scale, expansion, embedding_size };
+    Some((ModelConfig::ERes2Net(config), Some(rows)))
+}
+
+fn eres2net_v2(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let (Res2Sizes { in_planes, blocks, base_width, scale, expansion }, rows) = res2(tensors)?;
+    let embedding_size = tensors.size("seg_1.weight", 0)?;
+    let config = ERes2NetV2Config { in_planes, blocks, base_width, scale, expansion, embedding_size };
+    Some((ModelConfig::ERes2NetV2(config), Some(rows)))
+}
+
+fn res2net(tensors: &Tensors<'_>, form: Res2NetForm) -> Option<(ModelConfig, Option<usize>)> {
+    // ERes2Net and its kin have such blocks too, and fuse the stages.
+    if tensors.has("fuse_mode1234.local_att.0.weight") || tensors.has("fuse34.local_att.0.weight") {
+        return None;
+    }
+    let (Res2Sizes { in_planes, blocks, base_width, scale, expansion }, rows) = res2(tensors)?;
+    let embedding_size = tensors.size("seg_1.weight", 0)?;
+    let config = Res2NetConfig { in_planes, blocks, base_width, scale, expansion, embedding_size, form };
+    Some((ModelConfig::Res2Net(config), Some(rows)))
+}
+
+fn wespeaker_res2net(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    res2net(tensors, Res2NetForm::Wespeaker)
+}
+
+fn three_d_speaker_res2net(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    res2net(tensors, Res2NetForm::ThreeDSpeaker)
+}
+
+fn gemini_df_resnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let in_planes = tensors.size("downsample_layers.0.0.weight", 0)?;
+    let blocks = [0, 1, 2, 3].map(|stage| tensors.count(&format!("stages.{stage}"), "conv1.weight"));
+    let config = GeminiDfResNetConfig {
+        in_planes,
+        depth: gemini_depth_of(blocks)?,
+        embedding_size: tensors.size("seg_1.weight", 0)?,
+    };
+    // The last map has eight times the channels of the stem, and there are means and deviations.
+    let frequencies = tensors.size("seg_1.weight", 1)? / in_planes.saturating_mul(16).max(1);
+    Some((ModelConfig::GeminiDfResnet(config), Some(frequencies.saturating_mul(16))))
 }
 
 fn cam_plus_plus(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {

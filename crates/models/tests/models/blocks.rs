@@ -3,8 +3,9 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use ffsvc_models::{
-    CamPlusPlusConfig, EcapaTdnnConfig, ModelConfig, PoolingConfig, ResNetConfig, SpeechBrainEcapaConfig,
-    TdnnConfig, WespeakerEcapaConfig, keep_running_statistics, load_named, named_tensors,
+    CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, GeminiDfResNetConfig, ModelConfig,
+    PoolingConfig, Res2NetConfig, ResNetConfig, SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig,
+    keep_running_statistics, load_named, named_tensors,
 };
 
 use crate::goldens::values_of;
@@ -44,7 +45,12 @@ fn long_recordings_in_blocks_equal_the_whole() {
         resnet(34, PoolingConfig::Tstp),
         resnet(18, PoolingConfig::StatsAll),
         resnet(50, PoolingConfig::Attentive),
+        resnet(18, PoolingConfig::Mqmha),
         ModelConfig::CamPlusPlus(cam),
+        ModelConfig::Res2Net(Res2NetConfig { in_planes: 2, embedding_size: 8, ..Default::default() }),
+        ModelConfig::GeminiDfResnet(GeminiDfResNetConfig { in_planes: 1, depth: 60, embedding_size: 8 }),
+        ModelConfig::ERes2Net(ERes2NetConfig { in_planes: 2, embedding_size: 8, ..Default::default() }),
+        ModelConfig::ERes2NetV2(ERes2NetV2Config { in_planes: 3, embedding_size: 8, ..Default::default() }),
         ModelConfig::Tdnn(TdnnConfig { hidden_dim: 8, stats_dim: 12, embedding_size: 8 }),
         ecapa(false),
         ecapa(true),

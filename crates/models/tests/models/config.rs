@@ -5,7 +5,9 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use ffsvc_models::heads::{AamSoftmaxConfig, AmSoftmaxConfig, SoftmaxConfig};
 use ffsvc_models::{
-    CamPlusPlusConfig, EcapaTdnnConfig, Error, HeadConfig, ModelConfig, PoolingConfig, ResNetConfig,
+    BlockKind, CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, Error,
+    GeminiDfResNetConfig, HeadConfig, ModelConfig, PoolingConfig, ReDim2Stage, ReDimNet2Config,
+    ReDimNetConfig, ReDimStage, Res2NetConfig, ResNetConfig, SimAmResNetConfig, SpeakerModel,
     SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig, named_gradients, named_tensors, parameter_ids,
 };
 
@@ -63,6 +65,7 @@ fn values_out_of_range_are_errors_that_name_the_field() {
     let device = Device::default();
     let resnet = ResNetConfig::default;
     let ecapa = EcapaTdnnConfig::default;
+    let redim = ModelConfig::ReDimNet;
     let cases = [
         ("model.in_planes", ModelConfig::Resnet(ResNetConfig { in_planes: 0, ..resnet() })),
         ("model.in_planes", ModelConfig::Resnet(ResNetConfig { in_planes: usize::MAX, ..resnet() })),
@@ -83,6 +86,35 @@ fn values_out_of_range_are_errors_that_name_the_field() {
             "model.bn_size * model.growth_rate",
             ModelConfig::CamPlusPlus(CamPlusPlusConfig { bn_size: usize::MAX, ..Default::default() }),
         ),
+        (
+            "model.blocks",
+            ModelConfig::ERes2Net(ERes2NetConfig { blocks: [3, 0, 6, 3], ..Default::default() }),
+        ),
+        ("model.base_width", ModelConfig::ERes2Net(ERes2NetConfig { base_width: 1, ..Default::default() })),
+        (
+            "8 * model.in_planes * model.expansion",
+            ModelConfig::ERes2NetV2(ERes2NetV2Config { expansion: 65_536, ..Default::default() }),
+        ),
+        ("model.scale", ModelConfig::ERes2NetV2(ERes2NetV2Config { scale: 0, ..Default::default() })),
+        ("model.depth", ModelConfig::SimAmResnet(SimAmResNetConfig { depth: 50, ..Default::default() })),
+        ("model.stages", redim(ReDimNetConfig { stages: Vec::new(), ..ReDimNetConfig::default() })),
+        (
+            "model.planar_head",
+            ModelConfig::ReDimNet2(ReDimNet2Config {
+                planar_head: true,
+                head_channels: 0,
+                ..Default::default()
+            }),
+        ),
+        ("model.scale", ModelConfig::Res2Net(Res2NetConfig { scale: 1, ..Default::default() })),
+        (
+            "model.depth",
+            ModelConfig::GeminiDfResnet(GeminiDfResNetConfig { depth: 34, ..Default::default() }),
+        ),
+        // 80 rows of features: the strides of B1 are 12 in all, and B0's reductions are for 60.
+        ("model.stages", redim(ReDimNetConfig::of_size(1).unwrap())),
+        ("model.stages.reduction", redim(ReDimNetConfig::of_size(0).unwrap())),
+        ("model.group_size", redim(ReDimNetConfig { group_size: 6, ..ReDimNetConfig::default() })),
         ("model.stats_dim", ModelConfig::Tdnn(TdnnConfig { stats_dim: 0, ..TdnnConfig::default() })),
     ];
     for (name, config) in cases {
@@ -116,6 +148,34 @@ fn networks() -> Vec<ModelConfig> {
         let (hidden_dim, scale, bottleneck, embedding_size) = (8, 4, 3, 5);
         ModelConfig::EcapaTdnn(EcapaTdnnConfig { hidden_dim, scale, bottleneck, embedding_size, compat })
     };
+    let redimnet = |block, group_size| {
+        let stage = |blocks, expansion, reduction| ReDimStage { stride: 1, blocks, expansion, reduction };
+        ModelConfig::ReDimNet(ReDimNetConfig {
+            channels: 4,
+            block,
+            group_size,
+            stages: vec![stage(1, 1, None), stage(2, 2, Some(13))],
+            embedding_size: 5,
+            ..ReDimNetConfig::default()
+        })
+    };
+    let redimnet2 = |head_channels, planar_head| {
+        let stage = |time_stride, inner_channels, reduction| ReDim2Stage {
+            frequency_stride: 1,
+            time_stride,
+            blocks: 1,
+            inner_channels,
+            reduction,
+        };
+        ModelConfig::ReDimNet2(ReDimNet2Config {
+            channels: 4,
+            stages: vec![stage(1, 4, None), stage(2, 6, Some(13)), stage(2, 4, None)],
+            head_channels,
+            planar_head,
+            embedding_size: 5,
+            ..ReDimNet2Config::default()
+        })
+    };
     let wespeaker = |whole| {
         ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig {
             channels: 8,
@@ -129,6 +189,7 @@ fn networks() -> Vec<ModelConfig> {
         resnet(18, PoolingConfig::StatsAll),
         resnet(18, PoolingConfig::Tstp),
         resnet(18, PoolingConfig::Attentive),
+        resnet(18, PoolingConfig::Mqmha),
         resnet(50, PoolingConfig::Tstp),
         ecapa(false),
         ecapa(true),
@@ -149,7 +210,71 @@ fn networks() -> Vec<ModelConfig> {
             init_channels: 4,
         }),
         ModelConfig::Tdnn(TdnnConfig { hidden_dim: 4, stats_dim: 6, embedding_size: 5 }),
+        ModelConfig::ERes2Net(ERes2NetConfig {
+            in_planes: 2,
+            blocks: [1, 1, 1, 2],
+            base_width: 32,
+            scale: 2,
+            expansion: 2,
+            embedding_size: 5,
+        }),
+        ModelConfig::ERes2NetV2(ERes2NetV2Config {
+            in_planes: 3,
+            blocks: [2, 1, 1, 1],
+            base_width: 24,
+            scale: 3,
+            expansion: 1,
+            embedding_size: 5,
+        }),
+        ModelConfig::SimAmResnet(SimAmResNetConfig { in_planes: 2, depth: 34, embedding_size: 5 }),
+        ModelConfig::Res2Net(Res2NetConfig {
+            in_planes: 2,
+            blocks: [1, 2, 1, 1],
+            scale: 3,
+            embedding_size: 5,
+            ..Res2NetConfig::default()
+        }),
+        ModelConfig::GeminiDfResnet(GeminiDfResNetConfig { in_planes: 1, depth: 60, embedding_size: 5 }),
+        redimnet2(0, false),
+        redimnet2(3, false),
+        redimnet2(3, true),
+        redimnet(BlockKind::Basic, 1),
+        redimnet(BlockKind::BasicSe, 2),
+        redimnet(BlockKind::ConvNeXt, 4),
     ]
+}
+
+fn num_parameters(model: &SpeakerModel) -> usize {
+    let tensors = named_tensors(model);
+    let parameters = tensors.iter().filter(|tensor| !tensor.name.contains("running_"));
+    parameters.map(|tensor| tensor.data.len()).sum()
+}
+
+/// Millions of parameters as WeSpeaker counts them for its definitions of the sizes.
+#[test]
+fn the_sizes_of_redimnet_are_wespeakers() {
+    let device = Device::default();
+    for (size, millions) in [1.0, 2.1, 4.9, 3.2, 6.4, 7.65, 15.0].into_iter().enumerate() {
+        let config = ModelConfig::ReDimNet(ReDimNetConfig::of_size(size).unwrap());
+        let model = config.init(if size == 0 { 60 } else { 72 }, &device).unwrap();
+        let parameters = num_parameters(&model);
+        println!("B{size}: {parameters}");
+        assert!((parameters as f64 / 1e6 - millions).abs() < 0.06, "B{size}: {parameters}");
+    }
+    assert_eq!(ReDimNetConfig::of_size(7), None);
+}
+
+/// Parameters of WeSpeaker's definitions of the sizes, without the features.
+#[test]
+fn the_sizes_of_redimnet2_are_wespeakers() {
+    let device = Device::default();
+    let counts = [703_060, 1_254_992, 2_530_208, 2_364_712, 6_659_744, 7_900_456, 12_394_784];
+    for (size, expected) in counts.into_iter().enumerate() {
+        let model =
+            ModelConfig::ReDimNet2(ReDimNet2Config::of_size(size).unwrap()).init(72, &device).unwrap();
+        assert_eq!(num_parameters(&model), expected, "B{size}");
+    }
+    assert_eq!(ReDimNet2Config::of_size(7), None);
 }
 
 #[test]

@@ -53,6 +53,10 @@ impl Goldens {
         Self(tensors.collect())
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     pub(crate) fn values(&self, name: &str) -> &[f64] {
         &self.0.get(name).unwrap_or_else(|| panic!("no golden {name}")).1
     }
