@@ -264,7 +264,7 @@ fn named_recordings(files: &[PathBuf]) -> anyhow::Result<Vec<Recording>> {
             ))
             .into());
         }
-        recordings.push(Recording { id: name.into(), source: WavSource::File(file.clone()) });
+        recordings.push(Recording { id: name.into(), source: WavSource::File(file.clone()).into() });
     }
     Ok(recordings)
 }

@@ -48,6 +48,11 @@ case $target in
         make pcm.caf "caff\0\1\0\0desc\0\0\0\0\0\0\0\40\100\317\100\0\0\0\0\0lpcm\0\0\0\0\0\0\0\2\0\0\0\1\0\0\0\1\0\0\0\20data\0\0\0\0\0\0\0\24\0\0\0\0$samples"
         make header.mkv '\32\105\337\243\204\102\202\1\0'
         ;;
+    audio_archive)
+        for archive in $data/audio/kaldiio/*.ark; do
+            { printf '\5'; cat "$archive"; } > "$folder/$(basename "$archive")"
+        done
+        ;;
     archive) take $data/archives/*.ark ;;
     scp)
         for table in $data/archives/*.scp; do
@@ -58,6 +63,7 @@ case $target in
         ;;
     data_dir)
         make plain 'a x.wav\nb y z.wav\nc sph2pipe x |\n\0a s\nb t\nc s\n\0s a c\nt b\n\0a 1.5\nb 2\n\0s f\nt m\n'
+        make segments 'r x.wav\nq sph2pipe y |\n\0a s\nb t\n\0\0\0\0a r 0 1.5\nb q 2 -1\n'
         make wav-only '\357\273\277b x.ark:12\r\na /y.wav\r\n'
         make derived 'a x\nb y\n\0b s\na s\n'
         make contradiction 'a x\nb y\na z\n\0a s\n\0s a b\n\0a -1\nb nan\n'

@@ -182,16 +182,51 @@ fn trials_are_counted_and_looked_up() {
 }
 
 #[test]
-fn audio_in_archives_is_refused_in_words() {
+fn an_archive_must_be_there_and_ranges_are_not_read() {
     let folder = workplace();
     write(&folder, "d/wav.scp", "a1 1.wav\na2 wav.ark:1234\nb1 3.wav\n");
-    write(&folder, "wav.ark", "");
-    for options in [&["validate", "d"][..], &["validate", "d", "--no-audio-check"]] {
-        ffsvc_data(&folder, options).code(1).stdout(
-            contains("d/wav.scp:2: audio inside a Kaldi archive, which is not supported")
-                .and(contains("wav-copy")),
-        );
+    ffsvc_data(&folder, &["validate", "d"])
+        .code(1)
+        .stdout(contains("d/wav.scp:2: audio file missing: wav.ark:1234 of a2"));
+    write(&folder, "wav.ark", "a2 RIFF");
+    ffsvc_data(&folder, &["validate", "d"]).success();
+    let failed = "failed: a2: wav.ark:1234: no recording at byte 1234 of the archive wav.ark: it has 7 bytes";
+    ffsvc_data(&folder, &["audio-quality", "d", "q"]).code(1).stderr(contains(failed));
+    write(&folder, "d/wav.scp", "a1 1.wav\na2 wav.ark:3[0:99]\nb1 3.wav\n");
+    ffsvc_data(&folder, &["audio-quality", "d", "q"])
+        .code(1)
+        .stderr(contains("failed: a2: wav.ark:3[0:99]: ranges of a recording, as in `[0:99]`, are not read"));
+}
+
+#[test]
+fn segments_are_checked_and_repaired() {
+    let folder = workplace();
+    write(&folder, "d/wav.scp", "call1 1.wav\ncall2 3.wav\n");
+    write(&folder, "d/segments", "a1 call1 0 1.5\na2 call1 1.5 -1\nb1 call3 0 1\n");
+    let assert = ffsvc_data(&folder, &["validate", "d"]).code(1).stderr(is_empty());
+    let out = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
+    for line in [
+        "d/segments:3: segment of a recording that wav.scp lacks: call3 of b1",
+        "d/wav.scp:2: recording without a segment: call2",
+        "d: 3 utterances, 2 speakers, 2 problems",
+    ] {
+        assert!(out.lines().any(|l| l == line), "{line:?} in\n{out}");
     }
+    ffsvc_data(&folder, &["subset", "d", "--count", "1", "-o", "s"])
+        .code(1)
+        .stderr(contains("d/segments:3: segment of a recording that wav.scp lacks: call3 of b1"));
+    ffsvc_data(&folder, &["fix", "d"]).success().stdout(
+        "dropped b1: segment of a recording that wav.scp lacks\n\
+         wrote segments spk2utt utt2spk wav.scp; the former tables are in d/.backup\n\
+         d: 2 utterances, 1 dropped\n",
+    );
+    ffsvc_data(&folder, &["validate", "d"]).success();
+    ffsvc_data(&folder, &["subset", "d", "--count", "1", "-o", "s"]).success();
+    assert_eq!(read(&folder, "s/segments"), "a1 call1 0 1.5\n");
+    write(&folder, "d/segments", "a1 call1 2 1.5\na2 call1 1.5 -1\n");
+    ffsvc_data(&folder, &["subset", "d", "--count", "1", "-o", "t"]).code(1).stderr(contains(
+        "d/segments:1: found \"call1 2 1.5\" for a1, expected `RECORDING START END` in seconds",
+    ));
 }
 
 #[test]

@@ -27,8 +27,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Check, repair, combine and split Kaldi data directories
 ///
 /// A data directory is a folder with wav.scp (`utterance path`), utt2spk (`utterance speaker`), spk2utt
-/// (`speaker utterance ...`) and optionally utt2dur, spk2gender and further utt2* and spk2* tables. Results
-/// are printed on standard output, everything else on standard error. The exit status is 0 if all is well, 1 if
+/// (`speaker utterance ...`) and optionally utt2dur, spk2gender and further utt2* and spk2* tables. With segments
+/// (`utterance recording start end`), wav.scp has the recordings, and all else is about the utterances. Results are printed on standard output, everything else on standard error. The exit status is 0 if all is well, 1 if
 /// something failed or the data are wrong, and 2 for a wrong command line.
 #[derive(Debug, Parser)]
 #[command(name = "ffsvc-data", version)]

@@ -15,17 +15,6 @@ pub enum ReadError {
         /// The limit.
         limit: u64,
     },
-    /// An entry `ARK:OFFSET` of wav.scp: audio inside a Kaldi archive.
-    #[error(
-        "{archive}:{offset}: audio inside a Kaldi archive is not supported; write the recordings as files, for example with \
-         Kaldi's `wav-copy ark:{archive} ...`, and list those"
-    )]
-    ArchiveOffset {
-        /// The archive.
-        archive: String,
-        /// The place in it.
-        offset: String,
-    },
     /// A `command |` entry of wav.scp did not deliver audio.
     #[error("command `{command}`: {reason}")]
     Pipe {

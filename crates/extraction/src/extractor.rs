@@ -8,7 +8,7 @@ use ffsvc_audio::{AudioFile, Channel, ReadOptions};
 use ffsvc_dataset::{Notice, ReadError, open_audio};
 use ffsvc_embeddings::{AudioReading, Provenance};
 use ffsvc_features::{Features, FrontEnd, FrontEndConfig};
-use ffsvc_kaldi_io::WavSource;
+use ffsvc_kaldi_io::AudioSource;
 use ffsvc_models::{ModelConfig, ModelInfo, SpeakerModel, load_model};
 
 use crate::error::{Error, Result};
@@ -168,11 +168,11 @@ impl Extractor {
         embeddings.pop().ok_or(Error::NonFinite)
     }
 
-    /// Embeds one recording.
+    /// Embeds one recording, or a segment of one.
     ///
     /// # Errors
     /// The recording cannot be read, is too short, or needs more memory than there is.
-    pub fn embed(&self, source: &WavSource) -> Result<Embedding> {
+    pub fn embed(&self, source: &AudioSource) -> Result<Embedding> {
         let mut file = open_audio(source, self.options.limits)?;
         self.embed_file(&mut file)
     }

@@ -23,7 +23,8 @@ impl Identity {
     pub(crate) fn new(extractor: &Extractor, recordings: &[Recording]) -> Self {
         let mut hash = Sha256::new();
         for recording in recordings {
-            hash.update(format!("{}\t{:?}\n", recording.id, recording.source));
+            let segment = recording.source.segment.map_or_else(String::new, |part| format!(" {part:?}"));
+            hash.update(format!("{}\t{:?}{segment}\n", recording.id, recording.source.wav));
         }
         Self {
             model: extractor.checksum().map(str::to_owned),

@@ -1,0 +1,145 @@
+//! The same speech as files, as segments of longer recordings, and inside an archive: every program hears the same.
+
+use std::fs;
+use std::path::Path;
+
+use ffsvc_audio::{AudioFile, ReadOptions, SampleFormat, write_wav};
+use ffsvc_embeddings::Embeddings;
+use ffsvc_kaldi_io::{DataDir, Output, Selection};
+use predicates::str::contains;
+use tempfile::TempDir;
+
+use crate::programs::{final_model, program, weights, workplace};
+
+const RATE: f64 = 16_000.0;
+
+/// Runs a program in the folder; its standard output.
+fn run(folder: &TempDir, name: &str, words: &str) -> String {
+    let assert = program(name).current_dir(folder).args(words.split_whitespace()).assert().success();
+    String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+}
+
+/// Copies a data directory of files to one whose utterances are segments of a recording for each speaker.
+fn as_segments(folder: &TempDir, from: &str, to: &str) {
+    let at = |name: String| folder.path().join(name);
+    let dir = DataDir::open(at(from.into())).unwrap();
+    let everyone = Selection::Speakers(dir.speakers().to_vec());
+    dir.subset(&everyone, &Output::new(at(to.into()))).unwrap();
+    let (mut wav, mut segments) = (String::new(), String::new());
+    for speaker in dir.speakers() {
+        // Half a second of something else before the first utterance.
+        let mut samples = vec![0.25; 8000];
+        for utterance in dir.utterances().filter(|utterance| utterance.speaker == Some(speaker)) {
+            let first = samples.len();
+            let mut file = AudioFile::open(folder.path().join(utterance.wav)).unwrap();
+            samples.extend(file.read(&ReadOptions::default()).unwrap().samples);
+            let [start, end] = [first, samples.len()].map(|sample| (sample as f64 + 0.5) / RATE);
+            segments.push_str(&format!("{} call-{speaker} {start} {end}\n", utterance.id));
+        }
+        let path = format!("{to}/call-{speaker}.wav");
+        write_wav(at(path.clone()), &samples, 16_000, SampleFormat::Pcm16).unwrap();
+        wav.push_str(&format!("call-{speaker} {path}\n"));
+    }
+    fs::write(at(format!("{to}/wav.scp")), wav).unwrap();
+    fs::write(at(format!("{to}/segments")), segments).unwrap();
+}
+
+/// Copies a data directory of files to one whose recordings are in an archive.
+fn as_archive(folder: &TempDir, from: &str, to: &str) {
+    let dir = DataDir::open(folder.path().join(from)).unwrap();
+    let mut archive = Vec::new();
+    let place = |utterance: &str| {
+        let wav = dir.utterance(dir.position(utterance)?)?.wav;
+        archive.extend_from_slice(format!("{utterance} ").as_bytes());
+        let offset = archive.len();
+        archive.extend(fs::read(folder.path().join(wav)).ok()?);
+        Some(format!("{to}/wav.ark:{offset}"))
+    };
+    let place = std::cell::RefCell::new(place);
+    let output = Output::new(folder.path().join(to));
+    dir.with_recordings(|utterance| (place.borrow_mut())(utterance), &output).unwrap();
+    drop(place);
+    fs::write(folder.path().join(to).join("wav.ark"), archive).unwrap();
+}
+
+/// Three data directories of the same training speech, and of the same other speech.
+fn three_forms() -> TempDir {
+    let folder = workplace();
+    for set in ["train", "dev"] {
+        as_segments(&folder, &format!("data/{set}"), &format!("cut/{set}"));
+        as_archive(&folder, &format!("data/{set}"), &format!("ark/{set}"));
+    }
+    folder
+}
+
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn training_and_extraction_give_the_same_bytes_for_all_three() {
+    let folder = three_forms();
+    // Babble is made of the training utterances.
+    let babble = "--set augment.additive.probability=0.8 --set augment.additive.babble.talkers=[2,3]";
+    for form in ["data", "cut", "ark"] {
+        run(&folder, "ffsvc-data", &format!("validate {form}/train"));
+        run(
+            &folder,
+            "ffsvc-train",
+            &format!("tiny.toml exp-{form} -q --set data.train={form}/train {babble}"),
+        );
+        run(&folder, "ffsvc-extract", &format!("--model exp-data/final.safetensors {form}/dev {form}.npz"));
+    }
+    let [data, cut, ark] = ["data", "cut", "ark"].map(|form| {
+        let store = Embeddings::read(folder.path().join(format!("{form}.npz"))).unwrap();
+        let trained = weights(&final_model(&folder, &format!("exp-{form}")));
+        (trained, store.keys().to_vec(), store.data().to_vec())
+    });
+    assert_eq!(data.1.len(), 9);
+    assert!(data == cut, "segments differ from files");
+    assert!(data == ark, "archives differ from files");
+}
+
+#[test]
+fn copies_and_measures_are_the_same_for_all_three() {
+    let folder = three_forms();
+    let [data, cut, ark] = ["data", "cut", "ark"].map(|form| {
+        run(&folder, "ffsvc-data", &format!("audio-quality {form}/train {form}/quality"));
+        run(&folder, "ffsvc-data", &format!("convert {form}/train {form}/wav-files"));
+        run(&folder, "ffsvc-data", &format!("augment {form}/train {form}/copies --config tiny.toml"));
+        run(&folder, "ffsvc-data", &format!("validate {form}/wav-files"));
+        ["quality", "wav-files/wav", "copies/wav"].map(|name| files(&folder.path().join(form).join(name)))
+    });
+    // With the settings of the conversion beside the files.
+    assert_eq!((data[1].len(), data[2].len()), (17, 16));
+    assert!(data == cut, "segments differ from files");
+    assert!(data == ark, "archives differ from files");
+    // What is converted has no segments left.
+    assert!(!folder.path().join("cut/wav-files/segments").exists());
+}
+
+#[test]
+fn a_segment_past_the_end_is_named_with_its_seconds() {
+    let folder = three_forms();
+    let table = folder.path().join("cut/dev/segments");
+    let text = fs::read_to_string(&table).unwrap();
+    let (first, rest) = text.split_once('\n').unwrap();
+    let words: Vec<&str> = first.split(' ').collect();
+    fs::write(&table, format!("{} {} {} 99.5\n{rest}", words[0], words[1], words[2])).unwrap();
+    run(&folder, "ffsvc-train", "tiny.toml exp -q");
+    program("ffsvc-extract")
+        .current_dir(&folder)
+        .args(["--model", "exp/final.safetensors", "cut/dev", "cut.npz"])
+        .assert()
+        .code(1)
+        .stderr(contains("99.5 s is past the end of the recording, at "));
+    let failed = fs::read_to_string(folder.path().join("cut.npz.failed")).unwrap();
+    assert!(failed.starts_with(words[0]) && failed.contains("by "), "{failed}");
+    assert_eq!(Embeddings::read(folder.path().join("cut.npz")).unwrap().keys().len(), 8);
+}
