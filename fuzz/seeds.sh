@@ -82,6 +82,11 @@ case $target in
         make calibration.json '{"program":"p","method":"linear","calibration":{"linear":{"weights":[1.0],"quality_weights":[],"offset":0.5}},"systems":[{"path":"x","sha256":"0"}],"quality":[],"trained_on":{"trials":{"path":"x","sha256":"0"},"target":1,"nontarget":1,"skipped":0}}'
         make pav.json '{"program":"p","method":"pav","calibration":{"pav":{"scores":[0.0,1.0],"llrs":[-1.0,1.0]}},"systems":[],"quality":[],"trained_on":{"trials":{"path":"x","sha256":"0"},"target":1,"nontarget":1,"skipped":0}}'
         ;;
+    silero)
+        # A graph with an initializer of two rows of three, named `a`.
+        make model.onnx '\72\34\52\32\10\2\10\3\20\1\102\1a\112\20\0\0\200\77\0\0\200\77\0\0\200\77\0\0\200\77'
+        make empty.safetensors '\2\0\0\0\0\0\0\0{}'
+        ;;
     npy) take $data/embeddings/*.npy ;;
     npz) take $data/embeddings/*.npz $data/embeddings/matrix*.npy $cases/*.npz ;;
     safetensors) take $data/embeddings/*.safetensors $data/clustering/*.safetensors ;;

@@ -4,14 +4,18 @@ mod augment;
 mod bench_loader;
 mod check;
 mod convert;
+mod detector;
 mod ffsvc_tables;
 mod from_folders;
 mod make_trials;
 mod prepare;
 mod quality;
 mod reshape;
+mod segment;
 mod shown;
 mod speakers;
+#[path = "../speech_rule.rs"]
+mod speech_rule;
 mod synth;
 mod value;
 mod way_out;
@@ -61,6 +65,7 @@ enum Command {
     FromFolders(from_folders::FromFolders),
     MakeTrials(make_trials::MakeTrials),
     Convert(convert::Convert),
+    Segment(segment::Segment),
     Augment(augment::Augment),
     #[command(name = "audio-quality", alias = "quality")]
     Quality(quality::Quality),
@@ -86,6 +91,7 @@ fn main() -> ExitCode {
             Command::FromFolders(args) => args.run(json),
             Command::MakeTrials(args) => args.run(json),
             Command::Convert(args) => args.run(json),
+            Command::Segment(args) => args.run(json),
             Command::Augment(args) => args.run(json),
             Command::Quality(args) => args.run(json),
             Command::BenchLoader(args) => args.run(json),

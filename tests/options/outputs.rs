@@ -181,6 +181,13 @@ const RUNS: &[Run] = &[
         &["corpus/dev", "tiny.toml"],
     ),
     run("ffsvc-data", Form::Folder, "audio-quality corpus/dev OUTPUT", &[]),
+    run("ffsvc-data", Form::Folder, "segment corpus/dev OUTPUT", &["corpus/dev"]),
+    run(
+        "ffsvc-data",
+        Form::Folder,
+        "segment corpus/dev OUTPUT --vad silero --vad-model silero.safetensors",
+        &["silero.safetensors"],
+    ),
     run("ffsvc-data", Form::Folder, "ffsvc-tables dev_meta_list OUTPUT", &["dev_meta_list"]),
     run("ffsvc-train", Form::Folder, "tiny.toml OUTPUT", &["tiny.toml", "corpus/train", "corpus/dev"]),
     run(

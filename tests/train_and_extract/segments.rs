@@ -6,10 +6,12 @@ use std::path::Path;
 use ffsvc_audio::{AudioFile, ReadOptions, SampleFormat, write_wav};
 use ffsvc_embeddings::Embeddings;
 use ffsvc_kaldi_io::{DataDir, Output, Selection};
+use ffsvc_synth::{Speaker, Vowel, sustained_vowel};
+use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use tempfile::TempDir;
 
-use crate::programs::{final_model, program, weights, workplace};
+use crate::programs::{final_model, program, trained, weights, workplace};
 
 const RATE: f64 = 16_000.0;
 
@@ -122,6 +124,67 @@ fn copies_and_measures_are_the_same_for_all_three() {
     assert!(data == ark, "archives differ from files");
     // What is converted has no segments left.
     assert!(!folder.path().join("cut/wav-files/segments").exists());
+}
+
+#[test]
+fn the_embedding_of_speech_only_is_that_of_its_parts_put_together() {
+    let folder = trained();
+    let at = |name: &str| folder.path().join(name);
+    let speaker = Speaker::draw(0, 1);
+    let noise = |n: u32| (n.wrapping_mul(2_654_435_761) >> 16) as f32 / 32_768.0 - 1.0;
+    let mut samples: Vec<f32> = (0..64_000).map(|n| 0.0005 * noise(n)).collect();
+    for (first, vowel, seconds) in [(16_000, Vowel::Hod, 0.8), (44_800, Vowel::Heed, 0.6)] {
+        let voice = sustained_vowel(&speaker, vowel, speaker.f0_hz, seconds);
+        samples[first..].iter_mut().zip(voice).for_each(|(sample, voice)| *sample += voice);
+    }
+    let wav = |name: &str, samples: &[f32]| {
+        write_wav(at(name), samples, 16_000, SampleFormat::Float32).unwrap();
+    };
+    wav("heard", &samples);
+    wav("silent", &vec![0.0; 32_000]);
+    fs::create_dir(at("d")).unwrap();
+    fs::write(at("d/wav.scp"), "heard heard\n").unwrap();
+    run(&folder, "ffsvc-data", "segment d parts");
+    let parts = DataDir::open(at("parts")).unwrap();
+    assert_eq!(parts.len(), 2);
+    let joined: Vec<f32> = parts
+        .utterances()
+        .flat_map(|part| {
+            let segment = part.segment.unwrap();
+            let file = AudioFile::open(at("heard")).unwrap();
+            let mut file = file.with_segment(segment.start_s, segment.end_s).unwrap();
+            file.read(&ReadOptions::default()).unwrap().samples
+        })
+        .collect();
+    wav("joined", &joined);
+
+    let model = "--model exp/final.safetensors";
+    run(&folder, "ffsvc-extract", &format!("{model} heard joined -o all.npz"));
+    run(&folder, "ffsvc-extract", &format!("{model} heard -o speech.npz --speech-only noise-floor"));
+    let read = |store: &str| Embeddings::read(at(store)).unwrap();
+    let (all, speech) = (read("all.npz"), read("speech.npz"));
+    let distance = |a: &[f32], b: &[f32]| {
+        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+            / b.iter().map(|b| b.abs()).fold(0.0, f32::max)
+    };
+    let only = speech.get("heard").unwrap();
+    let (same, other) =
+        (distance(only, all.get("joined").unwrap()), distance(only, all.get("heard").unwrap()));
+    // A border may be one sample apart, because segments are in seconds.
+    assert!(same < 0.01 && other > 10.0 * same, "{same} {other}");
+    let of = |store: &Embeddings| store.provenance().unwrap().audio.speech_only.clone();
+    assert_eq!((of(&speech), of(&all)), (Some("noise-floor".to_owned()), None));
+
+    let extract =
+        |words: &str| program("ffsvc-extract").current_dir(&folder).args(words.split_whitespace()).assert();
+    extract(&format!("{model} heard silent -o speech.npz --speech-only kaldi"))
+        .code(1)
+        .stderr(contains("failed: silent: no speech was found in its 2.0 s").and(contains("started anew")));
+    assert_eq!(read("speech.npz").keys(), ["heard"]);
+    extract(&format!("{model} heard -o s.npz --speech-only silero")).code(2).stderr(contains("--vad-model"));
+    extract(&format!("{model} heard -o s.npz --vad-model x"))
+        .code(2)
+        .stderr(contains("--speech-only silero"));
 }
 
 #[test]

@@ -116,6 +116,17 @@ pub enum Error {
     WorkerLost,
 }
 
+impl Error {
+    /// Why a recording cannot be used, without its name, which stands beside it in lists.
+    pub fn of_recording(&self) -> String {
+        match self {
+            Self::Audio { source, .. } => source.to_string(),
+            Self::Features { source, .. } => source.to_string(),
+            error => error.to_string(),
+        }
+    }
+}
+
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 

@@ -12,7 +12,7 @@ use crate::extractor::Extractor;
 pub(crate) struct Identity {
     /// SHA-256 of the model file. Absent for a network without one, whose embeddings are never taken over.
     model: Option<String>,
-    /// Sample rate, channel, low-pass.
+    /// Sample rate, channel, low-pass; the speech detector, if only speech is embedded.
     reading: String,
     /// SHA-256 of the names and places of the recordings.
     list: String,
@@ -28,7 +28,10 @@ impl Identity {
         }
         Self {
             model: extractor.checksum().map(str::to_owned),
-            reading: format!("{:?}", extractor.read_options()),
+            reading: match extractor.speech_rule() {
+                None => format!("{:?}", extractor.read_options()),
+                Some(rule) => format!("{:?} speech by {rule:?}", extractor.read_options()),
+            },
             list: hash.hex(),
             recordings: recordings.len(),
         }

@@ -257,6 +257,43 @@ fn directories_with_and_without_segments_are_combined() {
     assert!(!folder.path().join("no").exists());
 }
 
+#[test]
+fn utterances_are_cut_into_parts() {
+    let folder = calls();
+    let dir = DataDir::open(folder.path()).unwrap();
+    let out = folder.path().join("cut");
+    let parts = |utterance: &str| match utterance {
+        "a1" => vec![(0.25, 0.5), (0.75, 1.0)],
+        "a2" => vec![(0.0, 0.123_456)],
+        _ => Vec::new(),
+    };
+    assert_eq!(dir.cut(parts, &Output::new(&out)).unwrap(), 3);
+    // Times of parts count from the start of the utterance, those of segments from the start of the recording.
+    assert_eq!(
+        read(&out, "segments"),
+        "a1-0000025-0000050 call1 0.25 0.5\na1-0000075-0000100 call1 0.75 1\na2-0000000-0000012 call2 2.25 2.3735\n"
+    );
+    assert_eq!(read(&out, "spk2utt"), "a a1-0000025-0000050 a1-0000075-0000100 a2-0000000-0000012\n");
+    assert_eq!(read(&out, "wav.scp"), "call1 far field/1.wav\ncall2 2.ark:17\n");
+    assert_eq!(
+        (read(&out, "spk2gender"), read(&out, "reco2dur")),
+        ("a f\n".into(), "call1 3.0\ncall2 9\n".into())
+    );
+    assert!(!out.join("utt2device").exists());
+    assert!(kinds(&out).is_empty());
+
+    let refused = |parts: Vec<(f64, f64)>| {
+        let output = Output::new(folder.path().join("no"));
+        dir.cut(|_| parts.clone(), &output).unwrap_err().to_string()
+    };
+    assert!(refused(vec![]).contains("no utterance has a part"));
+    assert!(refused(vec![(1.0, 1.0)]).contains("the part from 1 s to 1 s of a1 is none"));
+    assert!(refused(vec![(-1.0, 1.0)]).contains("from -1 s"));
+    assert!(refused(vec![(0.0, f64::NAN)]).contains("is none"));
+    assert!(refused(vec![(0.0, 1.0), (0.001, 1.001)]).contains("two parts have the name a1-0000000-0000100"));
+    assert!(!folder.path().join("no").exists());
+}
+
 proptest! {
     #[test]
     fn any_text_is_a_segment_or_none(text in ".*") {

@@ -3,6 +3,7 @@
 mod combine;
 mod companions;
 mod create;
+mod cut;
 mod draft;
 mod fix;
 mod relabel;
