@@ -464,7 +464,7 @@ fn prepare_says_what_it_wrote_and_what_it_left_out() {
         .code(1)
         .stderr(contains("cannot list nowhere"));
     ffsvc_data(&folder, &["prepare", "ffsvc2020", "corpus"]).code(2);
-    ffsvc_data(&folder, &["prepare", "librispeech", "corpus", "out"]).code(2);
+    ffsvc_data(&folder, &["prepare", "timit", "corpus", "out"]).code(2);
 }
 
 #[test]
