@@ -42,7 +42,7 @@ case $target in
     mp4) take $data/audio/*.m4a $cases/*.m4a ;;
     ogg) take $data/audio/*.ogg $data/audio/*.opus ;;
     other_audio)
-        take $data/audio/*.aac
+        take $data/audio/*.aac $data/audio/libsndfile/*_big.* $data/audio/libsndfile/*.w64
         samples='\1\2\3\4\5\6\7\10\21\22\23\24\25\26\27\30'
         make pcm.aiff "FORM\0\0\0\76AIFFCOMM\0\0\0\22\0\1\0\0\0\10\0\20\100\14\372\0\0\0\0\0\0\0SSND\0\0\0\30\0\0\0\0\0\0\0\0$samples"
         make pcm.caf "caff\0\1\0\0desc\0\0\0\0\0\0\0\40\100\317\100\0\0\0\0\0lpcm\0\0\0\0\0\0\0\2\0\0\0\1\0\0\0\1\0\0\0\20data\0\0\0\0\0\0\0\24\0\0\0\0$samples"

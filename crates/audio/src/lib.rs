@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod archive;
+mod au;
 mod audio_file;
 mod coded;
 mod error;
 mod identify;
+mod layout;
 mod limits;
 mod lowpass;
 mod options;
@@ -12,8 +14,10 @@ mod pcm;
 mod polyphase;
 mod resample;
 mod source;
+mod sphere;
 mod stages;
 mod stream;
+mod w64;
 mod wav;
 mod write;
 

@@ -6,9 +6,11 @@ use std::ops::ControlFlow;
 use crate::coded::{Coded, Ended};
 use crate::error::{Cause, Fallible};
 use crate::identify::{Content, PREFIX_LEN, identify};
+use crate::layout::Layout;
 use crate::stream::Stream;
-use crate::wav::{self, Header, Layout};
+use crate::wav::{self, Header};
 use crate::{AudioInfo, Channel, Format};
+use crate::{au, sphere, w64};
 
 /// Bytes at the end of an Ogg file that hold its last page, which is at most 65,307 bytes long.
 const OGG_TAIL: u64 = 1 << 17;
@@ -40,9 +42,17 @@ impl Source {
         }
         stream.read_exact(prefix)?;
         let content = identify(prefix).map_err(|looks_like| Cause::NotAudio { looks_like })?;
-        if content == Content::Wav
-            && let Header::Pcm(layout) = wav::read_header(&mut stream)?
-        {
+        let layout = match content {
+            Content::Wav => match wav::read_header(&mut stream)? {
+                Header::Pcm(layout) => Some(layout),
+                Header::Other => None,
+            },
+            Content::Au => Some(au::read_header(&mut stream)?),
+            Content::Sphere => Some(sphere::read_header(&mut stream)?),
+            Content::W64 => Some(w64::read_header(&mut stream)?),
+            Content::Flac | Content::Mp4 | Content::Coded => None,
+        };
+        if let Some(layout) = layout {
             crate::require_rate(layout.sample_rate)?;
             let info = layout.info();
             return Ok(Self { samples: Samples::Pcm { stream, layout }, info, first: 0 });
