@@ -1,5 +1,6 @@
 //! The same speech as files, as segments of longer recordings, and inside an archive: every program hears the same.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -49,18 +50,14 @@ fn as_segments(folder: &TempDir, from: &str, to: &str) {
 /// Copies a data directory of files to one whose recordings are in an archive.
 fn as_archive(folder: &TempDir, from: &str, to: &str) {
     let dir = DataDir::open(folder.path().join(from)).unwrap();
-    let mut archive = Vec::new();
-    let place = |utterance: &str| {
-        let wav = dir.utterance(dir.position(utterance)?)?.wav;
-        archive.extend_from_slice(format!("{utterance} ").as_bytes());
-        let offset = archive.len();
-        archive.extend(fs::read(folder.path().join(wav)).ok()?);
-        Some(format!("{to}/wav.ark:{offset}"))
-    };
-    let place = std::cell::RefCell::new(place);
+    let (mut archive, mut places) = (Vec::new(), BTreeMap::new());
+    for utterance in dir.utterances() {
+        archive.extend_from_slice(format!("{} ", utterance.id).as_bytes());
+        places.insert(utterance.id, format!("{to}/wav.ark:{}", archive.len()));
+        archive.extend(fs::read(folder.path().join(utterance.wav)).unwrap());
+    }
     let output = Output::new(folder.path().join(to));
-    dir.with_recordings(|utterance| (place.borrow_mut())(utterance), &output).unwrap();
-    drop(place);
+    dir.with_recordings(|utterance| places.get(utterance).cloned(), &output).unwrap();
     fs::write(folder.path().join(to).join("wav.ark"), archive).unwrap();
 }
 

@@ -52,7 +52,7 @@ fn extent(head: &[u8], offset: u64, len: u64) -> Result<(u64, u64), String> {
     } else if head.starts_with(b"RIFF") {
         let size = head.get(4..8).map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         // What programs write that do not know the length; see the rules for files.
-        if size < 4 || size >= 0x7fff_f000 {
+        if !(4..0x7fff_f000).contains(&size) {
             return Err("a WAV file whose header does not tell its length, so its end is unknown".to_owned());
         }
         (offset, 8 + u64::from(size))

@@ -38,7 +38,7 @@ impl Layout {
         if data_len > available {
             return Err(Cause::Truncated { found: available / frame, expected: Some(data_len / frame) });
         }
-        if data_len % frame != 0 {
+        if !data_len.is_multiple_of(frame) {
             return Err(malformed(format!(
                 "{data_len} bytes of samples, expected a multiple of {frame} ({} channels of {})",
                 self.channels,

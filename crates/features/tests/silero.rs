@@ -33,7 +33,7 @@ fn formula() -> BTreeMap<&'static str, (Vec<usize>, Vec<u8>)> {
     let tensors = SHAPES.iter().enumerate().map(|(k, (name, shape))| {
         let scale = if name.starts_with("lstm") || name.starts_with("final") { 1.0 } else { 0.125 };
         let number = |n: usize| {
-            let hash = (n as u64 * 2_654_435_761 + k as u64 * 40_503) % (1 << 32) >> 8;
+            let hash = ((n as u64 * 2_654_435_761 + k as u64 * 40_503) % (1 << 32)) >> 8;
             ((hash as f64 / f64::from(1 << 23) - 1.0) * scale) as f32
         };
         let values = (0..shape.iter().product()).flat_map(|n| number(n).to_le_bytes()).collect();

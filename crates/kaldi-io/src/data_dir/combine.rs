@@ -91,7 +91,7 @@ impl DataDir {
                     let line = utterance.segment.unwrap_or(whole).line_of(&recording);
                     draft.extend("segments", [(id, Cow::Owned(line))]);
                 }
-                if recordings.add(&recording, utterance.wav, sources, at)? {
+                if recordings.add(recording.clone(), utterance.wav, sources, at)? {
                     draft.extend("wav.scp", [(recording, Cow::Borrowed(utterance.wav))]);
                 }
             }
@@ -173,14 +173,14 @@ impl<'a> Recordings<'a> {
     /// stands for one recording.
     fn add(
         &mut self,
-        name: &Cow<'a, str>,
+        name: Cow<'a, str>,
         wav: &'a str,
         sources: &[Source<'_>],
         source: usize,
     ) -> Result<bool> {
-        match self.known.get(name) {
+        match self.known.get(&name) {
             None => {
-                self.known.insert(name.clone(), (source, wav));
+                self.known.insert(name, (source, wav));
                 Ok(true)
             }
             Some((_, known)) if *known == wav => Ok(false),
