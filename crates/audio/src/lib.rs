@@ -9,6 +9,7 @@ mod identify;
 mod layout;
 mod limits;
 mod lowpass;
+mod mp4_edits;
 mod options;
 mod pcm;
 mod polyphase;

@@ -10,7 +10,7 @@ use crate::layout::Layout;
 use crate::stream::Stream;
 use crate::wav::{self, Header};
 use crate::{AudioInfo, Channel, Format};
-use crate::{au, sphere, w64};
+use crate::{au, mp4_edits, sphere, w64};
 
 /// Bytes at the end of an Ogg file that hold its last page, which is at most 65,307 bytes long.
 const OGG_TAIL: u64 = 1 << 17;
@@ -23,7 +23,7 @@ pub(crate) struct Source {
     samples: Samples,
     /// Of the part, where there is one.
     info: AudioInfo,
-    /// First sample of the part in the file.
+    /// First sample of the part in the file: that of a segment, or behind what an encoder put first.
     first: u64,
 }
 
@@ -64,9 +64,17 @@ impl Source {
                 what: "truncated: the end-of-stream page is missing".to_owned(),
             });
         }
+        let edit = if content == Content::Mp4 { mp4_edits::read(&mut stream)? } else { None };
         let coded = Box::new(Coded::open(stream, content)?);
-        let info = *coded.info();
-        Ok(Self { samples: Samples::Coded(coded), info, first: 0 })
+        let mut info = *coded.info();
+        let mut first = 0;
+        if let Some(edit) = edit {
+            (first, info.num_samples) = edit.samples(info.sample_rate, info.num_samples);
+            if info.num_samples == Some(0) {
+                return Err(Cause::NoSamples);
+            }
+        }
+        Ok(Self { samples: Samples::Coded(coded), info, first })
     }
 
     pub(crate) fn info(&self) -> &AudioInfo {
@@ -167,12 +175,13 @@ impl Source {
 
     /// Samples per channel, decoded where the header does not tell.
     pub(crate) fn count(&mut self) -> Fallible<u64> {
+        let first = self.first;
         match (self.info.num_samples, &mut self.samples) {
             (Some(samples), _) => Ok(samples),
             (None, Samples::Pcm { layout, .. }) => Ok(layout.num_samples),
             (None, Samples::Coded(coded)) => {
                 let mut samples = 0;
-                coded.run(0, Channel::First, |block| {
+                coded.run(first, Channel::First, |block| {
                     samples += block.len() as u64;
                     ControlFlow::Continue(())
                 })?;
