@@ -12,7 +12,7 @@ use crate::{Error, Result};
 ///
 /// Speech begins where the probability reaches `threshold` and ends where it falls below `exit_threshold`, as in the
 /// package's `get_speech_timestamps`. That function then leaves out short parts and pauses:
-/// [`speech_parts`](crate::speech_parts) does this for every detector.
+/// [`SpeechParts`](crate::SpeechParts) does this for every detector.
 ///
 /// The network was trained on speech in thousands of languages, in noise and music. It tells speech from other sounds that
 /// come and go, which rules on levels cannot.
