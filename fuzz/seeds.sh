@@ -42,11 +42,16 @@ case $target in
     mp4) take $data/audio/*.m4a $cases/*.m4a ;;
     ogg) take $data/audio/*.ogg $data/audio/*.opus ;;
     other_audio)
-        take $data/audio/*.aac
+        take $data/audio/*.aac $data/audio/libsndfile/*_big.* $data/audio/libsndfile/*.w64
         samples='\1\2\3\4\5\6\7\10\21\22\23\24\25\26\27\30'
         make pcm.aiff "FORM\0\0\0\76AIFFCOMM\0\0\0\22\0\1\0\0\0\10\0\20\100\14\372\0\0\0\0\0\0\0SSND\0\0\0\30\0\0\0\0\0\0\0\0$samples"
         make pcm.caf "caff\0\1\0\0desc\0\0\0\0\0\0\0\40\100\317\100\0\0\0\0\0lpcm\0\0\0\0\0\0\0\2\0\0\0\1\0\0\0\1\0\0\0\20data\0\0\0\0\0\0\0\24\0\0\0\0$samples"
         make header.mkv '\32\105\337\243\204\102\202\1\0'
+        ;;
+    audio_archive)
+        for archive in $data/audio/kaldiio/*.ark; do
+            { printf '\5'; cat "$archive"; } > "$folder/$(basename "$archive")"
+        done
         ;;
     archive) take $data/archives/*.ark ;;
     scp)
@@ -58,6 +63,7 @@ case $target in
         ;;
     data_dir)
         make plain 'a x.wav\nb y z.wav\nc sph2pipe x |\n\0a s\nb t\nc s\n\0s a c\nt b\n\0a 1.5\nb 2\n\0s f\nt m\n'
+        make segments 'r x.wav\nq sph2pipe y |\n\0a s\nb t\n\0\0\0\0a r 0 1.5\nb q 2 -1\n'
         make wav-only '\357\273\277b x.ark:12\r\na /y.wav\r\n'
         make derived 'a x\nb y\n\0b s\na s\n'
         make contradiction 'a x\nb y\na z\n\0a s\n\0s a b\n\0a -1\nb nan\n'
@@ -75,6 +81,11 @@ case $target in
         make alone '0.5\n1\n-2e-3\n0\n'
         make calibration.json '{"program":"p","method":"linear","calibration":{"linear":{"weights":[1.0],"quality_weights":[],"offset":0.5}},"systems":[{"path":"x","sha256":"0"}],"quality":[],"trained_on":{"trials":{"path":"x","sha256":"0"},"target":1,"nontarget":1,"skipped":0}}'
         make pav.json '{"program":"p","method":"pav","calibration":{"pav":{"scores":[0.0,1.0],"llrs":[-1.0,1.0]}},"systems":[],"quality":[],"trained_on":{"trials":{"path":"x","sha256":"0"},"target":1,"nontarget":1,"skipped":0}}'
+        ;;
+    silero)
+        # A graph with an initializer of two rows of three, named `a`.
+        make model.onnx '\72\34\52\32\10\2\10\3\20\1\102\1a\112\20\0\0\200\77\0\0\200\77\0\0\200\77\0\0\200\77'
+        make empty.safetensors '\2\0\0\0\0\0\0\0{}'
         ;;
     npy) take $data/embeddings/*.npy ;;
     npz) take $data/embeddings/*.npz $data/embeddings/matrix*.npy $cases/*.npz ;;

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::Command;
+use ffsvc_audio::{SampleFormat, write_wav};
+use ffsvc_synth::{Speaker, Vowel, sustained_vowel};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::{contains, is_empty, starts_with};
 use tempfile::TempDir;
@@ -182,17 +184,171 @@ fn trials_are_counted_and_looked_up() {
 }
 
 #[test]
-fn audio_in_archives_is_refused_in_words() {
+fn an_archive_must_be_there_and_ranges_are_not_read() {
     let folder = workplace();
     write(&folder, "d/wav.scp", "a1 1.wav\na2 wav.ark:1234\nb1 3.wav\n");
-    write(&folder, "wav.ark", "");
-    for options in [&["validate", "d"][..], &["validate", "d", "--no-audio-check"]] {
-        ffsvc_data(&folder, options).code(1).stdout(
-            contains("d/wav.scp:2: audio inside a Kaldi archive, which is not supported")
-                .and(contains("wav-copy")),
-        );
+    ffsvc_data(&folder, &["validate", "d"])
+        .code(1)
+        .stdout(contains("d/wav.scp:2: audio file missing: wav.ark:1234 of a2"));
+    ffsvc_data(&folder, &["validate", "d", "--no-audio-check"]).success();
+    write(&folder, "wav.ark", "a2 RIFF");
+    ffsvc_data(&folder, &["validate", "d"]).success();
+    let failed = "failed: a2: wav.ark:1234: no recording at byte 1234 of the archive wav.ark: it has 7 bytes";
+    ffsvc_data(&folder, &["audio-quality", "d", "q"]).code(1).stderr(contains(failed));
+    write(&folder, "d/wav.scp", "a1 1.wav\na2 wav.ark:3[0:99]\nb1 3.wav\n");
+    ffsvc_data(&folder, &["audio-quality", "d", "q"])
+        .code(1)
+        .stderr(contains("failed: a2: wav.ark:3[0:99]: ranges of a recording, as in `[0:99]`, are not read"));
+}
+
+#[test]
+fn segments_are_checked_and_repaired() {
+    let folder = workplace();
+    write(&folder, "d/wav.scp", "call1 1.wav\ncall2 3.wav\n");
+    write(&folder, "d/segments", "a1 call1 0 1.5\na2 call1 1.5 -1\nb1 call3 0 1\n");
+    let assert = ffsvc_data(&folder, &["validate", "d"]).code(1).stderr(is_empty());
+    let out = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
+    for line in [
+        "d/segments:3: segment of a recording that wav.scp lacks: call3 of b1",
+        "d/wav.scp:2: recording without a segment: call2",
+        "d: 3 utterances, 2 speakers, 2 problems",
+    ] {
+        assert!(out.lines().any(|l| l == line), "{line:?} in\n{out}");
+    }
+    ffsvc_data(&folder, &["subset", "d", "--count", "1", "-o", "s"])
+        .code(1)
+        .stderr(contains("d/segments:3: segment of a recording that wav.scp lacks: call3 of b1"));
+    ffsvc_data(&folder, &["fix", "d"]).success().stdout(
+        "dropped b1: segment of a recording that wav.scp lacks\n\
+         wrote segments spk2utt utt2spk wav.scp; the former tables are in d/.backup\n\
+         d: 2 utterances, 1 dropped\n",
+    );
+    ffsvc_data(&folder, &["validate", "d"]).success();
+    ffsvc_data(&folder, &["subset", "d", "--count", "1", "-o", "s"]).success();
+    assert_eq!(read(&folder, "s/segments"), "a1 call1 0 1.5\n");
+    write(&folder, "d/segments", "a1 call1 2 1.5\na2 call1 1.5 -1\n");
+    ffsvc_data(&folder, &["subset", "d", "--count", "1", "-o", "t"]).code(1).stderr(contains(
+        "d/segments:1: found \"call1 2 1.5\" for a1, expected `RECORDING START END` in seconds",
+    ));
+}
+
+/// Faint noise with vowels in it, from one time to another in seconds.
+fn vowels(seconds: f64, speech_s: &[(f64, f64)]) -> Vec<f32> {
+    let speaker = Speaker::draw(0, 1);
+    let noise = |n: u32| f64::from(n.wrapping_mul(2_654_435_761) >> 16) / 32_768.0 - 1.0;
+    let mut samples: Vec<f32> = (0..(seconds * 16_000.0) as u32).map(|n| 0.0005 * noise(n) as f32).collect();
+    for &(from, to) in speech_s {
+        let vowel = sustained_vowel(&speaker, Vowel::Hod, speaker.f0_hz, to - from);
+        let first = (from * 16_000.0) as usize;
+        samples[first..].iter_mut().zip(vowel).for_each(|(sample, vowel)| *sample += vowel);
+    }
+    samples
+}
+
+#[test]
+fn speech_becomes_utterances() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("d")).unwrap();
+    let wav = |name: &str, samples: &[f32]| {
+        write_wav(folder.path().join(name), samples, 16_000, SampleFormat::Pcm16).unwrap();
+    };
+    let speech_s = [(1.0, 2.0), (3.0, 3.4), (4.9, 5.4)];
+    wav("1.wav", &vowels(6.4, &speech_s));
+    wav("2.wav", &vowels(2.0, &[]));
+    write(&folder, "d/wav.scp", "call 1.wav\nquiet 2.wav\n");
+    write(&folder, "d/utt2spk", "call ann\nquiet bob\n");
+    write(&folder, "d/spk2gender", "ann f\nbob m\n");
+    ffsvc_data(&folder, &["segment", "d", "cut"]).success().stdout(starts_with(
+        "no speech in 1: quiet\ncut: 3 utterances in 1 of 2 recordings, 0.00 h of 0.00 h\n",
+    ));
+    let segments = read(&folder, "cut/segments");
+    assert_eq!(segments.lines().count(), 3, "{segments}");
+    for (line, (from, to)) in segments.lines().zip(speech_s) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let time = |word: &str| word.parse::<f64>().unwrap();
+        let (start, end) = (time(words[2]), time(words[3]));
+        assert!((start - from).abs() < 0.1 && (end - to).abs() < 0.1, "{line}");
+        let name = format!("call-{:07.0}-{:07.0}", start * 100.0, end * 100.0);
+        assert_eq!((words[0], words[1]), (name.as_str(), "call"));
+    }
+    assert_eq!(
+        (read(&folder, "cut/wav.scp"), read(&folder, "cut/spk2gender")),
+        ("call 1.wav\n".into(), "ann f\n".into())
+    );
+    ffsvc_data(&folder, &["validate", "cut"]).success().stdout("cut: 3 utterances, 1 speakers, no problem\n");
+
+    // Longer parts only; longer pauses, over which the second and the third part become one.
+    ffsvc_data(&folder, &["segment", "d", "cut"]).code(1).stderr(contains("--overwrite"));
+    for (option, parts) in
+        [(["--min-part", "0.8"], 1), (["--min-pause", "1.2"], 2), (["--min-pause", "2"], 1)]
+    {
+        ffsvc_data(&folder, &[&["segment", "d", "cut", "--overwrite"][..], &option].concat()).success();
+        assert_eq!(read(&folder, "cut/segments").lines().count(), parts, "{option:?}");
+    }
+    // What is cut can be cut further, and be written as files.
+    ffsvc_data(&folder, &["segment", "cut", "finer", "--pad", "0.01"]).success();
+    assert_eq!(read(&folder, "finer/segments").lines().count(), 3);
+    ffsvc_data(&folder, &["convert", "finer", "files"]).success();
+    let quality = json(&ffsvc_data(&folder, &["audio-quality", "files", "q", "--json"]).success());
+    let duration_s = quality["duration_s"].as_f64().unwrap();
+    assert!((1.9..2.4).contains(&duration_s), "{quality}");
+
+    write(&folder, "d/wav.scp", "call 1.wav\nquiet gone.wav\n");
+    ffsvc_data(&folder, &["segment", "d", "out"]).code(1).stderr(contains("failed: quiet: gone.wav"));
+    assert!(!folder.path().join("out/wav.scp").exists());
+    let summary =
+        json(&ffsvc_data(&folder, &["segment", "d", "out", "--allow-failures", "--json"]).success());
+    assert_eq!((&summary["utterances"], &summary["recordings"]), (&3.into(), &2.into()));
+    assert!(summary["failed"]["quiet"].as_str().unwrap().starts_with("gone.wav: "));
+    write(&folder, "d/wav.scp", "call 2.wav\nquiet 2.wav\n");
+    ffsvc_data(&folder, &["segment", "d", "none"])
+        .code(1)
+        .stderr(contains("d: no speech was found in 2 recordings"));
+}
+
+#[test]
+fn a_detector_gets_its_model() {
+    let folder = workplace();
+    for command in ["segment", "audio-quality"] {
+        let run = |options: &[&str]| ffsvc_data(&folder, &[&[command, "d", "out"], options].concat());
+        run(&["--vad", "silero"]).code(2).stderr(contains("--vad-model"));
+        run(&["--vad-model", "1.wav"]).code(2).stderr(contains("--vad-model is for --vad silero"));
+        run(&["--vad", "silero", "--vad-model", "1.wav"]).code(1).stderr(contains(
+            "1.wav: no ONNX file and no safetensors file; expected silero_vad_16k_op15.onnx",
+        ));
     }
 }
+
+fn silero_tells_speech_from_noise_that_comes_and_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("d")).unwrap();
+    let silero = ffsvc_test_data::silero();
+    let options = ["--vad", "silero", "--vad-model", silero.to_str().unwrap()];
+    let few =
+        ["--train-speakers", "2", "--train-utterances", "2", "--dev-speakers", "2", "--dev-utterances", "2"];
+    ffsvc_data(&folder, &[&["synth", "voices", "--seconds", "3,4", "-q"][..], &few].concat()).success();
+    let noise = |n: u32| (n.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0;
+    let bursts: Vec<f32> =
+        (0..64_000).map(|n| noise(n) * if n / 8000 % 2 == 0 { 0.001 } else { 0.1 }).collect();
+    write_wav(folder.path().join("bursts.wav"), &bursts, 16_000, SampleFormat::Pcm16).unwrap();
+    write(&folder, "d/wav.scp", "bursts bursts.wav\n");
+    ffsvc_data(&folder, &["segment", "d", "levels"]).success();
+    ffsvc_data(&folder, &[&["segment", "d", "network"][..], &options].concat())
+        .code(1)
+        .stderr(contains("no speech was found"));
+    ffsvc_data(&folder, &[&["segment", "voices/dev", "network"][..], &options].concat()).success();
+    ffsvc_data(&folder, &[&["audio-quality", "voices/dev", "q"][..], &options].concat()).success();
+    // At a rate that is not the network's.
+    ffsvc_data(&folder, &["convert", "voices/dev", "half", "--sample-rate", "8000"]).success();
+    ffsvc_data(&folder, &[&["audio-quality", "half", "q8"][..], &options].concat()).success();
+    let speech_s = |table: &str| -> f64 {
+        read(&folder, table).lines().map(|line| line.split(' ').nth(1).unwrap().parse::<f64>().unwrap()).sum()
+    };
+    let (full, half) = (speech_s("q/utt2speech"), speech_s("q8/utt2speech"));
+    assert!(full > 5.0 && (half / full - 1.0).abs() < 0.3, "{full} s, {half} s");
+}
+
+ffsvc_test_data::silero_tests!(silero_tells_speech_from_noise_that_comes_and_goes);
 
 #[test]
 fn checks_of_nothing_fail() {
@@ -308,7 +464,7 @@ fn prepare_says_what_it_wrote_and_what_it_left_out() {
         .code(1)
         .stderr(contains("cannot list nowhere"));
     ffsvc_data(&folder, &["prepare", "ffsvc2020", "corpus"]).code(2);
-    ffsvc_data(&folder, &["prepare", "librispeech", "corpus", "out"]).code(2);
+    ffsvc_data(&folder, &["prepare", "timit", "corpus", "out"]).code(2);
 }
 
 #[test]

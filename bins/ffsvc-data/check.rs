@@ -15,7 +15,7 @@ use crate::shown::{SHOWN, shown};
 ///
 /// Checks the entries for missing audio files, duplicate and unsorted keys, utterances without a speaker, and speakers
 /// without utterances. Checks the tables for contradictions between utt2spk and spk2utt, lines about utterances that
-/// wav.scp lacks, and durations that are no numbers. Checks the text for empty lines, CR LF line ends, byte order marks
+/// wav.scp or segments lacks, segments that are no part of a recording, and durations that are no numbers. Checks the text for empty lines, CR LF line ends, byte order marks
 /// and bytes that are not UTF-8. Each problem is printed with its file and line. The exit status is 1 if there is any.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -67,7 +67,8 @@ impl Validate {
 /// Repair a data directory in place
 ///
 /// Sorts every table in byte order, unifies line ends, and removes byte order marks, empty lines and repeated lines.
-/// Drops utterances without audio or speaker, and those for which wav.scp or utt2spk has two values. Drops lines of
+/// Drops utterances without audio or speaker, those for which wav.scp or utt2spk has two values, segments that are no
+/// part of a recording, and recordings without a segment. Drops lines of
 /// other tables about missing utterances and speakers. Rebuilds spk2utt. Tables that change are first copied to
 /// DIR/.backup. A directory in order is not touched.
 #[derive(Debug, Args)]

@@ -21,7 +21,8 @@ const WINDOW: usize = 64;
 ///
 /// Training cuts a crop from a recording in every epoch, and a coded file (VoxCeleb2's M4A, MP3, OGG) is decoded from its start
 /// each time. This writes OUT/wav/UTTERANCE.wav, on all threads, and a data directory OUT with the same speakers and tables.
-/// Run it again after an interruption: what is written is kept.
+/// Segments become files of their own, as by Kaldi's extract-segments. Run it again after an interruption: what is written is
+/// kept.
 ///
 /// Recordings that cannot be read are listed on stderr, and OUT is no data directory yet; with --allow-failures it is, without
 /// them.

@@ -25,7 +25,7 @@ Examples:
   recordings/F/spk01/monday/phone_001.flac, with tables utt2gender, utt2session and utt2device:
   ffsvc-data from-folders recordings data/train --pattern '{gender}/{speaker}/{session}/{device}_{utterance}'
 
-Endings that are taken for recordings: wav, flac, m4a, mp3, ogg. Files on other levels than the pattern's are left out
+Endings that are taken for recordings: wav, flac, m4a, mp3, ogg, sph, au, w64. Files on other levels than the pattern's are left out
 with a warning.")]
 pub(crate) struct FromFolders {
     /// The tree of recordings

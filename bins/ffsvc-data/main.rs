@@ -4,14 +4,18 @@ mod augment;
 mod bench_loader;
 mod check;
 mod convert;
+mod detector;
 mod ffsvc_tables;
 mod from_folders;
 mod make_trials;
 mod prepare;
 mod quality;
 mod reshape;
+mod segment;
 mod shown;
 mod speakers;
+#[path = "../speech_rule.rs"]
+mod speech_rule;
 mod synth;
 mod value;
 mod way_out;
@@ -27,8 +31,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Check, repair, combine and split Kaldi data directories
 ///
 /// A data directory is a folder with wav.scp (`utterance path`), utt2spk (`utterance speaker`), spk2utt
-/// (`speaker utterance ...`) and optionally utt2dur, spk2gender and further utt2* and spk2* tables. Results
-/// are printed on standard output, everything else on standard error. The exit status is 0 if all is well, 1 if
+/// (`speaker utterance ...`) and optionally utt2dur, spk2gender and further utt2* and spk2* tables. With segments
+/// (`utterance recording start end`), wav.scp has the recordings, and all else is about the utterances. Results are printed on standard output, everything else on standard error. The exit status is 0 if all is well, 1 if
 /// something failed or the data are wrong, and 2 for a wrong command line.
 #[derive(Debug, Parser)]
 #[command(name = "ffsvc-data", version)]
@@ -61,6 +65,7 @@ enum Command {
     FromFolders(from_folders::FromFolders),
     MakeTrials(make_trials::MakeTrials),
     Convert(convert::Convert),
+    Segment(segment::Segment),
     Augment(augment::Augment),
     #[command(name = "audio-quality", alias = "quality")]
     Quality(quality::Quality),
@@ -86,6 +91,7 @@ fn main() -> ExitCode {
             Command::FromFolders(args) => args.run(json),
             Command::MakeTrials(args) => args.run(json),
             Command::Convert(args) => args.run(json),
+            Command::Segment(args) => args.run(json),
             Command::Augment(args) => args.run(json),
             Command::Quality(args) => args.run(json),
             Command::BenchLoader(args) => args.run(json),

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use ffsvc_cli::{OutputPath, RunFiles, print_json};
 use ffsvc_corpora::{
-    Ffsvc2020, Ffsvc2022Dev, Ffsvc2022Eval, Lists, Output, Prepared, VoxCeleb, VoxCelebEdition,
-    prepare_musan, prepare_rirs_noises,
+    CnCelebEval, CnCelebTrain, Ffsvc2020, Ffsvc2022Dev, Ffsvc2022Eval, LibriSpeech, Lists, Output, Prepared,
+    Voices, VoxCeleb, VoxCelebEdition, prepare_musan, prepare_rirs_noises,
 };
 use tracing::warn;
 
@@ -24,6 +24,10 @@ Examples:
   ffsvc-data prepare ffsvc2020 supplement/F supplement/S supplement/T data/supplement --unlabelled
   ffsvc-data prepare ffsvc2022-dev FFSVC2022/dev data/dev --meta dev_meta_list --trials trials_dev_keys
   ffsvc-data prepare ffsvc2022-eval FFSVC2022/eval data/eval --trials trials_eval
+  ffsvc-data prepare cnceleb-train CN-Celeb_flac CN-Celeb2_flac data/cnceleb
+  ffsvc-data prepare cnceleb-eval CN-Celeb_flac data/cnceleb-eval
+  ffsvc-data prepare librispeech LibriSpeech/train-clean-100 data/libri
+  ffsvc-data prepare voices VOiCES/distant-16k/speech data/voices
   ffsvc-data prepare musan musan data/lists
   ffsvc-data prepare rirs RIRS_NOISES data/lists")]
 pub(crate) struct Prepare {
@@ -48,6 +52,25 @@ enum Corpus {
     /// FFSVC2022 evaluation set: the recordings that trials_eval names
     #[command(name = "ffsvc2022-eval")]
     Ffsvc2022Eval(Eval),
+    /// CN-Celeb1 and CN-Celeb2, training: data/id00010/singing-01-001.flac
+    ///
+    /// SOURCE is the folder of CN-Celeb1, with dev/dev.lst, or of CN-Celeb2, with spk.lst. Also writes utt2genre and
+    /// utt2session.
+    #[command(name = "cnceleb-train")]
+    CnCelebTrain(Place),
+    /// CN-Celeb1, evaluation: eval/enroll, eval/test and the trials between them
+    #[command(name = "cnceleb-eval")]
+    CnCelebEval(CnCeleb),
+    /// LibriSpeech, or subsets of it: 103-1240-0000.flac
+    ///
+    /// Also writes utt2chapter, and spk2gender where SPEAKERS.TXT is in SOURCE or in the folder above it.
+    #[command(name = "librispeech")]
+    LibriSpeech(Place),
+    /// VOiCES: Lab41-SRI-VOiCES-rm1-musi-sp0032-ch004137-sg0005-mc05-stu-far-dg080.wav
+    ///
+    /// Besides wav.scp, utt2spk and spk2utt, there are utt2room, utt2noise, utt2mic, utt2device, utt2location and utt2group
+    /// (the recordings of one utterance by several microphones).
+    Voices(Place),
     /// MUSAN: the lists musan_noise, musan_music and musan_speech
     Musan(Sounds),
     /// RIRS_NOISES: the lists rirs (simulated small and medium rooms), rirs_simulated and rirs_real
@@ -131,6 +154,25 @@ struct Eval {
 }
 
 #[derive(Debug, Args)]
+struct CnCeleb {
+    /// The folder of CN-Celeb1
+    #[arg(value_name = "SOURCE")]
+    source: PathBuf,
+
+    /// The data directory to write
+    #[arg(value_name = "OUT")]
+    out: OutputPath,
+
+    /// Replace the tables of a data directory that is there already
+    #[arg(long)]
+    overwrite: bool,
+
+    /// Leave out trials whose recordings are not there
+    #[arg(long)]
+    skip_missing: bool,
+}
+
+#[derive(Debug, Args)]
 struct Sounds {
     /// Folders of the corpus
     #[arg(value_name = "SOURCE", required = true, num_args = 1..)]
@@ -190,6 +232,10 @@ impl Corpus {
             Self::Ffsvc2022Eval(args) => {
                 (&args.place.sources, std::slice::from_ref(&args.trials), &args.place.out)
             }
+            Self::CnCelebTrain(place) | Self::LibriSpeech(place) | Self::Voices(place) => {
+                (&place.sources, &[], &place.out)
+            }
+            Self::CnCelebEval(args) => (std::slice::from_ref(&args.source), &[], &args.out),
             Self::Musan(args) => (&args.sources, &[], &args.out),
             Self::Rirs(args) => (std::slice::from_ref(&args.source), &[], &args.out),
         };
@@ -216,6 +262,13 @@ impl Corpus {
             Self::Ffsvc2022Eval(Eval { place, trials }) => {
                 Ffsvc2022Eval { sources: &place.sources, trials }.prepare(&place.output())
             }
+            Self::CnCelebTrain(place) => CnCelebTrain { sources: &place.sources }.prepare(&place.output()),
+            Self::CnCelebEval(CnCeleb { source, out, overwrite, skip_missing }) => {
+                CnCelebEval { source, allow_missing: *skip_missing }
+                    .prepare(&Output::new(out).overwrite(*overwrite))
+            }
+            Self::LibriSpeech(place) => LibriSpeech { sources: &place.sources }.prepare(&place.output()),
+            Self::Voices(place) => Voices { sources: &place.sources }.prepare(&place.output()),
             Self::Musan(args) => prepare_musan(&args.sources, &lists(Path::new(&args.out), args.overwrite)),
             Self::Rirs(args) => prepare_rirs_noises(
                 &args.source,

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use ffsvc_audio::Channel;
 use ffsvc_cli::{Failed, Interrupted, OutputPath, Progress, Range, RangeArg as _, RunFiles, print_json};
-use ffsvc_dataset::{Error, Recording, block_quality};
-use ffsvc_features::{EnergyVad, NoiseFloorVad, Quality as Measured, QualityLimits, QualityWarning, Vad};
+use ffsvc_dataset::{Recording, block_quality};
+use ffsvc_features::{Quality as Measured, QualityLimits, QualityWarning};
 use ffsvc_kaldi_io::{DataDir, NameList, OpenOptions, write_table};
 use serde::Serialize;
 
+use crate::detector::Detector;
 use crate::shown::{SHOWN, shown};
 
 /// Recordings that are in memory at once.
@@ -45,9 +46,8 @@ pub(crate) struct Quality {
     /// Folder for the tables; created if need be
     out: OutputPath,
 
-    /// How speech is told from pauses
-    #[arg(long, value_enum, default_value_t = Rule::NoiseFloor)]
-    vad: Rule,
+    #[command(flatten)]
+    detector: Detector,
 
     /// Warn of less speech than this, s
     #[arg(long, value_name = "SECONDS", default_value_t = QualityLimits::default().min_speech_s, range = SECONDS)]
@@ -68,23 +68,6 @@ pub(crate) struct Quality {
     /// End with status 0 although some recordings could not be read
     #[arg(long)]
     allow_failures: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Rule {
-    /// Above the noise floor of the recording
-    NoiseFloor,
-    /// Kaldi's compute-vad with the options of its speaker recipes: for clean recordings
-    Kaldi,
-}
-
-impl Rule {
-    fn vad(self) -> Vad {
-        match self {
-            Self::NoiseFloor => Vad::NoiseFloor(NoiseFloorVad::default()),
-            Self::Kaldi => Vad::Energy(EnergyVad { energy_threshold: 5.5, ..EnergyVad::default() }),
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -115,11 +98,12 @@ impl Quality {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let shown = shown(self.show, json)?;
         // The folder may be the data directory itself.
-        RunFiles::new().output_folder("OUT", [&self.out]).check(json)?;
+        self.detector.of(RunFiles::new()).output_folder("OUT", [&self.out]).check(json)?;
+        let vad = self.detector.vad()?;
         let dir = DataDir::open_with(&self.dir, OpenOptions { allow_pipes: self.allow_pipes })?;
         let recordings = Recording::all_of(&dir);
         let limits = QualityLimits { min_speech_s: self.min_speech, ..QualityLimits::default() };
-        let (stop, vad) = (ffsvc_cli::interrupt::flag(), self.vad.vad());
+        let stop = ffsvc_cli::interrupt::flag();
         let progress = Progress::begin(recordings.len() as u64, "recordings");
         let mut measured: Vec<(&str, Measured)> = Vec::with_capacity(recordings.len());
         let mut failed = BTreeMap::new();
@@ -131,7 +115,7 @@ impl Quality {
                 match quality {
                     Ok(quality) => measured.push((&recording.id, quality)),
                     Err(error) => {
-                        failed.insert(recording.id.clone(), reason(error));
+                        failed.insert(recording.id.clone(), error.of_recording());
                     }
                 }
             }
@@ -218,14 +202,5 @@ impl Quality {
             .collect();
         write_table(self.out.join("utt2warning"), &warnings)?;
         Ok(warnings)
-    }
-}
-
-/// Why a recording failed, without its name, which stands beside it.
-fn reason(error: Error) -> String {
-    match error {
-        Error::Audio { source, .. } => source.to_string(),
-        Error::Features { source, .. } => source.to_string(),
-        error => error.to_string(),
     }
 }

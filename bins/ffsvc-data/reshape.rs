@@ -53,7 +53,8 @@ impl Target {
 /// An utterance or a speaker that two of them have is an error. Give each a prefix, one --prefix for each
 /// directory in their order, or say with --shared-speakers that equal names of speakers mean the same person. The
 /// prefix is put before names as it is: write `--prefix noisy-` for `noisy-utt1`; an empty one (--prefix '') leaves
-/// a directory's names alone. Tables that only some of the directories have are left out.
+/// a directory's names alone. Tables that only some of the directories have are left out; but if one has segments, the
+/// utterances of the others become segments, each of its whole recording.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example, labelled speech and the clusters found in unlabelled speech:
@@ -111,7 +112,8 @@ impl Combine {
 ///
 /// Choose by a list of speakers or utterances, or by number, in all or for each speaker. Numbers take the first
 /// utterances in the order of wav.scp; with --seed, random ones, always the same for the same seed. The other
-/// tables by utterance (utt2*, text, feats.scp, vad.scp) and by speaker (spk2*) follow.
+/// tables by utterance (utt2*, text, feats.scp, vad.scp), by speaker (spk2*) and by recording (reco2*) follow, and
+/// the recordings of segments.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

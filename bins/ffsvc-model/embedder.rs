@@ -10,7 +10,7 @@ use ffsvc_kaldi_io::WavSource;
 pub(crate) fn embed(extractor: &Extractor, file: PathBuf) -> anyhow::Result<Vec<f32>> {
     let shown = file.display().to_string();
     let embedding =
-        extractor.embed(&WavSource::File(file)).with_context(|| format!("cannot embed {shown}"))?;
+        extractor.embed(&WavSource::File(file).into()).with_context(|| format!("cannot embed {shown}"))?;
     Ok(embedding.values)
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use ffsvc_cli::{Failed, Progress, Range, RangeArg as _, RunFiles};
 use ffsvc_embeddings::Embeddings;
 use ffsvc_extraction::{Extractor, ExtractorOptions};
-use ffsvc_kaldi_io::{DataDir, WavSource};
+use ffsvc_kaldi_io::{AudioSource, DataDir, WavSource};
 use serde::Serialize;
 
 use crate::embedder;
@@ -75,10 +75,10 @@ impl Verify {
             .map_err(import_first_to_extract)?
             .with_options(alone);
         let dir = self.data.as_ref().map(DataDir::open).transpose()?;
-        let recordings: HashMap<&str, WavSource> = dir
+        let recordings: HashMap<&str, AudioSource> = dir
             .iter()
             .flat_map(|dir| dir.utterances())
-            .map(|utterance| (utterance.id, WavSource::parse(utterance.wav)))
+            .map(|utterance| (utterance.id, utterance.audio()))
             .collect();
         let mut findings = Findings {
             embeddings: 0,
@@ -93,7 +93,7 @@ impl Verify {
         let progress = Progress::begin(expected.len() as u64, "recordings");
         for (key, theirs) in expected.iter() {
             let source = match (&self.data, recordings.get(key)) {
-                (None, _) => WavSource::File(key.into()),
+                (None, _) => WavSource::File(key.into()).into(),
                 (Some(_), Some(source)) => source.clone(),
                 (Some(_), None) if self.skip_missing => {
                     findings.missing += 1;

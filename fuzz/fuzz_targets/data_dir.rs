@@ -4,11 +4,11 @@
 
 use ffsvc_fuzz::with_folder;
 use ffsvc_kaldi_io::{
-    DataDir, OpenOptions, Table, ValidateOptions, WavSource, read_name_list, read_wav_list,
+    DataDir, OpenOptions, Segment, Table, ValidateOptions, WavSource, read_name_list, read_wav_list,
     spk2utt_to_utt2spk, utt2spk_to_spk2utt,
 };
 
-const FILES: [&str; 5] = ["wav.scp", "utt2spk", "spk2utt", "utt2dur", "spk2gender"];
+const FILES: [&str; 6] = ["wav.scp", "utt2spk", "spk2utt", "utt2dur", "spk2gender", "segments"];
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     with_folder(|folder| {
@@ -26,8 +26,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             for (position, (key, value)) in table.iter().enumerate() {
                 assert_eq!(table.position(key), Some(position));
                 table.line(position);
-                WavSource::parse(value);
-                WavSource::is_in_archive(value);
+                WavSource::parse(value).on_disk();
+                if let Some((recording, segment)) = Segment::parse(value) {
+                    assert_eq!(Segment::parse(&segment.line_of(recording)), Some((recording, segment)));
+                }
             }
             let _ = utt2spk_to_spk2utt(&table).map(|spk2utt| spk2utt.len());
             let _ = spk2utt_to_utt2spk(&table).map(|utt2spk| utt2spk.len());

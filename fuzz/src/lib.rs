@@ -96,29 +96,39 @@ pub fn let_panics_be_caught() {
 
 /// Reads a recording whole, in crops, at another rate, and counts its samples.
 pub fn read_audio(bytes: &[u8]) {
+    with_file("audio", bytes, read_recording);
+}
+
+/// As [`read_audio`], by its path; also a segment of it.
+pub fn read_recording(path: &Path) {
     // Longer ones are refused by their limit: what fits into a fuzzer's input is short, but for silence in FLAC.
     let limits = Limits::default().with_max_duration(Duration::from_secs(10));
-    with_file("audio", bytes, |path| {
-        let Ok(mut file) = AudioFile::open_with(path, limits) else { return };
-        let plain = ReadOptions::default();
-        let whole = file.read(&plain);
-        if let Ok(audio) = &whole {
-            assert!(!audio.samples.is_empty() && audio.samples.iter().all(|sample| sample.is_finite()));
-            let at = audio.samples.len() / 2;
-            let crop = file.crop(at as u64, audio.samples.len() - at, &plain);
-            // PCM and FLAC are read around the crop only.
-            if let Ok(crop) = crop {
-                assert!(crop.samples == audio.samples[at..], "a crop differs from the whole");
-            }
+    let Ok(mut file) = AudioFile::open_with(path, limits) else { return };
+    let plain = ReadOptions::default();
+    let whole = file.read(&plain);
+    if let Ok(audio) = &whole {
+        assert!(!audio.samples.is_empty() && audio.samples.iter().all(|sample| sample.is_finite()));
+        let at = audio.samples.len() / 2;
+        let crop = file.crop(at as u64, audio.samples.len() - at, &plain);
+        // PCM and FLAC are read around the crop only.
+        if let Ok(crop) = crop {
+            assert!(crop.samples == audio.samples[at..], "a crop differs from the whole");
         }
-        let _ = file.count_frames();
-        let mut crop = [0.0; 400];
-        for start in [0, 1000, 1 << 40, u64::MAX - 100] {
-            let _ = file.crop_into(start, &mut crop, &plain.with_channel(Channel::Mix));
-            let _ = file.crop_into(start, &mut crop, &ReadOptions::at_rate(16_000).with_compat_lowpass(true));
-        }
-        let _ = file.read(&ReadOptions::at_rate(16_000).with_channel(Channel::Index(1)));
-    });
+    }
+    let _ = file.count_frames();
+    let mut crop = [0.0; 400];
+    for start in [0, 1000, 1 << 40, u64::MAX - 100] {
+        let _ = file.crop_into(start, &mut crop, &plain.with_channel(Channel::Mix));
+        let _ = file.crop_into(start, &mut crop, &ReadOptions::at_rate(16_000).with_compat_lowpass(true));
+    }
+    let _ = file.read(&ReadOptions::at_rate(16_000).with_channel(Channel::Index(1)));
+    let (middle_s, rate) = (0.01, f64::from(file.sample_rate()));
+    if let Ok(mut part) = file.with_segment(middle_s, None)
+        && let (Ok(part), Ok(whole)) = (part.read(&plain), whole)
+    {
+        let first = (middle_s * rate) as usize;
+        assert!(part.samples == whole.samples[first..], "a segment differs from the whole");
+    }
 }
 
 /// Where `FFSVC_FUZZ_SEEDS` names a folder, writes a target's first inputs there and ends the program.

@@ -14,6 +14,12 @@ const RECORDINGS: &[&str] = &[
     "ffsvc2022-dev/ffsvc22_dev_000001.wav",
     "ffsvc2022-eval/ffsvc22_eval_000000.wav",
     "ffsvc2022-eval/ffsvc22_eval_000001.wav",
+    "CN-Celeb_flac/data/id00010/singing-01-001.flac",
+    "CN-Celeb_flac/eval/enroll/id00800-enroll.flac",
+    "CN-Celeb_flac/eval/test/id00800-singing-01-005.flac",
+    "CN-Celeb2_flac/data/id10001/drama-02-003.flac",
+    "LibriSpeech/train-clean-100/103/1240/103-1240-0000.flac",
+    "VOiCES/distant-16k/speech/Lab41-SRI-VOiCES-rm1-musi-sp0032-ch004137-sg0005-mc05-stu-far-dg080.wav",
     "musan/music/hd-classical/music-hd-0022.wav",
     "musan/noise/free-sound/noise-free-sound-0000.wav",
     "musan/speech/librivox/speech-librivox-0000.wav",
@@ -32,6 +38,10 @@ const LISTS: &[(&str, &str)] = &[
          T0344_344I1M_1_0307_normal ffsvc22_dev_000000\n\
          F0336_336I-1.5M_1_0009_fast ffsvc22_dev_000001\n",
     ),
+    ("CN-Celeb_flac/dev/dev.lst", "id00010\n"),
+    ("CN-Celeb_flac/eval/lists/trials.lst", "id00800-enroll test/id00800-singing-01-005.wav 1\n"),
+    ("CN-Celeb2_flac/spk.lst", "id10001\n"),
+    ("LibriSpeech/SPEAKERS.TXT", "; id | sex | subset\n103 | F | train-clean-100 | 25.03 | a reader\n"),
     ("trials_dev_keys", "0 ffsvc22_dev_000000.wav ffsvc22_dev_000001.wav\n"),
     ("trials_eval", "ffsvc22_eval_000000.wav ffsvc22_eval_000001.wav\n"),
     (

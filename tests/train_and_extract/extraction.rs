@@ -151,7 +151,9 @@ fn one_recording_does_not_end_the_list() {
         .stderr(contains(
             "failed: b: command `cat /dev/zero`: still not at the end of its output after 1000000 bytes",
         ))
-        .stderr(contains("failed: c: wav.ark:1234: audio inside a Kaldi archive is not supported"))
+        .stderr(contains(
+            "failed: c: wav.ark:1234: no recording at byte 1234 of the archive wav.ark: No such file",
+        ))
         .stderr(contains("failed: e: command `exit 3`"))
         .stderr(contains("failed: f: data/dev: this is a folder"))
         .stderr(contains("1 of them exceed a limit: --max-bytes allows longer pipes"));

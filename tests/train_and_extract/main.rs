@@ -10,6 +10,7 @@ mod fine_tune;
 mod programs;
 mod recordings;
 mod resume;
+mod segments;
 mod speakers;
 mod teacher;
 mod training;

@@ -36,6 +36,9 @@ impl std::fmt::Debug for AudioFile {
 impl AudioFile {
     /// Opens a file and reads its header. A pipe or device (`/dev/stdin`) is read into memory, once.
     ///
+    /// A path `ARCHIVE:OFFSET` for which there is no file means the recording at that byte of a Kaldi archive: a WAV file, or the
+    /// token `AUDIO` with any file behind it, as kaldiio and ESPnet write it.
+    ///
     /// # Errors
     /// The file is missing, empty, not audio, or its header is damaged; a WAV file is shorter than its header says.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
@@ -71,6 +74,33 @@ impl AudioFile {
         let _stage = stages::read();
         let source = stream().and_then(Source::open).map_err(|cause| cause.at(name))?;
         Ok(Self { name: name.to_path_buf(), source, limits })
+    }
+
+    /// Only the part from `start_s` to `end_s` seconds (`None`: to the end), as if it were a file of its own: nothing outside of
+    /// it has an effect on a change of the sample rate. Only the bytes of the part are read later where a
+    /// [`crop`](Self::crop) reads only its own.
+    ///
+    /// The rules are those of Kaldi's `extract-segments`. Times become samples of the file by rounding down. An end that is less
+    /// than half a second past that of the recording is that of the recording.
+    ///
+    /// ```
+    /// use ffsvc_audio::{AudioFile, ReadOptions, SampleFormat, write_wav};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("a.wav");
+    /// write_wav(&path, &[0.5; 16_000], 16_000, SampleFormat::Pcm16)?;
+    /// let mut part = AudioFile::open(&path)?.with_segment(0.25, Some(0.75))?;
+    /// assert_eq!(part.frames(), Some(8000));
+    /// assert_eq!(part.read(&ReadOptions::at_rate(8000))?.samples.len(), 4000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The part is past the end of the file or has no sample. A file whose header does not tell its length cannot be decoded.
+    pub fn with_segment(mut self, start_s: f64, end_s: Option<f64>) -> Result<Self> {
+        match self.source.cut(start_s, end_s) {
+            Ok(()) => Ok(self),
+            Err(cause) => Err(cause.at(&self.name)),
+        }
     }
 
     /// The path, or the name given in its place.

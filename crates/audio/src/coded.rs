@@ -62,7 +62,7 @@ impl Coded {
             let format = match content {
                 Content::Flac => "FLAC",
                 Content::Mp4 => "MP4",
-                Content::Wav | Content::Coded => "audio",
+                _ => "audio",
             };
             header_error(format, error)
         })?;
@@ -89,7 +89,7 @@ impl Coded {
         let exact = match format {
             Format::Mp3 => track.padding.is_some(),
             Format::Flac | Format::Ogg | Format::Mp4 | Format::Aiff | Format::Caf => true,
-            Format::Wav | Format::Adts | Format::Matroska => false,
+            _ => false,
         };
         let options = AudioDecoderOptions::default().gapless(exact || format != Format::Mp3);
         let decoder = get_codecs()
@@ -301,9 +301,7 @@ fn open_reader(stream: Stream, content: Content) -> Result<Box<dyn FormatReader>
             source.ignore_bytes(4)?;
             Box::new(IsoMp4Reader::try_new(source, options)?)
         }
-        Content::Wav | Content::Coded => {
-            get_probe().probe(&Hint::new(), source, options, MetadataOptions::default())?
-        }
+        _ => get_probe().probe(&Hint::new(), source, options, MetadataOptions::default())?,
     })
 }
 

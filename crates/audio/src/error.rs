@@ -41,7 +41,7 @@ pub enum Cause {
     Empty,
     /// The content is no audio format that is known here. The file's name plays no part.
     #[error(
-        "not audio: it looks like {looks_like}; expected WAV, FLAC, Ogg Vorbis, MP3, AAC, M4A, AIFF, CAF or Matroska"
+        "not audio: it looks like {looks_like}; expected WAV, FLAC, Ogg Vorbis, MP3, AAC, M4A, AIFF, AU, CAF, SPHERE, Wave64 or Matroska"
     )]
     NotAudio {
         /// A description of the content.
@@ -138,6 +138,42 @@ pub enum Cause {
         /// The rate at which all three are counted.
         sample_rate: u32,
     },
+    /// A segment that reaches past the end of its recording. All times are in seconds.
+    #[error("the segment from {} s to {} is past the end of the recording, at {} s{}", seconds(*.start_s), ending(*.end_s), seconds(*.duration_s), overshoot(*.end_s, *.duration_s))]
+    SegmentPastEnd {
+        /// Where the segment begins.
+        start_s: f64,
+        /// Where it ends; `None` for the end of the recording.
+        end_s: Option<f64>,
+        /// The duration of the recording.
+        duration_s: f64,
+    },
+    /// A segment without a sample. Its times are in seconds.
+    #[error("the segment from {} s to {} has no sample at {sample_rate} Hz", seconds(*.start_s), ending(*.end_s))]
+    EmptySegment {
+        /// Where the segment begins.
+        start_s: f64,
+        /// Where it ends; `None` for the end of the recording.
+        end_s: Option<f64>,
+        /// The recording's rate in Hz.
+        sample_rate: u32,
+    },
+    /// No file has the name `ARCHIVE:OFFSET`, and there is no such archive either, or no such place in it.
+    #[error("no recording at byte {offset} of the archive {}: {reason}", .archive.display())]
+    Archive {
+        /// The archive.
+        archive: PathBuf,
+        /// The place in it, in bytes.
+        offset: u64,
+        /// Why not.
+        reason: String,
+    },
+    /// A range of a recording in an archive, `wav.ark:1234[0:99]`.
+    #[error("ranges of a recording, as in `{range}`, are not read; name the part in a `segments` table")]
+    ArchiveRange {
+        /// The range.
+        range: String,
+    },
     /// More samples than one call returns.
     #[error(
         "more than {MAX_SAMPLES} samples in one call (2 GiB of f32; 9 hours at 16 kHz): read it in pieces with AudioFile::crop"
@@ -183,6 +219,19 @@ impl From<io::Error> for Cause {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
+}
+
+/// To a tenth of a millisecond, without trailing zeros.
+fn seconds(seconds: f64) -> f64 {
+    (seconds * 1e4).round() / 1e4
+}
+
+fn ending(end_s: Option<f64>) -> String {
+    end_s.map_or_else(|| "the end".to_owned(), |end_s| format!("{} s", seconds(end_s)))
+}
+
+fn overshoot(end_s: Option<f64>, duration_s: f64) -> String {
+    end_s.map_or_else(String::new, |end_s| format!(", by {} s", seconds(end_s - duration_s)))
 }
 
 pub(crate) type Fallible<T> = std::result::Result<T, Cause>;

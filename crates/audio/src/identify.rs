@@ -8,6 +8,12 @@
 pub(crate) enum Content {
     /// RIFF/WAVE, RF64 or BW64: read by this crate's own parser.
     Wav,
+    /// Sun's AU.
+    Au,
+    /// NIST SPHERE.
+    Sphere,
+    /// Sony's Wave64.
+    W64,
     /// Native FLAC.
     Flac,
     /// MP4 or M4A.
@@ -24,6 +30,15 @@ pub(crate) fn identify(prefix: &[u8]) -> Result<Content, String> {
     let at = |offset: usize, magic: &[u8]| prefix.get(offset..).is_some_and(|rest| rest.starts_with(magic));
     if at(8, b"WAVE") && (at(0, b"RIFF") || at(0, b"RF64") || at(0, b"BW64")) {
         return Ok(Content::Wav);
+    }
+    if at(0, b".snd") || at(0, b"dns.") {
+        return Ok(Content::Au);
+    }
+    if at(0, b"NIST_1A\n") {
+        return Ok(Content::Sphere);
+    }
+    if at(0, &crate::w64::RIFF) {
+        return Ok(Content::W64);
     }
     if at(0, b"fLaC") {
         return Ok(Content::Flac);
@@ -50,9 +65,7 @@ fn is_mpeg(prefix: &[u8]) -> bool {
 }
 
 fn describe(prefix: &[u8]) -> String {
-    let known: [(&[u8], &str); 15] = [
-        (b"NIST_1A", "a NIST SPHERE file (sph2pipe converts it)"),
-        (b".snd", "a Sun AU file"),
+    let known: [(&[u8], &str); 13] = [
         (b"RIFX", "a big-endian RIFX file"),
         (b"RIFF", "a RIFF file that is not WAVE"),
         (b"wvpk", "a WavPack file"),
@@ -108,6 +121,8 @@ mod tests {
     fn content_decides() {
         assert_eq!(identify(b"RIFF\0\0\0\0WAVEfmt "), Ok(Content::Wav));
         assert_eq!(identify(b"fLaC\0\0\0\x22"), Ok(Content::Flac));
+        assert_eq!(identify(b".snd\0\0\0\x18"), Ok(Content::Au));
+        assert_eq!(identify(b"NIST_1A\n   1024\n"), Ok(Content::Sphere));
         assert_eq!(identify(b"\xff\xfb\x90\x64"), Ok(Content::Coded));
         assert_eq!(identify(b"\xff\xf1\x50\x80"), Ok(Content::Coded));
         assert_eq!(identify(b"\0\0\0\x20ftypM4A "), Ok(Content::Mp4));
@@ -118,7 +133,6 @@ mod tests {
         let text = identify(b"utt1 /data/utt1.wav\nutt2").unwrap_err();
         assert_eq!(text, "text that begins with \"utt1 /data/utt1.wav\"");
         assert!(identify(b"<!DOCTYPE html><html>").unwrap_err().contains("HTML"));
-        assert!(identify(b"NIST_1A\n   1024\n").unwrap_err().contains("SPHERE"));
         assert!(identify(b"\xff\xff\xff\xff").unwrap_err().contains("ff ff ff ff"));
         assert!(identify(b"RIFF\0\0\0\0AVI ").unwrap_err().contains("not WAVE"));
         assert!(identify("ünïcödé".as_bytes()).unwrap_err().contains("text"));

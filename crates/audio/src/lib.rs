@@ -1,18 +1,24 @@
 #![doc = include_str!("../README.md")]
 
+mod archive;
+mod au;
 mod audio_file;
 mod coded;
 mod error;
 mod identify;
+mod layout;
 mod limits;
 mod lowpass;
+mod mp4_edits;
 mod options;
 mod pcm;
 mod polyphase;
 mod resample;
 mod source;
+mod sphere;
 mod stages;
 mod stream;
+mod w64;
 mod wav;
 mod write;
 

@@ -99,6 +99,12 @@ impl ReadOptions {
 pub enum Format {
     /// RIFF/WAVE, RF64 or BW64.
     Wav,
+    /// Sony's Wave64.
+    W64,
+    /// Sun's AU.
+    Au,
+    /// NIST SPHERE, not compressed.
+    Sphere,
     /// Native FLAC.
     Flac,
     /// Ogg (Vorbis or FLAC inside).
@@ -122,6 +128,9 @@ impl Format {
     pub fn name(self) -> &'static str {
         match self {
             Self::Wav => "WAV",
+            Self::W64 => "Wave64",
+            Self::Au => "AU",
+            Self::Sphere => "SPHERE",
             Self::Flac => "FLAC",
             Self::Ogg => "Ogg",
             Self::Mp3 => "MP3",

@@ -2,11 +2,12 @@
 
 use crate::Channel;
 
-/// How one little-endian sample is stored.
+/// How one sample is stored, its lowest byte first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
     /// Unsigned with a bias of 128.
     U8,
+    I8,
     I16,
     I24,
     I32,
@@ -20,7 +21,7 @@ pub(crate) enum Encoding {
 impl Encoding {
     pub(crate) fn bytes(self) -> usize {
         match self {
-            Self::U8 | Self::ALaw | Self::MuLaw => 1,
+            Self::U8 | Self::I8 | Self::ALaw | Self::MuLaw => 1,
             Self::I16 => 2,
             Self::I24 => 3,
             Self::I32 | Self::F32 => 4,
@@ -34,7 +35,7 @@ impl Encoding {
 
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::U8 => "8-bit PCM",
+            Self::U8 | Self::I8 => "8-bit PCM",
             Self::I16 => "16-bit PCM",
             Self::I24 => "24-bit PCM",
             Self::I32 => "32-bit PCM",
@@ -52,6 +53,7 @@ impl Encoding {
     pub(crate) fn decode(self, bytes: &[u8], channels: usize, channel: Channel, out: &mut [f32]) {
         match self {
             Self::U8 => frames::<1>(bytes, channels, channel, out, |[b]| (f32::from(b) - 128.0) / 128.0),
+            Self::I8 => frames::<1>(bytes, channels, channel, out, |[b]| f32::from(b as i8) / 128.0),
             Self::I16 => {
                 frames::<2>(bytes, channels, channel, out, |b| f32::from(i16::from_le_bytes(b)) / 32_768.0)
             }

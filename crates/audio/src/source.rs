@@ -6,15 +6,29 @@ use std::ops::ControlFlow;
 use crate::coded::{Coded, Ended};
 use crate::error::{Cause, Fallible};
 use crate::identify::{Content, PREFIX_LEN, identify};
+use crate::layout::Layout;
 use crate::stream::Stream;
-use crate::wav::{self, Header, Layout};
+use crate::wav::{self, Header};
 use crate::{AudioInfo, Channel, Format};
+use crate::{au, mp4_edits, sphere, w64};
 
 /// Bytes at the end of an Ogg file that hold its last page, which is at most 65,307 bytes long.
 const OGG_TAIL: u64 = 1 << 17;
+/// Seconds by which a segment may end after its recording (`--max-overshoot` of Kaldi's `extract-segments`): times of
+/// transcribers are not exact.
+const MAX_OVERSHOOT_S: f64 = 0.5;
 
-pub(crate) enum Source {
-    Pcm { stream: Stream, layout: Layout, info: AudioInfo },
+/// Samples of a file, or of a part of it.
+pub(crate) struct Source {
+    samples: Samples,
+    /// Of the part, where there is one.
+    info: AudioInfo,
+    /// First sample of the part in the file: that of a segment, or behind what an encoder put first.
+    first: u64,
+}
+
+enum Samples {
+    Pcm { stream: Stream, layout: Layout },
     Coded(Box<Coded>),
 }
 
@@ -28,12 +42,20 @@ impl Source {
         }
         stream.read_exact(prefix)?;
         let content = identify(prefix).map_err(|looks_like| Cause::NotAudio { looks_like })?;
-        if content == Content::Wav
-            && let Header::Pcm(layout) = wav::read_header(&mut stream)?
-        {
+        let layout = match content {
+            Content::Wav => match wav::read_header(&mut stream)? {
+                Header::Pcm(layout) => Some(layout),
+                Header::Other => None,
+            },
+            Content::Au => Some(au::read_header(&mut stream)?),
+            Content::Sphere => Some(sphere::read_header(&mut stream)?),
+            Content::W64 => Some(w64::read_header(&mut stream)?),
+            Content::Flac | Content::Mp4 | Content::Coded => None,
+        };
+        if let Some(layout) = layout {
             crate::require_rate(layout.sample_rate)?;
             let info = layout.info();
-            return Ok(Self::Pcm { stream, layout, info });
+            return Ok(Self { samples: Samples::Pcm { stream, layout }, info, first: 0 });
         }
         let is_ogg = prefix.starts_with(b"OggS");
         if is_ogg && !ogg_is_complete(&mut stream)? {
@@ -42,42 +64,75 @@ impl Source {
                 what: "truncated: the end-of-stream page is missing".to_owned(),
             });
         }
-        Ok(Self::Coded(Box::new(Coded::open(stream, content)?)))
+        let edit = if content == Content::Mp4 { mp4_edits::read(&mut stream)? } else { None };
+        let coded = Box::new(Coded::open(stream, content)?);
+        let mut info = *coded.info();
+        let mut first = 0;
+        if let Some(edit) = edit {
+            (first, info.num_samples) = edit.samples(info.sample_rate, info.num_samples);
+            if info.num_samples == Some(0) {
+                return Err(Cause::NoSamples);
+            }
+        }
+        Ok(Self { samples: Samples::Coded(coded), info, first })
     }
 
     pub(crate) fn info(&self) -> &AudioInfo {
-        match self {
-            Self::Pcm { info, .. } => info,
-            Self::Coded(coded) => coded.info(),
+        &self.info
+    }
+
+    /// Only the samples from `start_s` to `end_s` seconds (`None`: to the end), by the rules of Kaldi's `extract-segments`:
+    /// times become samples by rounding down, and an end at most [`MAX_OVERSHOOT_S`] past that of the recording is that of the
+    /// recording.
+    pub(crate) fn cut(&mut self, start_s: f64, end_s: Option<f64>) -> Fallible<()> {
+        let total = self.count()?;
+        let rate = f64::from(self.info.sample_rate);
+        let past_end = |total: u64| Cause::SegmentPastEnd { start_s, end_s, duration_s: total as f64 / rate };
+        // A float-to-integer cast saturates.
+        let first = (start_s * rate) as u64;
+        let end = end_s.map_or(total, |end_s| (end_s * rate) as u64);
+        let is_part = start_s >= 0.0 && end_s.is_none_or(|end_s| end_s > start_s);
+        if !is_part || end <= first && first < total {
+            return Err(Cause::EmptySegment { start_s, end_s, sample_rate: self.info.sample_rate });
         }
+        let overshoot = (MAX_OVERSHOOT_S * rate) as u64;
+        if first >= total || (end > total && end - total >= overshoot) {
+            return Err(past_end(total));
+        }
+        self.first += first;
+        self.info.num_samples = Some(end.min(total) - first);
+        Ok(())
     }
 
     /// All samples of one channel, if there are at most `most`.
     pub(crate) fn read_all(&mut self, channel: Channel, most: u64) -> Fallible<Option<Vec<f32>>> {
         self.require_channel(channel)?;
-        match self {
-            Self::Pcm { stream, layout, .. } => {
-                if layout.num_samples > most {
-                    return Ok(None);
-                }
-                let mut samples = vec![0.0; layout.num_samples as usize];
-                layout.read(stream, 0, channel, &mut samples)?;
+        let (first, count) = (self.first, self.info.num_samples);
+        if count.is_some_and(|count| count > most) {
+            return Ok(None);
+        }
+        match &mut self.samples {
+            Samples::Pcm { stream, layout } => {
+                let mut samples = vec![0.0; count.unwrap_or(0) as usize];
+                layout.read(stream, first, channel, &mut samples)?;
                 Ok(Some(samples))
             }
-            Self::Coded(coded) => {
-                if coded.info().num_samples.is_some_and(|samples| samples > most) {
-                    return Ok(None);
-                }
+            Samples::Coded(coded) => {
+                // The whole file is decoded to its end, which shows whether all of it is there. A part ends with its last sample.
+                let wanted = count.filter(|_| coded.info().num_samples != count);
                 // The header's count is a claim: memory grows with what is really there.
                 let mut samples = Vec::new();
-                let ended = coded.run(0, channel, |block| {
+                let ended = coded.run(first, channel, |block| {
+                    let left = wanted.map_or(usize::MAX, |wanted| wanted as usize - samples.len());
+                    let block = &block[..block.len().min(left)];
                     if (samples.len() + block.len()) as u64 > most {
                         return ControlFlow::Break(());
                     }
                     samples.extend_from_slice(block);
-                    ControlFlow::Continue(())
+                    if block.len() == left { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 })?;
                 match ended {
+                    Ended::Stopped if wanted == Some(samples.len() as u64) => Ok(Some(samples)),
                     Ended::Stopped => Ok(None),
                     Ended::AtEnd(_) if samples.is_empty() => Err(Cause::NoSamples),
                     Ended::AtEnd(_) => Ok(Some(samples)),
@@ -95,15 +150,16 @@ impl Source {
         out: &mut [f32],
     ) -> Fallible<Option<u64>> {
         self.require_channel(channel)?;
-        match self {
-            Self::Pcm { stream, layout, .. } => {
-                layout.read(stream, start, channel, out)?;
+        let first = self.first;
+        match &mut self.samples {
+            Samples::Pcm { stream, layout } => {
+                layout.read(stream, first + start, channel, out)?;
                 Ok(None)
             }
-            Self::Coded(_) if out.is_empty() => Ok(None),
-            Self::Coded(coded) => {
+            Samples::Coded(_) if out.is_empty() => Ok(None),
+            Samples::Coded(coded) => {
                 let mut filled = 0;
-                let ended = coded.run(start, channel, |block| {
+                let ended = coded.run(first + start, channel, |block| {
                     let count = block.len().min(out.len() - filled);
                     out[filled..filled + count].copy_from_slice(&block[..count]);
                     filled += count;
@@ -111,7 +167,7 @@ impl Source {
                 })?;
                 Ok(match ended {
                     Ended::Stopped => None,
-                    Ended::AtEnd(total) => Some(total),
+                    Ended::AtEnd(total) => Some(total.saturating_sub(first)),
                 })
             }
         }
@@ -119,12 +175,13 @@ impl Source {
 
     /// Samples per channel, decoded where the header does not tell.
     pub(crate) fn count(&mut self) -> Fallible<u64> {
-        match (self.info().num_samples, self) {
+        let first = self.first;
+        match (self.info.num_samples, &mut self.samples) {
             (Some(samples), _) => Ok(samples),
-            (None, Self::Pcm { layout, .. }) => Ok(layout.num_samples),
-            (None, Self::Coded(coded)) => {
+            (None, Samples::Pcm { layout, .. }) => Ok(layout.num_samples),
+            (None, Samples::Coded(coded)) => {
                 let mut samples = 0;
-                coded.run(0, Channel::First, |block| {
+                coded.run(first, Channel::First, |block| {
                     samples += block.len() as u64;
                     ControlFlow::Continue(())
                 })?;
@@ -134,7 +191,7 @@ impl Source {
     }
 
     fn require_channel(&self, channel: Channel) -> Fallible<()> {
-        let channels = self.info().channels;
+        let channels = self.info.channels;
         match channel.index() {
             Some(wanted) if wanted >= channels => Err(Cause::NoSuchChannel { wanted, channels }),
             _ => Ok(()),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use symphonia::core::io::MediaSource;
 
 use crate::Limits;
+use crate::archive;
 use crate::error::{Cause, Fallible};
 
 /// A seekable source of known length. Clones share it, and its position.
@@ -18,9 +19,14 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Opens a file. What is not a regular file (a named pipe, `/dev/stdin`) is read into memory first.
+    /// Opens a file, or the recording of an archive. What is not a regular file (a named pipe, `/dev/stdin`) is read into memory
+    /// first.
     pub(crate) fn open(path: &Path, limits: &Limits) -> Fallible<Self> {
-        let file = File::open(path)?;
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::in_archive(path, error),
+            Err(error) => return Err(error.into()),
+        };
         let metadata = file.metadata()?;
         if metadata.is_dir() {
             return Err(Cause::Folder);
@@ -29,6 +35,16 @@ impl Stream {
             return Ok(Self::new(Box::new(file), metadata.len()));
         }
         Self::from_reader(file, limits)
+    }
+
+    /// The recording that a name without a file means; `missing` if it means none.
+    fn in_archive(path: &Path, missing: io::Error) -> Fallible<Self> {
+        if let Some(range) = archive::range(path) {
+            return Err(Cause::ArchiveRange { range: range.to_owned() });
+        }
+        let Some((archive, offset)) = archive::place(path) else { return Err(missing.into()) };
+        let (source, len) = archive::open(&archive, offset)?;
+        Ok(Self::new(source, len))
     }
 
     /// Reads into memory what has no length.

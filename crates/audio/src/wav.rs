@@ -6,16 +6,15 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
+use crate::Format;
 use crate::error::{Cause, Fallible};
+use crate::layout::Layout;
 use crate::pcm::Encoding;
 use crate::stream::Stream;
-use crate::{AudioInfo, Channel, Format, stages};
 
 const FORMAT: &str = "WAV";
 /// Bytes read at once while looking for chunks; the whole header of nearly every file.
 const WINDOW: usize = 1024;
-/// Bytes decoded at once.
-const BLOCK: usize = 1 << 18;
 /// More chunks than any tool writes; a hostile file could hold a hundred million.
 const MAX_CHUNKS: usize = 4096;
 
@@ -25,17 +24,6 @@ const FLOAT: u16 = 3;
 const A_LAW: u16 = 6;
 const MU_LAW: u16 = 7;
 const EXTENSIBLE: u16 = 0xfffe;
-
-/// Where the samples of a WAV file are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Layout {
-    pub(crate) encoding: Encoding,
-    pub(crate) channels: u16,
-    pub(crate) sample_rate: u32,
-    pub(crate) data_offset: u64,
-    /// Samples per channel.
-    pub(crate) num_samples: u64,
-}
 
 /// What a WAV header says.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,12 +35,62 @@ pub(crate) enum Header {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct FormatChunk {
+pub(crate) struct FormatChunk {
     tag: u16,
-    channels: u16,
-    sample_rate: u32,
+    pub(crate) channels: u16,
+    pub(crate) sample_rate: u32,
     block_align: u16,
     bits: u16,
+}
+
+/// A format chunk without its head; the error says what is wrong with it.
+pub(crate) fn parse_format(b: &[u8]) -> Result<FormatChunk, String> {
+    if b.len() < 16 {
+        return Err(format!("a fmt chunk of {} bytes, expected at least 16", b.len()));
+    }
+    let mut tag = le16(b);
+    // The tag is the first field of a GUID.
+    if tag == EXTENSIBLE {
+        if b.len() < 40 {
+            return Err(format!("an extensible fmt chunk of {} bytes, expected 40", b.len()));
+        }
+        tag = le16(&b[24..]);
+    }
+    let (channels, sample_rate) = (le16(&b[2..]), le32(&b[4..]));
+    let format =
+        FormatChunk { tag, channels, sample_rate, block_align: le16(&b[12..]), bits: le16(&b[14..]) };
+    if format.is_plain() && channels == 0 {
+        return Err("0 channels".to_owned());
+    }
+    Ok(format)
+}
+
+impl FormatChunk {
+    /// Whether the samples are PCM, float, A-law or mu-law.
+    fn is_plain(&self) -> bool {
+        matches!(self.tag, PCM | FLOAT | A_LAW | MU_LAW)
+    }
+
+    /// How samples are stored; the error names what is not read.
+    pub(crate) fn encoding(&self) -> Result<Encoding, String> {
+        let Self { tag, bits, .. } = *self;
+        // A sample of 20 bits takes 3 bytes: it is stored in their upper bits.
+        match (tag, bits.div_ceil(8), bits) {
+            (PCM, 1, _) => Ok(Encoding::U8),
+            (PCM, 2, _) => Ok(Encoding::I16),
+            (PCM, 3, _) => Ok(Encoding::I24),
+            (PCM, 4, _) => Ok(Encoding::I32),
+            (FLOAT, _, 32) => Ok(Encoding::F32),
+            (FLOAT, _, 64) => Ok(Encoding::F64),
+            (A_LAW, _, 8) => Ok(Encoding::ALaw),
+            (MU_LAW, _, 8) => Ok(Encoding::MuLaw),
+            (PCM, ..) => Err(format!("integer samples of {bits} bits")),
+            (FLOAT, ..) => Err(format!("float samples of {bits} bits")),
+            (A_LAW, ..) => Err(format!("A-law samples of {bits} bits")),
+            (MU_LAW, ..) => Err(format!("mu-law samples of {bits} bits")),
+            _ => Err(format!("the codec with the tag {tag:#x}")),
+        }
+    }
 }
 
 /// Reads chunks up to the first `data`.
@@ -85,28 +123,11 @@ pub(crate) fn read_header(stream: &mut Stream) -> Fallible<Header> {
 }
 
 fn read_format(window: &mut Window<'_>, body: u64, size: u32) -> Fallible<FormatChunk> {
-    if size < 16 {
-        return Err(malformed(format!("a fmt chunk of {size} bytes, expected at least 16")));
+    let len = size.min(40) as usize;
+    match window.get(body, len)? {
+        Some(bytes) => parse_format(bytes).map_err(malformed),
+        None => Err(malformed("the file ends inside the fmt chunk")),
     }
-    let len = if size >= 40 { 40 } else { 16 };
-    let Some(b) = window.get(body, len)? else {
-        return Err(malformed("the file ends inside the fmt chunk"));
-    };
-    let mut tag = le16(b);
-    // The tag is the first field of a GUID.
-    if tag == EXTENSIBLE {
-        if len < 40 {
-            return Err(malformed(format!("an extensible fmt chunk of {size} bytes, expected 40")));
-        }
-        tag = le16(&b[24..]);
-    }
-    Ok(FormatChunk {
-        tag,
-        channels: le16(&b[2..]),
-        sample_rate: le32(&b[4..]),
-        block_align: le16(&b[12..]),
-        bits: le16(&b[14..]),
-    })
 }
 
 fn read_layout(
@@ -116,37 +137,11 @@ fn read_layout(
     size: u32,
     size64: Option<u64>,
 ) -> Fallible<Header> {
-    let FormatChunk { tag, channels, sample_rate, block_align, bits } = format;
-    if !matches!(tag, PCM | FLOAT | A_LAW | MU_LAW) {
+    if !format.is_plain() {
         return Ok(Header::Other);
     }
-    if channels == 0 {
-        return Err(malformed("0 channels"));
-    }
-    // A sample of 20 bits takes 3 bytes: it is stored in their upper bits.
-    let bytes = bits.div_ceil(8);
-    let encoding = match (tag, bytes, bits) {
-        (PCM, 1, _) => Encoding::U8,
-        (PCM, 2, _) => Encoding::I16,
-        (PCM, 3, _) => Encoding::I24,
-        (PCM, 4, _) => Encoding::I32,
-        (FLOAT, _, 32) => Encoding::F32,
-        (FLOAT, _, 64) => Encoding::F64,
-        (A_LAW, _, 8) => Encoding::ALaw,
-        (MU_LAW, _, 8) => Encoding::MuLaw,
-        _ => {
-            let kind = match tag {
-                PCM => "integer",
-                FLOAT => "float",
-                A_LAW => "A-law",
-                _ => "mu-law",
-            };
-            return Err(Cause::Unsupported {
-                format: FORMAT,
-                what: format!("{kind} samples of {bits} bits"),
-            });
-        }
-    };
+    let FormatChunk { channels, sample_rate, block_align, .. } = format;
+    let encoding = format.encoding().map_err(|what| Cause::Unsupported { format: FORMAT, what })?;
     let expected = usize::from(channels) * encoding.bytes();
     if usize::from(block_align) != expected {
         return Err(malformed(format!(
@@ -172,17 +167,16 @@ fn read_layout(
     } else {
         declared
     };
-    if data_len % block != 0 {
-        return Err(malformed(format!(
-            "{data_len} bytes of samples, expected a multiple of {block} ({channels} channels of {})",
-            encoding.name()
-        )));
-    }
-    let num_samples = data_len / block;
-    if num_samples == 0 {
-        return Err(Cause::NoSamples);
-    }
-    Ok(Header::Pcm(Layout { encoding, channels, sample_rate, data_offset, num_samples }))
+    let layout = Layout {
+        format: Format::Wav,
+        encoding,
+        big_endian: false,
+        channels,
+        sample_rate,
+        data_offset,
+        num_samples: 0,
+    };
+    layout.with_bytes(data_len, available).map(Header::Pcm)
 }
 
 /// Sizes that programs write when they cannot go back to fill in the true one. They mean "to the end of the file": 0
@@ -195,48 +189,6 @@ fn is_open_ended(size: u32, size64: Option<u64>, data_offset: u64, block: u64) -
         [0, max, whole(max), max - (data_offset - 8), max - data_offset, 1 << 31, (1 << 31) - 1];
     size64.is_none_or(|n| n == 0 || n == u64::MAX)
         && (written_by_streams.contains(&size) || size == whole(0x7fff_f000) || size == whole((1 << 31) - 1))
-}
-
-impl Layout {
-    pub(crate) fn info(&self) -> AudioInfo {
-        AudioInfo {
-            sample_rate: self.sample_rate,
-            channels: usize::from(self.channels),
-            num_samples: Some(self.num_samples),
-            format: Format::Wav,
-            encoding: self.encoding.name(),
-        }
-    }
-
-    /// Fills `out` with the samples of one channel from `start` on. The caller has checked that they exist.
-    pub(crate) fn read(
-        &self,
-        stream: &mut Stream,
-        start: u64,
-        channel: Channel,
-        out: &mut [f32],
-    ) -> Fallible<()> {
-        let channels = usize::from(self.channels);
-        let frame = channels * self.encoding.bytes();
-        let frames_at_once = (BLOCK / frame).max(1).min(out.len().max(1));
-        let mut bytes = vec![0; frames_at_once * frame];
-        stream.seek(SeekFrom::Start(self.data_offset + start * frame as u64))?;
-        let mut done = start;
-        for out in out.chunks_mut(frames_at_once) {
-            let bytes = &mut bytes[..out.len() * frame];
-            {
-                let _stage = stages::read();
-                stream.read_exact(bytes)?;
-            }
-            let _stage = stages::decode();
-            self.encoding.decode(bytes, channels, channel, out);
-            if self.encoding.is_float() {
-                crate::require_finite(out, done)?;
-            }
-            done += out.len() as u64;
-        }
-        Ok(())
-    }
 }
 
 /// A piece of the file around the chunk that is being read.

@@ -38,7 +38,7 @@ fn augment(criterion: &mut Criterion) {
     let mut scratch = Scratch::default();
     let reverb = |path| Some(Reverb::File { path, channel: 0 });
     let added = || {
-        let sounds = vec![SoundCrop { path: noise.clone(), place: 0.3 }];
+        let sounds = vec![SoundCrop { path: noise.clone(), segment_s: None, place: 0.3 }];
         vec![Noise { kind: NoiseKind::Noise, sounds, snr_db: 10.0, reverb: None }]
     };
     let telephone = Channel { telephone_band: true, mu_law: true, ..Default::default() };

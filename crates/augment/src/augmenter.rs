@@ -174,12 +174,12 @@ impl Augmenter {
         // Training speech is far larger than any cache: it would only push the noises out.
         let keep = noise.kind != NoiseKind::Babble;
         if let [sound] = noise.sounds.as_slice() {
-            return self.sounds.fill(&sound.path, sound.place, compat, keep, out);
+            return self.sounds.fill(sound, compat, keep, out);
         }
         talker.clear();
         talker.resize(out.len(), 0.0);
         for sound in &noise.sounds {
-            self.sounds.fill(&sound.path, sound.place, compat, keep, talker)?;
+            self.sounds.fill(sound, compat, keep, talker)?;
             add_talker(out, talker);
         }
         Ok(())

@@ -25,10 +25,12 @@ pub struct SoundFiles {
 }
 
 /// A recording of one speaker.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BabbleUtterance {
     /// Its sound file.
     pub path: PathBuf,
+    /// The part of the file that it is, as [`SoundCrop::segment_s`](crate::SoundCrop::segment_s).
+    pub segment_s: Option<(f64, Option<f64>)>,
     /// The speaker's index, which must agree with [`Item::speaker`](crate::Item::speaker).
     pub speaker: u32,
 }
@@ -56,7 +58,7 @@ pub struct CheckedFiles {
     /// As [`SoundFiles::rirs`].
     pub rirs: Vec<SoundFile>,
     /// Utterances by speaker.
-    pub babble: BTreeMap<u32, Vec<PathBuf>>,
+    pub babble: BTreeMap<u32, Vec<BabbleUtterance>>,
 }
 
 /// What was found in one list.
@@ -89,9 +91,9 @@ impl SoundFiles {
         let noise = check("noise", self.noise);
         let music = check("music", self.music);
         let rirs = check("rir", self.rirs);
-        let mut babble: BTreeMap<u32, Vec<PathBuf>> = BTreeMap::new();
+        let mut babble: BTreeMap<u32, Vec<BabbleUtterance>> = BTreeMap::new();
         for utterance in self.babble {
-            babble.entry(utterance.speaker).or_default().push(utterance.path);
+            babble.entry(utterance.speaker).or_default().push(utterance);
         }
         (CheckedFiles { noise, music, rirs, babble }, reports)
     }

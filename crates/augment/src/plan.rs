@@ -122,6 +122,9 @@ pub struct Noise {
 pub struct SoundCrop {
     /// The file; its first channel is taken.
     pub path: PathBuf,
+    /// The part of the file that the sound is, from one time to another in seconds (`null`: to its end); none for all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment_s: Option<(f64, Option<f64>)>,
     /// Where it begins, as a share (0 to below 1) of the possible starts; a sound shorter than the speech is repeated, and
     /// the share is of its length.
     pub place: f64,

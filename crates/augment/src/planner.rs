@@ -1,6 +1,6 @@
 //! Plans, drawn from a random stream of the caller.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rand::seq::index;
 use rand::{Rng, RngExt};
@@ -8,7 +8,7 @@ use rand::{Rng, RngExt};
 use crate::compat;
 use crate::config::{AdditiveConfig, AugmentConfig, BabbleConfig, SimulatedConfig};
 use crate::error::{Error, Result};
-use crate::lists::{CheckedFiles, SoundFile};
+use crate::lists::{BabbleUtterance, CheckedFiles, SoundFile};
 use crate::plan::{Channel, Noise, NoiseKind, Plan, Reverb, SoundCrop};
 use crate::room::{Room, RoomRanges};
 
@@ -30,7 +30,7 @@ pub struct Planner {
     config: AugmentConfig,
     files: CheckedFiles,
     /// Speakers of the babble, in order, with their utterances.
-    talkers: Vec<(u32, Vec<PathBuf>)>,
+    talkers: Vec<(u32, Vec<BabbleUtterance>)>,
     rooms: Vec<DrawnRoom>,
     /// The kinds of noise that can be drawn, and their weights added up so far.
     kinds: Vec<(NoiseKind, f64)>,
@@ -51,7 +51,7 @@ impl Planner {
     /// babble needs; ranges into which no room fits.
     pub fn new(config: &AugmentConfig, files: CheckedFiles, random: &mut impl Rng) -> Result<Self> {
         config.check()?;
-        let talkers: Vec<_> = files.babble.iter().map(|(speaker, paths)| (*speaker, paths.clone())).collect();
+        let talkers: Vec<_> = files.babble.iter().map(|(speaker, all)| (*speaker, all.clone())).collect();
         let rooms = match &config.reverb.simulated {
             Some(simulated) if config.reverb.probability > 0.0 => draw_rooms(simulated, random)?,
             _ => Vec::new(),
@@ -158,7 +158,10 @@ impl Planner {
             .map(|place| place + usize::from(target.is_some_and(|target| place >= target)))
             .collect::<Vec<_>>()
             .into_iter()
-            .filter_map(|place| Some(sound(pick(&self.talkers[place].1, random)?, random)))
+            .filter_map(|place| {
+                let utterance = pick(&self.talkers[place].1, random)?;
+                Some(SoundCrop { segment_s: utterance.segment_s, ..sound(&utterance.path, random) })
+            })
             .collect()
     }
 
@@ -255,7 +258,8 @@ fn measured(rir: &SoundFile, random: &mut impl Rng) -> Reverb {
 
 fn sound(path: &Path, random: &mut impl Rng) -> SoundCrop {
     // Cut, not rounded: a place is below 1. A millionth is a quarter of a millisecond in a file of four minutes.
-    SoundCrop { path: path.to_path_buf(), place: (random.random::<f64>() * 1e6).floor() / 1e6 }
+    let place = (random.random::<f64>() * 1e6).floor() / 1e6;
+    SoundCrop { path: path.to_path_buf(), segment_s: None, place }
 }
 
 /// Whether something of this probability happens.

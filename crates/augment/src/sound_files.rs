@@ -8,6 +8,7 @@ use ffsvc_audio::{AudioFile, ReadOptions};
 use crate::cache::{Cache, CacheUse};
 use crate::error::Result;
 use crate::noise::repeat_from;
+use crate::plan::SoundCrop;
 
 /// Files up to this long are decoded whole, in seconds. It must not depend on what the cache holds: a crop of a file whose
 /// rate is changed equals that part of the whole only within 1e-6.
@@ -51,45 +52,40 @@ impl SoundStore {
         self.cache.usage()
     }
 
-    /// Fills `out` from the file. The part begins at the share `place` of all possible starts. A shorter file is
+    /// Fills `out` from the sound. The part begins at the share `place` of all possible starts. A shorter sound is
     /// repeated from the share `place` of it on (in the baseline's way: from its beginning).
     ///
     /// `keep` holds short files in the cache; the samples do not depend on it.
-    pub(crate) fn fill(
-        &self,
-        path: &Path,
-        place: f64,
-        compat: bool,
-        keep: bool,
-        out: &mut [f32],
-    ) -> Result<()> {
-        let held = if keep {
+    pub(crate) fn fill(&self, sound: &SoundCrop, compat: bool, keep: bool, out: &mut [f32]) -> Result<()> {
+        let SoundCrop { path, place, .. } = sound;
+        // Files are kept, not parts of them.
+        let held = if keep && sound.segment_s.is_none() {
             self.cache.get_or_make(
-                &(path.to_path_buf(), compat),
+                &(path.clone(), compat),
                 |held| held.bytes(path),
-                || self.open(path, compat),
+                || self.open(sound, compat),
             )?
         } else {
-            Arc::new(self.open(path, compat)?)
+            Arc::new(self.open(sound, compat)?)
         };
         match held.as_ref() {
-            Held::Whole(samples) => fill_from(samples, place, compat, out),
+            Held::Whole(samples) => fill_from(samples, *place, compat, out),
             Held::Long(total) if *total > out.len() as u64 => {
-                let start = start(*total, out.len() as u64, place, compat);
-                AudioFile::open(path)?.crop_into(start, out, &self.options(compat))?;
+                let start = start(*total, out.len() as u64, *place, compat);
+                open_file(sound)?.crop_into(start, out, &self.options(compat))?;
             }
             Held::Long(_) => {
-                let whole = AudioFile::open(path)?.read(&self.options(compat))?;
-                fill_from(&whole.samples, place, compat, out);
+                let whole = open_file(sound)?.read(&self.options(compat))?;
+                fill_from(&whole.samples, *place, compat, out);
             }
         }
         Ok(())
     }
 
-    fn open(&self, path: &Path, compat: bool) -> Result<Held> {
+    fn open(&self, sound: &SoundCrop, compat: bool) -> Result<Held> {
         let options = self.options(compat);
         let most = WHOLE_S * u64::from(self.sample_rate);
-        let mut file = AudioFile::open(path)?;
+        let mut file = open_file(sound)?;
         match file.info().num_samples_at(options.sample_rate) {
             Some(total) if total > most => Ok(Held::Long(total)),
             _ => {
@@ -100,6 +96,14 @@ impl SoundStore {
             }
         }
     }
+}
+
+fn open_file(sound: &SoundCrop) -> Result<AudioFile> {
+    let file = AudioFile::open(&sound.path)?;
+    Ok(match sound.segment_s {
+        Some((start_s, end_s)) => file.with_segment(start_s, end_s)?,
+        None => file,
+    })
 }
 
 fn fill_from(samples: &[f32], place: f64, compat: bool, out: &mut [f32]) {
@@ -142,16 +146,35 @@ mod tests {
         let mut outputs = [(); 4].map(|()| vec![0.0f32; 40_000]);
         for round in 0..3 {
             for path in &files {
-                let place = f64::from(round) / 3.0;
-                ample.fill(path, place, false, true, &mut outputs[0]).unwrap();
-                tight.fill(path, place, false, true, &mut outputs[1]).unwrap();
-                none.fill(path, place, false, true, &mut outputs[2]).unwrap();
-                ample.fill(path, place, false, false, &mut outputs[3]).unwrap();
+                let sound = SoundCrop { path: path.clone(), segment_s: None, place: f64::from(round) / 3.0 };
+                ample.fill(&sound, false, true, &mut outputs[0]).unwrap();
+                tight.fill(&sound, false, true, &mut outputs[1]).unwrap();
+                none.fill(&sound, false, true, &mut outputs[2]).unwrap();
+                ample.fill(&sound, false, false, &mut outputs[3]).unwrap();
                 assert!(outputs.iter().all(|other| *other == outputs[0]), "{}", path.display());
             }
         }
         assert_eq!((ample.usage().hits, none.usage().hits), (8, 0));
         assert!(tight.usage().bytes <= 140_000);
+    }
+
+    #[test]
+    fn a_segment_is_a_sound_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.wav");
+        let ramp: Vec<f32> = (0..16_000).map(|n| n as f32 / 32_768.0).collect();
+        write_wav(&path, &ramp, 16_000, SampleFormat::Pcm16).unwrap();
+        let store = SoundStore::new(16_000, 1 << 24);
+        let filled = |segment_s, place, len| {
+            let sound = SoundCrop { path: path.clone(), segment_s, place };
+            let mut out = vec![0.0; len];
+            store.fill(&sound, false, true, &mut out).unwrap();
+            out
+        };
+        assert_eq!(filled(None, 0.0, 100), ramp[..100]);
+        assert_eq!(filled(Some((0.25, Some(0.5))), 0.0, 100), ramp[4000..4100]);
+        let repeated = [&ramp[12_000..], &ramp[12_000..12_100]].concat();
+        assert_eq!(filled(Some((0.75, None)), 0.0, 4100), repeated);
     }
 
     #[test]

@@ -46,6 +46,7 @@ fn files(dir: &Path) -> SoundFiles {
     let rirs = (0..2).map(|n| write(format!("rir{n}.wav"), 5000, 16_001)).collect();
     let babble = (0..12)
         .map(|n| BabbleUtterance {
+            segment_s: None,
             path: write(format!("utt{n}.wav"), 15_000 + 4000 * n, 16_000),
             speaker: n as u32 % 6,
         })

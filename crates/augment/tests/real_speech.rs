@@ -58,7 +58,8 @@ fn the_snr_asked_for_is_in_the_output() {
     let mut scratch = Scratch::default();
     let (mut worst, mut measured) = (0.0f64, 0);
     for (round, speech) in speech(&corpora, 6).into_iter().enumerate() {
-        let sound = |path: &PathBuf| SoundCrop { path: path.clone(), place: round as f64 / 7.0 };
+        let sound =
+            |path: &PathBuf| SoundCrop { path: path.clone(), segment_s: None, place: round as f64 / 7.0 };
         let mut cases: Vec<(NoiseKind, Vec<SoundCrop>, f64)> = Vec::new();
         for (noise, snr_db) in noises.iter().zip([0.0, 3.0, 7.5, 10.0, 15.0, 20.0].into_iter().cycle()) {
             cases.push((NoiseKind::Noise, vec![sound(noise)], snr_db));

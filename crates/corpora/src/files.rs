@@ -8,7 +8,7 @@ use walkdir::WalkDir;
 use crate::{Error, Result, Tally};
 
 /// Endings of sound files. Other files (licences, lists) are no business of a report.
-const SOUNDS: [&str; 5] = ["wav", "m4a", "flac", "mp3", "ogg"];
+const SOUNDS: [&str; 8] = ["wav", "m4a", "flac", "mp3", "ogg", "sph", "au", "w64"];
 
 /// Every sound file below the folders, in byte order within each. Links are followed.
 pub(crate) fn sound_files(folders: &[PathBuf]) -> impl Iterator<Item = Result<PathBuf>> + '_ {

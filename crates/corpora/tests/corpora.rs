@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ffsvc_corpora::{
-    Ffsvc2020, Ffsvc2022Dev, Ffsvc2022Eval, Lists, Output, Prepared, Result, VoxCeleb, VoxCelebEdition,
-    prepare_musan, prepare_rirs_noises,
+    CnCelebEval, CnCelebTrain, Ffsvc2020, Ffsvc2022Dev, Ffsvc2022Eval, LibriSpeech, Lists, Output, Prepared,
+    Result, Voices, VoxCeleb, VoxCelebEdition, prepare_musan, prepare_rirs_noises,
 };
 use ffsvc_kaldi_io::{DataDir, TrialColumns, Trials, ValidateOptions};
 use tempfile::TempDir;
@@ -354,3 +354,118 @@ fn the_real_lists_of_ffsvc2022_and_vox1_o() {
 }
 
 ffsvc_test_data::shared_tests!(the_real_lists_of_ffsvc2022_and_vox1_o);
+
+#[test]
+fn cnceleb_trains_on_the_speakers_of_its_lists() {
+    let tree = Tree::new(&[
+        "one/data/id00010/singing-01-001.flac",
+        "one/data/id00010/live_broadcast-02-003.flac",
+        "one/data/id00800/singing-01-001.flac",
+        "one/eval/enroll/id00800-enroll.flac",
+        "two/data/id10001/drama-02-003.flac",
+        "two/data/id10001/notes.wav",
+    ]);
+    tree.write("one/dev/dev.lst", "id00010\n");
+    let train = |sources: &[PathBuf]| CnCelebTrain { sources }.prepare(&tree.output());
+    let error = train(&[tree.at("one"), tree.at("two")]).unwrap_err().to_string();
+    assert!(error.contains("two: found neither dev/dev.lst nor spk.lst"), "{error}");
+    tree.write("two/spk.lst", "id10001\n");
+    let prepared = train(&[tree.at("one"), tree.at("two")]).unwrap();
+    // The speaker of the evaluation, and a file of another name.
+    assert_eq!((prepared.speakers, prepared.surplus.count), (Some(2), 2));
+    assert_eq!(tree.out().speakers(), ["id00010", "id10001"]);
+    assert_eq!(
+        tree.read("out/wav.scp"),
+        "id00010-live_broadcast-02-003 /one/data/id00010/live_broadcast-02-003.flac\n\
+         id00010-singing-01-001 /one/data/id00010/singing-01-001.flac\n\
+         id10001-drama-02-003 /two/data/id10001/drama-02-003.flac\n"
+    );
+    assert!(tree.read("out/utt2genre").starts_with("id00010-live_broadcast-02-003 live_broadcast\n"));
+    assert!(tree.read("out/utt2session").ends_with("id10001-drama-02-003 drama-02\n"));
+}
+
+#[test]
+fn cnceleb_is_tested_with_its_enrolments() {
+    let tree = Tree::new(&[
+        "cn/eval/enroll/id00800-enroll.flac",
+        "cn/eval/enroll/id00801-enroll.flac",
+        "cn/eval/test/id00800-singing-01-005.flac",
+        "cn/data/id00800/singing-01-001.flac",
+    ]);
+    let list = "id00800-enroll test/id00800-singing-01-005.wav 1\nid00801-enroll test/id00800-singing-01-005.wav 0\n";
+    tree.write("cn/eval/lists/trials.lst", list);
+    let eval = |allow_missing| CnCelebEval { source: &tree.at("cn"), allow_missing }.prepare(&tree.output());
+    let prepared = eval(false).unwrap();
+    assert_eq!((prepared.speakers, prepared.written.len()), (Some(2), 2));
+    let data = tree.out();
+    let trials = Trials::read(tree.at("out/trials"), TrialColumns::LabelFirst).unwrap();
+    assert_eq!(trials.counts(), Some((1, 1)));
+    assert_eq!(trials.resolve(|name| data.position(name)).missing().count(), 0);
+    assert_eq!(tree.read("out/utt2genre"), "id00800-singing-01-005 singing\n");
+
+    fs::remove_dir_all(tree.at("out")).unwrap();
+    tree.write(
+        "cn/eval/lists/trials.lst",
+        &format!("{list}id00802-enroll test/id00800-singing-01-005.wav 0\n"),
+    );
+    let error = eval(false).unwrap_err().to_string();
+    assert!(
+        error.contains("trials.lst names 4 recordings") && error.contains("1 (id00802-enroll)"),
+        "{error}"
+    );
+    assert!(!tree.at("out").exists());
+    assert_eq!(eval(true).unwrap().dropped_trials, 1);
+}
+
+#[test]
+fn librispeech_has_readers_and_chapters() {
+    let tree = Tree::new(&[
+        "LibriSpeech/train-clean-100/103/1240/103-1240-0000.flac",
+        "LibriSpeech/dev-clean/84/121123/84-121123-0001.flac",
+        "LibriSpeech/intro/intro.flac",
+    ]);
+    let sources = [
+        tree.at("LibriSpeech/train-clean-100"),
+        tree.at("LibriSpeech/dev-clean"),
+        tree.at("LibriSpeech/intro"),
+    ];
+    let prepared = LibriSpeech { sources: &sources }.prepare(&tree.output()).unwrap();
+    assert_eq!((prepared.speakers, prepared.surplus.count), (Some(2), 1));
+    assert!(prepared.remarks[0].contains("SPEAKERS.TXT"));
+    assert_eq!(tree.out().speakers(), ["103", "84"]);
+    assert_eq!(tree.read("out/utt2chapter"), "103-1240-0000 1240\n84-121123-0001 121123\n");
+
+    let lines = ";ID  |SEX| SUBSET           |MINUTES| NAME\n84   | F | dev-clean        |  8.02 | A | B\n103  | F | train-clean-100  | 25.03 | C\n14   | M | other | 1 | D\n";
+    tree.write("LibriSpeech/SPEAKERS.TXT", lines);
+    let again = || LibriSpeech { sources: &sources }.prepare(&tree.output().overwrite(true));
+    again().unwrap();
+    assert_eq!(tree.read("out/spk2gender"), "103 f\n84 f\n");
+    tree.out();
+    tree.write("LibriSpeech/SPEAKERS.TXT", "84 F\n");
+    let error = again().unwrap_err().to_string();
+    assert!(error.contains("found \"84 F\" on line 1, expected `READER | F or M | ...`"), "{error}");
+}
+
+#[test]
+fn voices_of_rooms_and_microphones() {
+    let tree = Tree::new(&[
+        "v/distant-16k/speech/train/rm1/musi/sp0032/Lab41-SRI-VOiCES-rm1-musi-sp0032-ch004137-sg0005-mc05-stu-far-dg080.wav",
+        "v/source-16k/train/sp0032/Lab41-SRI-VOiCES-src-sp0032-ch004137-sg0005.wav",
+        "v/distant-16k/room-response/rm1/impulse/Lab41-SRI-VOiCES-rm1-impulse-mc01-stu-clo.wav",
+    ]);
+    let sources = [tree.at("v")];
+    let prepared = Voices { sources: &sources }.prepare(&tree.output()).unwrap();
+    assert_eq!((prepared.speakers, prepared.surplus.count), (Some(1), 1));
+    tree.out();
+    let (far, source) = ("rm1-musi-sp0032-ch004137-sg0005-mc05-stu-far-dg080", "src-sp0032-ch004137-sg0005");
+    assert_eq!(tree.read("out/utt2spk"), format!("{far} sp0032\n{source} sp0032\n"));
+    assert_eq!(tree.read("out/utt2room"), format!("{far} rm1\n{source} src\n"));
+    for (table, value) in [("noise", "musi"), ("mic", "mc05"), ("device", "stu"), ("location", "far")] {
+        assert_eq!(tree.read(&format!("out/utt2{table}")), format!("{far} {value}\n"));
+    }
+    let group = "sp0032-ch004137-sg0005";
+    assert_eq!(tree.read("out/utt2group"), format!("{far} {group}\n{source} {group}\n"));
+    let error =
+        Voices { sources: &[tree.at("v/distant-16k/room-response")] }.prepare(&Output::new(tree.at("no")));
+    assert!(error.unwrap_err().to_string().contains("no file of VOiCES"));
+}

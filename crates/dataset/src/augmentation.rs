@@ -39,10 +39,12 @@ impl Augmentation {
         let babble = set
             .utterances
             .iter()
-            .filter_map(|utterance| match &utterance.source {
-                WavSource::File(path) => {
-                    Some(BabbleUtterance { path: path.clone(), speaker: utterance.label })
-                }
+            .filter_map(|utterance| match &utterance.source.wav {
+                WavSource::File(path) => Some(BabbleUtterance {
+                    path: path.clone(),
+                    segment_s: utterance.source.segment.map(|part| (part.start_s, part.end_s)),
+                    speaker: utterance.label,
+                }),
                 WavSource::Pipe(_) => None,
             })
             .collect();

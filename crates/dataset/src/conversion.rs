@@ -24,7 +24,7 @@ const SETTINGS: &str = "conversion.json";
 /// # let folder = tempfile::tempdir()?;
 /// # let folder = folder.path();
 /// write_wav(folder.join("a.wav"), &[0.5; 800], 8000, SampleFormat::Pcm16)?;
-/// let recordings = [Recording { id: "ann-1".into(), source: WavSource::File(folder.join("a.wav")) }];
+/// let recordings = [Recording { id: "ann-1".into(), source: WavSource::File(folder.join("a.wav")).into() }];
 /// let conversion = Conversion::open(&folder.join("out"), Some(16_000), Default::default())?;
 /// let outcomes = conversion.run(&recordings);
 /// assert!(outcomes[0].as_ref().is_ok_and(|path| path.ends_with("ann-1.wav")));
@@ -131,7 +131,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         write_wav(at("a.wav"), &[0.25; 1600], 16_000, SampleFormat::Pcm16).unwrap();
-        let recording = |id: &str, name: &str| Recording { id: id.into(), source: WavSource::File(at(name)) };
+        let recording =
+            |id: &str, name: &str| Recording { id: id.into(), source: WavSource::File(at(name)).into() };
         let recordings = [recording("ann/1", "a.wav"), recording("bob", "missing.wav")];
         let out = at("out");
         let conversion = Conversion::open(&out, Some(8_000), Channel::First).unwrap();
@@ -139,7 +140,7 @@ mod tests {
         let written = outcomes[0].as_ref().unwrap();
         assert_eq!(*written, out.join("ann_1.wav"));
         assert!(outcomes[1].is_err() && !conversion.is_done("bob"));
-        let audio = read_audio(&WavSource::File(written.clone()), &ReadOptions::default()).unwrap();
+        let audio = read_audio(&WavSource::File(written.clone()).into(), &ReadOptions::default()).unwrap();
         assert_eq!((audio.sample_rate, audio.samples.len()), (8_000, 800));
 
         std::fs::write(written, "kept").unwrap();

@@ -15,17 +15,6 @@ pub enum ReadError {
         /// The limit.
         limit: u64,
     },
-    /// An entry `ARK:OFFSET` of wav.scp: audio inside a Kaldi archive.
-    #[error(
-        "{archive}:{offset}: audio inside a Kaldi archive is not supported; write the recordings as files, for example with \
-         Kaldi's `wav-copy ark:{archive} ...`, and list those"
-    )]
-    ArchiveOffset {
-        /// The archive.
-        archive: String,
-        /// The place in it.
-        offset: String,
-    },
     /// A `command |` entry of wav.scp did not deliver audio.
     #[error("command `{command}`: {reason}")]
     Pipe {
@@ -125,6 +114,17 @@ pub enum Error {
     /// The thread that loads data ended without a batch.
     #[error("a data worker stopped without a result; this is a defect, please report it with the log")]
     WorkerLost,
+}
+
+impl Error {
+    /// Why a recording cannot be used, without its name, which stands beside it in lists.
+    pub fn of_recording(&self) -> String {
+        match self {
+            Self::Audio { source, .. } => source.to_string(),
+            Self::Features { source, .. } => source.to_string(),
+            error => error.to_string(),
+        }
+    }
 }
 
 /// Result of this crate.

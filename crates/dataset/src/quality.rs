@@ -1,11 +1,12 @@
 //! Quality of recordings: how much speech, clipping and level.
 
 use ffsvc_audio::{AudioFile, Channel, Limits, ReadOptions};
-use ffsvc_features::{Quality, Vad};
+use ffsvc_features::{Quality, SpeechDetector, Vad};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::recording::{Recording, open_audio};
+use crate::speech::file_speech;
 
 /// Measures a recording at its own sample rate, before anything that embeddings are extracted from is done to it.
 ///
@@ -25,8 +26,16 @@ pub fn file_quality(file: &mut AudioFile, utterance: &str, channel: Channel, vad
     let audio = file
         .read(&ReadOptions::default().with_channel(channel))
         .map_err(|error| Error::Audio { utterance: utterance.to_owned(), source: error.into() })?;
-    Quality::measure(audio.sample_rate, &audio.samples, vad)
-        .map_err(|source| Error::Features { utterance: utterance.to_owned(), source })
+    let of_this = |source| Error::Features { utterance: utterance.to_owned(), source };
+    match vad.sample_rate().filter(|&rate| rate != audio.sample_rate) {
+        None => Quality::measure(audio.sample_rate, &audio.samples, vad).map_err(of_this),
+        // Levels and clipping are those of the recording as it is.
+        Some(_) => {
+            let speech = file_speech(file, utterance, channel, vad)?;
+            let speech_s = SpeechDetector::speech_s(&speech.decisions);
+            Quality::with_speech(audio.sample_rate, &audio.samples, speech_s).map_err(of_this)
+        }
+    }
 }
 
 /// [`recording_quality`] of a block of recordings, on all threads; the results are in the order of the recordings.

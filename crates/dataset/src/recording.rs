@@ -1,11 +1,11 @@
-//! The audio of a `wav.scp` entry: a whole recording, or a training crop.
+//! The audio of an utterance: all of it, or a training crop.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use ffsvc_audio::{Audio, AudioFile, AudioInfo, Cause, Limits, ReadOptions};
-use ffsvc_kaldi_io::{DataDir, Utterance, WavSource};
+use ffsvc_audio::{Audio, AudioFile, AudioInfo, Limits, ReadOptions};
+use ffsvc_kaldi_io::{AudioSource, DataDir, Utterance, WavSource};
 
 use crate::error::ReadError;
 
@@ -14,22 +14,20 @@ type Result<T> = std::result::Result<T, ReadError>;
 /// The most that is kept of what a failing command says.
 const MAX_COMPLAINT: u64 = 1 << 16;
 
-/// A recording under its utterance's name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The audio of an utterance, under its name.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Recording {
     /// Utterance id.
     pub id: String,
     /// Where its audio is.
-    pub source: WavSource,
+    pub source: AudioSource,
 }
 
 impl Recording {
-    /// The recordings of a data directory, in the order of `wav.scp`.
+    /// The utterances of a data directory, in its order.
     pub fn all_of(dir: &DataDir) -> Vec<Self> {
-        let recording = |utterance: Utterance<'_>| Self {
-            id: utterance.id.into(),
-            source: WavSource::parse(utterance.wav),
-        };
+        let recording =
+            |utterance: Utterance<'_>| Self { id: utterance.id.into(), source: utterance.audio() };
         dir.utterances().map(recording).collect()
     }
 }
@@ -50,33 +48,30 @@ pub struct Crop {
     pub repeated: bool,
 }
 
-/// Opens the recording behind `source`. The output of a command is read into memory, up to `limits`.
+/// Opens the audio behind `source`. The output of a command is read into memory, up to `limits`.
 ///
 /// # Errors
-/// The file is missing or no audio, or the command fails.
-pub fn open_audio(source: &WavSource, limits: Limits) -> Result<AudioFile> {
-    match source {
-        WavSource::File(path) => {
-            AudioFile::open_with(path, limits).map_err(|error| match archive_offset(path) {
-                Some((archive, offset)) if is_missing(&error) => {
-                    ReadError::ArchiveOffset { archive: archive.to_owned(), offset: offset.to_owned() }
-                }
-                _ => error.into(),
-            })
-        }
-        WavSource::Pipe(command) => run(command, limits),
-    }
+/// The file is missing or no audio, or the command fails; a segment reaches past the end of its recording.
+pub fn open_audio(source: &AudioSource, limits: Limits) -> Result<AudioFile> {
+    let file = match &source.wav {
+        WavSource::File(path) => AudioFile::open_with(path, limits)?,
+        WavSource::Pipe(command) => run(command, limits)?,
+    };
+    Ok(match source.segment {
+        Some(segment) => file.with_segment(segment.start_s, segment.end_s)?,
+        None => file,
+    })
 }
 
-/// The whole recording behind `source`.
+/// All of the audio behind `source`.
 ///
 /// # Errors
 /// As [`open_audio`]; the audio cannot be decoded.
-pub fn read_audio(source: &WavSource, options: &ReadOptions) -> Result<Audio> {
+pub fn read_audio(source: &AudioSource, options: &ReadOptions) -> Result<Audio> {
     Ok(open_audio(source, Limits::default())?.read(options)?)
 }
 
-/// `num_samples` samples of the recording behind `source`, the baseline's way (dataset.py `_get_sample`).
+/// `num_samples` samples of the audio behind `source`, the baseline's way (dataset.py `_get_sample`).
 ///
 /// In a longer recording of `n` samples the crop starts at `floor(place * (n - num_samples))`, with `place` in
 /// `[0, 1)`; a shorter one is repeated from its start. The file is opened once, and only the crop is read where the format
@@ -85,7 +80,7 @@ pub fn read_audio(source: &WavSource, options: &ReadOptions) -> Result<Audio> {
 /// # Errors
 /// As [`read_audio`].
 pub fn read_audio_crop(
-    source: &WavSource,
+    source: &AudioSource,
     place: f64,
     num_samples: usize,
     options: &ReadOptions,
@@ -116,23 +111,6 @@ fn cut_or_repeat(samples: &[f32], place: f64, num_samples: usize) -> Vec<f32> {
     } else {
         samples.iter().copied().cycle().take(num_samples).collect()
     }
-}
-
-/// `wav.ark:1234` or, with a range of samples, `wav.ark:1234[0:99]`, as Kaldi writes it into a `wav.scp`: the archive and
-/// the place in it.
-fn archive_offset(path: &Path) -> Option<(&str, &str)> {
-    let entry = path.to_str()?;
-    let without_range = match entry.split_once('[') {
-        Some((before, range)) if range.ends_with(']') => before,
-        _ => entry,
-    };
-    let (archive, digits) = without_range.rsplit_once(':')?;
-    let is_offset = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    (is_offset && !archive.is_empty()).then(|| (archive, &entry[archive.len() + 1..]))
-}
-
-fn is_missing(error: &ffsvc_audio::Error) -> bool {
-    matches!(&error.cause, Cause::Io(cause) if cause.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// The audio that a shell command writes. A command that gives more than the limit is stopped.
@@ -184,6 +162,8 @@ fn beginning(mut stderr: impl Read) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use ffsvc_kaldi_io::Segment;
+
     use super::*;
 
     #[test]
@@ -201,7 +181,8 @@ mod tests {
         ffsvc_audio::write_wav(&path, &[0.1; 100], 16_000, Default::default()).unwrap();
         for (len, repeated) in [(101, true), (100, false), (99, false)] {
             let crop =
-                read_audio_crop(&WavSource::File(path.clone()), 0.5, len, &ReadOptions::default()).unwrap();
+                read_audio_crop(&WavSource::File(path.clone()).into(), 0.5, len, &ReadOptions::default())
+                    .unwrap();
             assert_eq!((crop.samples.len(), crop.repeated, crop.info.sample_rate), (len, repeated, 16_000));
         }
     }
@@ -227,20 +208,19 @@ mod tests {
     }
 
     #[test]
-    fn audio_in_a_kaldi_archive_is_refused_in_words() {
-        for entry in ["data/wav.ark:1234", "data/wav.ark:1234[0:99]"] {
-            let error = open_audio(&WavSource::parse(entry), Limits::default()).unwrap_err().to_string();
-            assert!(
-                error.contains("data/wav.ark") && error.contains("1234") && error.contains("wav-copy"),
-                "{error}"
-            );
-        }
-        // A file may have such a name.
+    fn crops_of_a_segment_are_inside_of_it() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("take:2");
-        ffsvc_audio::write_wav(&path, &[0.1; 10], 16_000, Default::default()).unwrap();
-        assert!(open_audio(&WavSource::File(path.clone()), Limits::default()).is_ok());
-        std::fs::remove_file(&path).unwrap();
-        assert!(open_audio(&WavSource::File(dir.path().join("missing.wav")), Limits::default()).is_err());
+        let path = dir.path().join("a.wav");
+        let ramp: Vec<f32> = (0..16_000).map(|n| n as f32 / 32_768.0).collect();
+        ffsvc_audio::write_wav(&path, &ramp, 16_000, Default::default()).unwrap();
+        let segment = Segment { start_s: 0.25, end_s: Some(0.5) };
+        for wav in [WavSource::File(path.clone()), WavSource::Pipe(format!("cat {}", path.display()))] {
+            let source = AudioSource { wav, segment: Some(segment) };
+            let crop =
+                |place, len| read_audio_crop(&source, place, len, &ReadOptions::default()).unwrap().samples;
+            assert_eq!(crop(0.0, 3), ramp[4000..4003]);
+            assert_eq!(crop(0.999_999, 1000), ramp[6999..7999]);
+            assert_eq!(crop(0.7, 5000), [&ramp[4000..8000], &ramp[4000..5000]].concat());
+        }
     }
 }

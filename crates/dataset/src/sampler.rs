@@ -237,7 +237,7 @@ mod tests {
                 for number in 0..count {
                     utterances.push(crate::TrainingUtterance {
                         id: format!("{domain}-{speaker}-{number}"),
-                        source: WavSource::parse("a.wav"),
+                        source: WavSource::parse("a.wav").into(),
                         label: speakers.len() as u32,
                     });
                 }

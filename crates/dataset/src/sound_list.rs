@@ -8,8 +8,8 @@ use ffsvc_kaldi_io::read_wav_list;
 use crate::error::{Error, IoContext, Result};
 
 /// File names that count as sounds in a folder, without regard to case.
-const EXTENSIONS: [&str; 11] =
-    ["wav", "flac", "mp3", "ogg", "oga", "opus", "m4a", "mp4", "aac", "aiff", "aif"];
+const EXTENSIONS: [&str; 14] =
+    ["wav", "flac", "mp3", "ogg", "oga", "opus", "m4a", "mp4", "aac", "aiff", "aif", "au", "sph", "w64"];
 
 /// The sounds that `list` names: one path a line, or, where it is a folder, every sound file in it and below, in the order
 /// of their paths.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use ffsvc_audio::ReadOptions;
 use ffsvc_hashing::Fnv1a;
-use ffsvc_kaldi_io::{DataDir, WavSource};
+use ffsvc_kaldi_io::{AudioSource, DataDir};
 
 use crate::config::{DataConfig, Labels};
 use crate::domains::TrainingDomain;
@@ -16,7 +16,7 @@ pub struct TrainingUtterance {
     /// Utterance id.
     pub id: String,
     /// Where its audio is.
-    pub source: WavSource,
+    pub source: AudioSource,
     /// Index of its speaker in [`TrainingSet::speakers`].
     pub label: u32,
 }
@@ -24,7 +24,7 @@ pub struct TrainingUtterance {
 /// All utterances of the training data directories, with speaker indices.
 #[derive(Debug, Clone)]
 pub struct TrainingSet {
-    /// In the order of `wav.scp`, one directory after the other.
+    /// In the order of each directory, one after the other.
     pub utterances: Vec<TrainingUtterance>,
     /// Speaker names: the index of a speaker is its line in `spk2utt`, as in the baseline. Speakers that only a further
     /// directory has follow.
@@ -74,7 +74,7 @@ impl TrainingSet {
                 };
                 utterances.push(TrainingUtterance {
                     id: utterance.id.to_string(),
-                    source: WavSource::parse(utterance.wav),
+                    source: utterance.audio(),
                     label,
                 });
             }

@@ -58,12 +58,15 @@ pub struct AudioReading {
     pub channel: String,
     /// Whether the baseline's low-pass filter was applied.
     pub low_pass: bool,
+    /// The detector of the speech, where only the speech of recordings was embedded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speech_only: Option<String>,
 }
 
 impl AudioReading {
     /// Recordings of which this channel was read, with the baseline's low-pass filter or without it.
     pub fn new(channel: impl Into<String>, low_pass: bool) -> Self {
-        Self { channel: channel.into(), low_pass }
+        Self { channel: channel.into(), low_pass, speech_only: None }
     }
 }
 

@@ -16,6 +16,12 @@ pub enum Error {
     /// A table or an embedding store cannot be read or written.
     #[error(transparent)]
     Data(#[from] ffsvc_kaldi_io::Error),
+    /// Only the speech was to be embedded, and there is none.
+    #[error("no speech was found in its {duration_s:.1} s")]
+    NoSpeech {
+        /// Length of the recording.
+        duration_s: f64,
+    },
     /// The embedding is not finite.
     #[error(
         "the embedding has a value that is not finite; the model's weights or the recording are unusable"

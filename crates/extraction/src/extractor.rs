@@ -7,13 +7,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 use ffsvc_audio::{AudioFile, Channel, ReadOptions};
 use ffsvc_dataset::{Notice, ReadError, open_audio};
 use ffsvc_embeddings::{AudioReading, Provenance};
-use ffsvc_features::{Features, FrontEnd, FrontEndConfig};
-use ffsvc_kaldi_io::WavSource;
+use ffsvc_features::{Features, FrontEnd, FrontEndConfig, Vad};
+use ffsvc_kaldi_io::AudioSource;
 use ffsvc_models::{ModelConfig, ModelInfo, SpeakerModel, load_model};
 
 use crate::error::{Error, Result};
 use crate::memory::{self, Admission, Memory, Reservations};
 use crate::options::ExtractorOptions;
+use crate::speech_only::SpeechOnly;
 
 /// An embedding and the recording that it stands for.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +36,7 @@ pub struct Extractor {
     device: Device,
     mean: Option<Vec<f32>>,
     options: ExtractorOptions,
+    speech_only: Option<SpeechOnly>,
     memory: Memory,
     /// To estimate the memory of the network by.
     config: Option<ModelConfig>,
@@ -100,6 +102,7 @@ impl Extractor {
             mean: None,
             memory: Memory::from_now(options.memory),
             options,
+            speech_only: None,
             config: None,
             file: None,
         })
@@ -112,6 +115,25 @@ impl Extractor {
         self.memory = Memory::from_now(options.memory);
         self.options = options;
         self
+    }
+
+    /// Embeds only what `vad` takes for speech, without pauses of 0.1 s and more
+    /// ([`SpeechParts`](ffsvc_features::SpeechParts)). The speech is found in the recording at the front end's sample rate.
+    ///
+    /// # Errors
+    /// The detector does not work at that rate, one of its options is out of range, or its model cannot be read.
+    pub fn with_speech_only(self, vad: &Vad) -> Result<Self> {
+        let speech_only = Some(SpeechOnly::new(self.sample_rate(), vad)?);
+        Ok(Self { speech_only, ..self })
+    }
+
+    /// The name of the detector of [`with_speech_only`](Self::with_speech_only), if there is one.
+    pub fn speech_only(&self) -> Option<&'static str> {
+        self.speech_only.as_ref().map(SpeechOnly::name)
+    }
+
+    pub(crate) fn speech_rule(&self) -> Option<&Vad> {
+        self.speech_only.as_ref().map(SpeechOnly::vad)
     }
 
     /// The options.
@@ -147,6 +169,7 @@ impl Extractor {
             Channel::Mix => "mix".to_owned(),
         };
         provenance.audio = AudioReading::new(channel, self.read.compat_lowpass);
+        provenance.audio.speech_only = self.speech_only().map(str::to_owned);
         provenance.mean_subtracted = self.mean.is_some();
         provenance.program = concat!("ffsvc-extraction ", env!("CARGO_PKG_VERSION")).to_owned();
         Some(provenance)
@@ -168,11 +191,11 @@ impl Extractor {
         embeddings.pop().ok_or(Error::NonFinite)
     }
 
-    /// Embeds one recording.
+    /// Embeds one recording, or a segment of one.
     ///
     /// # Errors
     /// The recording cannot be read, is too short, or needs more memory than there is.
-    pub fn embed(&self, source: &WavSource) -> Result<Embedding> {
+    pub fn embed(&self, source: &AudioSource) -> Result<Embedding> {
         let mut file = open_audio(source, self.options.limits)?;
         self.embed_file(&mut file)
     }
@@ -223,7 +246,10 @@ impl Extractor {
     pub(crate) fn prepare(&self, index: usize, file: &mut AudioFile) -> Result<Prepared> {
         let audio = file.read(&self.read).map_err(ReadError::from)?;
         let notices = Notice::of(file.info(), &self.read, &audio.samples);
-        let features = self.features(&audio.samples)?;
+        let features = match &self.speech_only {
+            None => self.features(&audio.samples)?,
+            Some(speech) => self.features(&speech.of(&audio.samples)?)?,
+        };
         let duration_s = audio.samples.len() as f64 / f64::from(audio.sample_rate);
         Ok(Prepared { index, features, duration_s, notices })
     }

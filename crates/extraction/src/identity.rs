@@ -12,7 +12,7 @@ use crate::extractor::Extractor;
 pub(crate) struct Identity {
     /// SHA-256 of the model file. Absent for a network without one, whose embeddings are never taken over.
     model: Option<String>,
-    /// Sample rate, channel, low-pass.
+    /// Sample rate, channel, low-pass; the speech detector, if only speech is embedded.
     reading: String,
     /// SHA-256 of the names and places of the recordings.
     list: String,
@@ -23,11 +23,15 @@ impl Identity {
     pub(crate) fn new(extractor: &Extractor, recordings: &[Recording]) -> Self {
         let mut hash = Sha256::new();
         for recording in recordings {
-            hash.update(format!("{}\t{:?}\n", recording.id, recording.source));
+            let segment = recording.source.segment.map_or_else(String::new, |part| format!(" {part:?}"));
+            hash.update(format!("{}\t{:?}{segment}\n", recording.id, recording.source.wav));
         }
         Self {
             model: extractor.checksum().map(str::to_owned),
-            reading: format!("{:?}", extractor.read_options()),
+            reading: match extractor.speech_rule() {
+                None => format!("{:?}", extractor.read_options()),
+                Some(rule) => format!("{:?} speech by {rule:?}", extractor.read_options()),
+            },
             list: hash.hex(),
             recordings: recordings.len(),
         }

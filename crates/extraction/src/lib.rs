@@ -10,6 +10,7 @@ mod job;
 mod memory;
 mod options;
 mod partial;
+mod speech_only;
 mod store;
 
 pub use checksum::checksum;

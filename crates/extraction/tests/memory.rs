@@ -62,7 +62,8 @@ fn recording(folder: &Path, seconds: usize) -> PathBuf {
 fn estimate(extractor: Extractor, path: &Path) -> (u64, Extractor) {
     let options = *extractor.options();
     let extractor = extractor.with_options(options.with_memory(1));
-    let Err(Error::Memory { needed, available: 1, .. }) = extractor.embed(&WavSource::File(path.into()))
+    let Err(Error::Memory { needed, available: 1, .. }) =
+        extractor.embed(&WavSource::File(path.into()).into())
     else {
         panic!("a recording in a byte of memory")
     };
@@ -118,10 +119,10 @@ fn recordings_take_what_is_estimated() {
     for (name, config, path) in cases {
         let (estimate, extractor) = estimate(extractor(config), path);
         // Working memory that threads keep is not of this recording.
-        extractor.embed(&WavSource::File(path.clone())).unwrap();
+        extractor.embed(&WavSource::File(path.clone()).into()).unwrap();
         let before = HELD.load(Ordering::Relaxed);
         PEAK.store(before, Ordering::Relaxed);
-        extractor.embed(&WavSource::File(path.clone())).unwrap();
+        extractor.embed(&WavSource::File(path.clone()).into()).unwrap();
         let taken = (PEAK.load(Ordering::Relaxed) - before) as u64;
         let ratio = estimate as f64 / taken as f64;
         println!(

@@ -41,7 +41,7 @@ fn recordings(folder: &Path) -> Vec<Recording> {
             if number != 7 {
                 ffsvc_audio::write_wav(&path, &samples, 16000, SampleFormat::Pcm16).unwrap();
             }
-            Recording { id: format!("utt{number}"), source: WavSource::File(path) }
+            Recording { id: format!("utt{number}"), source: WavSource::File(path).into() }
         })
         .collect()
 }
@@ -197,7 +197,7 @@ fn what_does_not_fit_into_memory_fails_by_name_and_the_rest_is_written() {
     let long = folder.join("long.wav");
     ffsvc_audio::write_wav(&long, &vec![0.1; 16_000 * 60], 16_000, SampleFormat::Pcm16).unwrap();
     let mut recordings = recordings(folder);
-    recordings.insert(4, Recording { id: "long".into(), source: WavSource::File(long) });
+    recordings.insert(4, Recording { id: "long".into(), source: WavSource::File(long).into() });
     let whole = place.run("whole.ark", &Arc::new(open(folder, 5)), recordings.clone(), usize::MAX);
     assert_eq!(whole.embeddings, 10);
 

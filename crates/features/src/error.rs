@@ -41,6 +41,14 @@ pub enum Error {
         /// Columns of the output.
         num_frames: usize,
     },
+    /// A model of a speech detector that cannot be used.
+    #[error("{path}: {reason}")]
+    Model {
+        /// The file.
+        path: String,
+        /// What was found, and what was expected.
+        reason: String,
+    },
     /// An option has a value that no front end can be built from.
     #[error("{option} = {found}: expected {expected}")]
     Option {

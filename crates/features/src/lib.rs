@@ -29,7 +29,7 @@ pub use mel_banks::MelBanks;
 pub use quality::{Quality, QualityLimits, QualityWarning};
 pub use scratch::Scratch;
 pub use speechbrain_fbank::{SpeechBrainFbank, SpeechBrainFbankOptions};
-pub use vad::{EnergyVad, NoiseFloorVad, SpeechDetector, Vad};
+pub use vad::{EnergyVad, NoiseFloorVad, SileroNetwork, SileroVad, SpeechDetector, SpeechParts, Vad};
 pub use waveform::WaveformNorm;
 pub use window::{Symmetry, WindowType};
 

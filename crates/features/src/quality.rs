@@ -106,12 +106,17 @@ impl Quality {
         check_samples(samples)?;
         let detector = SpeechDetector::new(sample_rate, vad)?;
         let decisions = detector.detect(&mut Scratch::new(), samples)?;
-        Ok(Self {
-            sample_rate,
-            duration_s: samples.len() as f64 / f64::from(sample_rate),
-            speech_s: SpeechDetector::speech_s(&decisions),
-            levels: Levels::measure(samples),
-        })
+        Self::with_speech(sample_rate, samples, SpeechDetector::speech_s(&decisions))
+    }
+
+    /// As [`measure`](Self::measure), where the speech was found at another sample rate ([`Vad::sample_rate`]).
+    ///
+    /// # Errors
+    /// A sample is not finite.
+    pub fn with_speech(sample_rate: u32, samples: &[f32], speech_s: f64) -> Result<Self> {
+        check_samples(samples)?;
+        let duration_s = samples.len() as f64 / f64::from(sample_rate);
+        Ok(Self { sample_rate, duration_s, speech_s, levels: Levels::measure(samples) })
     }
 
     /// Whether there is nothing in the recording by the measure of `limits`.

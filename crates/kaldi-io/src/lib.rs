@@ -17,7 +17,8 @@ mod wav;
 pub use archive::{ArkForm, ArkReader, ArkWriter, Matrix, ScpReader, Value};
 pub use data_dir::{
     CombineOptions, Combined, DataDir, Dropped, FixOptions, FixReport, OpenOptions, Output, Part, Pick,
-    Report, Selection, Source, SplitBy, Utterance, ValidateOptions, spk2utt_to_utt2spk, utt2spk_to_spk2utt,
+    Report, Segment, Selection, Source, SplitBy, Utterance, ValidateOptions, spk2utt_to_utt2spk,
+    utt2spk_to_spk2utt,
 };
 pub use error::{Cause, Error, Result};
 pub use list_file::ListFile;
@@ -31,4 +32,4 @@ pub use trials::{
     Condition, MadeTrials, Nontargets, Relation, Trial, TrialBlock, TrialColumns, TrialFindings, TrialLayout,
     TrialOptions, TrialReader, Trials,
 };
-pub use wav::{WavSource, read_wav_list};
+pub use wav::{AudioSource, WavSource, read_wav_list};

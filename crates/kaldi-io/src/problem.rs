@@ -37,7 +37,8 @@ pub enum ProblemKind {
     EmptyLine,
     /// A key with nothing behind it.
     NoValue,
-    /// A value that the table cannot have: a speaker of two words, a duration that is no number.
+    /// A value that the table cannot have: a speaker of two words, a duration that is no number, a segment that ends before it
+    /// begins.
     BadValue,
     /// A line whose key and value both occurred before.
     DuplicateKey,
@@ -49,17 +50,17 @@ pub enum ProblemKind {
     EmptyTable,
     /// A table that must be there is not.
     MissingTable,
-    /// A table that this crate does not support.
-    UnsupportedTable,
     /// A command in place of a path, without leave to run commands.
     Pipe,
     /// The audio file does not exist.
     MissingAudio,
-    /// Audio inside a Kaldi archive (`wav.ark:1234`), which cannot be read.
-    AudioInArchive,
-    /// An utterance of `wav.scp` that `utt2spk` lacks.
+    /// A segment of a recording that `wav.scp` lacks.
+    NoRecording,
+    /// A recording of `wav.scp` of which no utterance is a segment, where there are `segments`.
+    UnusedRecording,
+    /// An utterance of `wav.scp` or `segments` that `utt2spk` lacks.
     NoSpeaker,
-    /// An utterance of another table that `wav.scp` lacks.
+    /// An utterance of another table that `wav.scp`, or where there are any, `segments` lacks.
     NoAudio,
     /// A speaker for whom there is no utterance.
     NoUtterances,
@@ -90,14 +91,12 @@ impl ProblemKind {
             P::Unsorted => "not sorted in byte order",
             P::EmptyTable => "table without an entry",
             P::MissingTable => "table missing",
-            P::UnsupportedTable => "unsupported table",
             P::Pipe => "command in place of a path, which is not allowed (allow_pipes)",
             P::MissingAudio => "audio file missing",
-            P::AudioInArchive => {
-                "audio inside a Kaldi archive, which is not supported: copy it into files (wav-copy)"
-            }
+            P::NoRecording => "segment of a recording that wav.scp lacks",
+            P::UnusedRecording => "recording without a segment",
             P::NoSpeaker => "utterance without a speaker in utt2spk",
-            P::NoAudio => "utterance that wav.scp lacks",
+            P::NoAudio => "utterance that wav.scp or segments lacks",
             P::NoUtterances => "speaker without utterances",
             P::SpeakerMismatch => "spk2utt contradicts utt2spk",
         }

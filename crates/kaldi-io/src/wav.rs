@@ -1,12 +1,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::text::Text;
-use crate::{Error, Result};
+use crate::{Error, Result, Segment};
 
 /// What the second column of `wav.scp` names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum WavSource {
-    /// An audio file. A relative path is relative to the working directory, as in Kaldi.
+    /// An audio file, or a recording inside a Kaldi archive (`wav.ark:1234`). A relative path is relative to the working
+    /// directory, as in Kaldi.
     File(PathBuf),
     /// A shell command whose standard output is the audio; without the `|` that marks it.
     Pipe(String),
@@ -28,25 +29,45 @@ impl WavSource {
         }
     }
 
-    /// Whether the value names audio inside a Kaldi archive, `wav.ark:1234`, which is not supported.
+    /// The file that must exist: the path itself, or the archive of an entry `ARCHIVE:OFFSET`, if there is no file of the whole
+    /// name. `None` for a command.
     ///
     /// ```
     /// use ffsvc_kaldi_io::WavSource;
-    /// assert!(WavSource::is_in_archive("data/wav.ark:1234") && WavSource::is_in_archive("wav.ark:12[0:99]"));
-    /// assert!(!WavSource::is_in_archive("wav.ark") && !WavSource::is_in_archive("take:2"));
+    /// let on_disk = |value| WavSource::parse(value).on_disk().map(|path| path.to_path_buf());
+    /// assert_eq!(on_disk("data/wav.ark:1234"), Some("data/wav.ark".into()));
+    /// assert_eq!(on_disk("data/1.wav"), Some("data/1.wav".into()));
     /// ```
-    pub fn is_in_archive(value: &str) -> bool {
-        let value = value.trim_ascii_end();
-        let value =
-            value.strip_suffix(']').and_then(|value| value.rsplit_once('[')).map_or(value, |(path, _)| path);
-        value.rsplit_once(':').is_some_and(|(path, offset)| {
-            path.ends_with(".ark") && !offset.is_empty() && offset.bytes().all(|byte| byte.is_ascii_digit())
-        })
+    pub fn on_disk(&self) -> Option<&Path> {
+        let Self::File(file) = self else { return None };
+        let archive = file.to_str().and_then(|name| name.rsplit_once(':')).filter(|(path, offset)| {
+            !path.is_empty() && !offset.is_empty() && offset.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        match archive {
+            Some((archive, _)) if !file.is_file() => Some(Path::new(archive)),
+            _ => Some(file),
+        }
     }
 
     /// Whether [`parse`](Self::parse) takes the value for a command.
     pub fn is_pipe(value: &str) -> bool {
         value.trim_ascii_end().ends_with('|')
+    }
+}
+
+/// The audio of an utterance: a recording, or a part of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AudioSource {
+    /// The recording.
+    pub wav: WavSource,
+    /// The part of it; `None` for all of it.
+    pub segment: Option<Segment>,
+}
+
+impl From<WavSource> for AudioSource {
+    /// All of the recording.
+    fn from(wav: WavSource) -> Self {
+        Self { wav, segment: None }
     }
 }
 

@@ -101,7 +101,6 @@ fn wrong_labels_are_refused() {
         (refusal(&[("wav.scp", WAV), ("utt2dur", "a1 inf\n")]), "utt2dur:1: "),
         (refusal(&[("wav.scp", "")]), "wav.scp: found no utterance"),
         (refusal(&[]), "wav.scp: cannot open"),
-        (refusal(&[("wav.scp", WAV), ("segments", "")]), "segments: directories with segments"),
     ] {
         assert!(message.starts_with(start), "{message}");
     }
@@ -126,13 +125,11 @@ fn validation_lists_everything() {
         ("spk2utt", "b b1\na a1\ne e1\n"),
         ("utt2dur", "a1 one\nz1 1.0\n"),
         ("spk2gender", "a f\na f\nz m\n"),
-        ("segments", ""),
     ]);
     std::fs::write(folder.path().join("text"), b"a1 \xff\n").unwrap();
     assert_eq!(
         problems(folder.path()),
         [
-            "segments UnsupportedTable",
             "wav.scp:1 ByteOrderMark",
             "wav.scp:1 CarriageReturn",
             "wav.scp:2 EmptyLine",

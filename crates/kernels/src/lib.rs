@@ -5,6 +5,7 @@ mod conv2d;
 mod correlation;
 mod dot_products;
 mod epilogue;
+mod lstm;
 mod memory;
 mod planes;
 
@@ -13,3 +14,4 @@ mod winograd;
 pub use batch_norm::{BatchNorm, BatchStatistics};
 pub use conv2d::Conv2d;
 pub use epilogue::Epilogue;
+pub use lstm::{Lstm, LstmState};

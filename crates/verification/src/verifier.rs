@@ -100,7 +100,7 @@ impl Verifier {
         let name = path.display().to_string();
         let of_this = |source: ffsvc_extraction::Error| Error::Recording { recording: name.clone(), source };
         let options = self.extractor.options();
-        let mut file = ffsvc_dataset::open_audio(&WavSource::File(path.to_path_buf()), options.limits)
+        let mut file = ffsvc_dataset::open_audio(&WavSource::File(path.to_path_buf()).into(), options.limits)
             .map_err(|error| of_this(error.into()))?;
         let quality = file_quality(&mut file, &name, options.channel, &Vad::default())?;
         let embedding = self.extractor.embed_file(&mut file).map_err(of_this)?;

@@ -2,11 +2,18 @@
 
 mod energy;
 mod noise_floor;
+mod onnx_tensors;
+mod parts;
+mod silero;
+mod silero_network;
 
 use serde::{Deserialize, Serialize};
 
 pub use energy::EnergyVad;
 pub use noise_floor::NoiseFloorVad;
+pub use parts::SpeechParts;
+pub use silero::SileroVad;
+pub use silero_network::SileroNetwork;
 
 use crate::mel_banks::kaldi_mel;
 use crate::{Error, Fbank, FbankOptions, Result, Scratch};
@@ -22,7 +29,8 @@ const DB_PER_NEPER: f32 = 4.342_945;
 /// Level of a frame of unit RMS at the scale of [`FbankOptions::int16_scale`], dB.
 const INT16_FULL_SCALE_DB: f32 = 90.309;
 
-/// How speech is told from pauses. In TOML: `{ type = "noise-floor" }`, `{ type = "energy", energy_threshold = 5.5 }`.
+/// How speech is told from pauses. In TOML: `{ type = "noise-floor" }`, `{ type = "energy", energy_threshold = 5.5 }`,
+/// `{ type = "silero", model = "silero_vad_16k_op15.onnx" }`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Vad {
@@ -30,6 +38,18 @@ pub enum Vad {
     NoiseFloor(NoiseFloorVad),
     /// Kaldi's `compute-vad`.
     Energy(EnergyVad),
+    /// A network: Silero VAD.
+    Silero(SileroVad),
+}
+
+impl Vad {
+    /// The only sample rate at which the detector works, Hz; `None` where it works at any.
+    pub fn sample_rate(&self) -> Option<u32> {
+        match self {
+            Self::NoiseFloor(_) | Self::Energy(_) => None,
+            Self::Silero(_) => Some(silero_network::RATE),
+        }
+    }
 }
 
 impl Default for Vad {
@@ -61,23 +81,37 @@ impl Default for Vad {
 /// ```
 #[derive(Debug, Clone)]
 pub struct SpeechDetector {
-    vad: Vad,
+    rule: Rule,
     fbank: Fbank,
 }
 
+#[derive(Debug, Clone)]
+enum Rule {
+    NoiseFloor(NoiseFloorVad),
+    Energy(EnergyVad),
+    Silero(SileroVad, SileroNetwork),
+}
+
 impl SpeechDetector {
-    /// Plans the computation for signals of `sample_rate` hertz, 1000 to 768000.
+    /// Plans the computation for signals of `sample_rate` hertz, 1000 to 768000, and reads the model of a detector that has
+    /// one.
     ///
     /// # Errors
-    /// The sample rate or an option is out of range.
+    /// The sample rate or an option is out of range; the rate is not [`Vad::sample_rate`]; the model cannot be read.
     pub fn new(sample_rate: u32, vad: &Vad) -> Result<Self> {
         if !(1000..=768_000).contains(&sample_rate) {
             return Err(Error::option("sample_rate", sample_rate, "1000 to 768000 Hz"));
         }
-        match vad {
-            Vad::NoiseFloor(options) => options.check()?,
-            Vad::Energy(options) => options.check()?,
+        if let Some(rate) = vad.sample_rate().filter(|&rate| rate != sample_rate) {
+            return Err(Error::option("sample_rate", sample_rate, format!("{rate} Hz for this detector")));
         }
+        let rule = match vad {
+            Vad::NoiseFloor(options) => options.check().map(|()| Rule::NoiseFloor(*options)),
+            Vad::Energy(options) => options.check().map(|()| Rule::Energy(*options)),
+            Vad::Silero(options) => options
+                .check()
+                .and_then(|()| Ok(Rule::Silero(options.clone(), SileroNetwork::open(&options.model)?))),
+        }?;
         let [low_hz, full_high_hz] = BAND_EDGES_HZ;
         let high_hz = full_high_hz.min(f64::from(sample_rate) / 2.0);
         let share = (kaldi_mel(high_hz) - kaldi_mel(low_hz)) / (kaldi_mel(full_high_hz) - kaldi_mel(low_hz));
@@ -89,7 +123,7 @@ impl SpeechDetector {
             use_energy: true,
             ..FbankOptions::default()
         };
-        Ok(Self { vad: vad.clone(), fbank: Fbank::new(sample_rate, &fbank)? })
+        Ok(Self { rule, fbank: Fbank::new(sample_rate, &fbank)? })
     }
 
     /// Whether each frame of `samples` (full scale 1.0) is speech; empty for less than one frame.
@@ -101,21 +135,26 @@ impl SpeechDetector {
         if num_frames == 0 {
             return Ok(Vec::new());
         }
-        let mut features = vec![0.0; self.fbank.num_mels() * num_frames];
-        self.fbank.compute_into(scratch, samples, &mut features)?;
-        let (log_energies, bands) = features.split_at_mut(num_frames);
-        Ok(match &self.vad {
-            Vad::Energy(vad) => vad.decide(log_energies),
-            Vad::NoiseFloor(vad) => {
+        let mut levels_and_bands = || {
+            let mut features = vec![0.0; self.fbank.num_mels() * num_frames];
+            self.fbank.compute_into(scratch, samples, &mut features)?;
+            Ok(features)
+        };
+        match &self.rule {
+            Rule::Silero(vad, network) => Ok(vad.decide(&network.probabilities(samples)?, num_frames)),
+            Rule::Energy(vad) => Ok(vad.decide(&levels_and_bands()?[..num_frames])),
+            Rule::NoiseFloor(vad) => {
+                let mut features: Vec<f32> = levels_and_bands()?;
+                let (levels, bands) = features.split_at_mut(num_frames);
                 bands.iter_mut().for_each(|value| *value *= DB_PER_NEPER);
                 let frame_length = self.fbank.min_samples() as f32;
                 let full_scale_db = INT16_FULL_SCALE_DB + 10.0 * frame_length.log10();
-                for level in log_energies.iter_mut() {
+                for level in levels.iter_mut() {
                     *level = *level * DB_PER_NEPER - full_scale_db;
                 }
-                vad.decide(log_energies, bands)
+                Ok(vad.decide(levels, bands))
             }
-        })
+        }
     }
 
     /// Seconds of speech that decisions stand for.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::companions::{Keys, read_all};
 use super::draft::Draft;
-use super::{DataDir, Output};
+use super::{DataDir, Output, Segment};
 use crate::{Error, Result, Table};
 
 /// One of the directories to combine.
@@ -15,7 +15,7 @@ use crate::{Error, Result, Table};
 pub struct Source<'a> {
     /// The directory.
     pub dir: &'a DataDir,
-    /// Put before the names of its utterances and speakers, as it is; empty to leave them alone.
+    /// Put before the names of its utterances, recordings and speakers, as it is; empty to leave them alone.
     pub prefix: &'a str,
 }
 
@@ -40,11 +40,13 @@ pub struct Combined {
 
 impl DataDir {
     /// Writes the utterances of all the directories as one, in byte order. Tables that all of them have follow as in
-    /// [`subset`](Self::subset).
+    /// [`subset`](Self::subset). If one of them has `segments`, the utterances of the others become segments, each of its
+    /// whole recording.
     ///
     /// # Errors
     /// - There is no directory.
     /// - An utterance or, without `shared_speakers`, a speaker is in two of them. Use a prefix then.
+    /// - With `segments`, a recording's entry in `wav.scp` differs between two.
     /// - A speaker's entry in a `spk2*` table differs between two.
     /// - Some know their speakers and others do not.
     /// - A prefix contains white space.
@@ -72,9 +74,10 @@ impl DataDir {
         let mut draft = Draft::default();
         let mut speakers = Owners::new("speaker");
         let mut utterances = Owners::new("utterance");
+        let mut recordings = Recordings::default();
+        let with_segments = sources.iter().any(|source| source.dir.has_segments());
         for (at, source) in sources.iter().enumerate() {
-            let dir = source.dir;
-            for utterance in dir.utterances() {
+            for utterance in source.dir.utterances() {
                 let id = prefixed(source.prefix, utterance.id);
                 utterances.claim(id.clone(), sources, at, false)?;
                 if let Some(speaker) = utterance.speaker {
@@ -82,10 +85,18 @@ impl DataDir {
                     speakers.claim(speaker.clone(), sources, at, options.shared_speakers)?;
                     draft.extend("utt2spk", [(id.clone(), speaker)]);
                 }
-                draft.extend("wav.scp", [(id, Cow::Borrowed(utterance.wav))]);
+                let recording = prefixed(source.prefix, utterance.recording);
+                if with_segments {
+                    let whole = Segment { start_s: 0.0, end_s: None };
+                    let line = utterance.segment.unwrap_or(whole).line_of(&recording);
+                    draft.extend("segments", [(id, Cow::Owned(line))]);
+                }
+                if recordings.add(recording.clone(), utterance.wav, sources, at)? {
+                    draft.extend("wav.scp", [(recording, Cow::Borrowed(utterance.wav))]);
+                }
             }
         }
-        let left_out = add_companions(&mut draft, sources, options, &companions, &speakers)?;
+        let left_out = add_companions(&mut draft, sources, options, &companions, &speakers, &recordings)?;
         let (utterances, speakers) = (utterances.owner.len(), speakers.owner.len());
         draft.write(output)?;
         Ok(Combined { utterances, speakers, left_out })
@@ -99,6 +110,7 @@ fn add_companions<'a>(
     options: CombineOptions,
     companions: &'a [Vec<(String, Keys, Table)>],
     speakers: &Owners<'a>,
+    recordings: &Recordings<'a>,
 ) -> Result<Vec<String>> {
     let mut names: Vec<(&str, Keys)> =
         companions.iter().flatten().map(|(name, keys, _)| (name.as_str(), *keys)).collect();
@@ -117,14 +129,18 @@ fn add_companions<'a>(
         let mut values: HashMap<Cow<'a, str>, &'a str> = HashMap::new();
         for (source, table) in sources.iter().zip(tables) {
             for (position, (key, value)) in table.iter().enumerate() {
-                let key = match keys {
-                    Keys::Utterances if source.dir.position(key).is_none() => continue,
-                    Keys::Utterances => prefixed(source.prefix, key),
-                    Keys::Speakers => speaker_name(*source, options, key),
+                let is_known = match keys {
+                    Keys::Utterances => source.dir.position(key).is_some(),
+                    Keys::Recordings => recordings.known.contains_key(&prefixed(source.prefix, key)),
+                    Keys::Speakers => speakers.owner.contains_key(&speaker_name(*source, options, key)),
                 };
-                if keys == Keys::Speakers && !speakers.owner.contains_key(&key) {
+                if !is_known {
                     continue;
                 }
+                let key = match keys {
+                    Keys::Utterances | Keys::Recordings => prefixed(source.prefix, key),
+                    Keys::Speakers => speaker_name(*source, options, key),
+                };
                 let other = *values.entry(key.clone()).or_insert(value);
                 if other != value {
                     let message =
@@ -144,6 +160,39 @@ fn prefixed<'a>(prefix: &str, name: &'a str) -> Cow<'a, str> {
 
 fn speaker_name<'a>(source: Source<'_>, options: CombineOptions, name: &'a str) -> Cow<'a, str> {
     prefixed(if options.shared_speakers { "" } else { source.prefix }, name)
+}
+
+/// The recordings so far: which source the first mention of each is from, and its entry of `wav.scp`.
+#[derive(Default)]
+struct Recordings<'a> {
+    known: HashMap<Cow<'a, str>, (usize, &'a str)>,
+}
+
+impl<'a> Recordings<'a> {
+    /// Notes the recording of an utterance; whether it is a new one. Two parts of a corpus may share recordings, but a name
+    /// stands for one recording.
+    fn add(
+        &mut self,
+        name: Cow<'a, str>,
+        wav: &'a str,
+        sources: &[Source<'_>],
+        source: usize,
+    ) -> Result<bool> {
+        match self.known.get(&name) {
+            None => {
+                self.known.insert(name, (source, wav));
+                Ok(true)
+            }
+            Some((_, known)) if *known == wav => Ok(false),
+            Some((owner, known)) => {
+                let message = format!(
+                    "the recording {name} is {wav} here and {known} in {}; give each directory a prefix",
+                    sources[*owner].dir.path().display()
+                );
+                Err(Error::invalid(sources[source].dir.path(), message))
+            }
+        }
+    }
 }
 
 /// Which source each name comes from.

@@ -9,10 +9,13 @@ use crate::{Error, Result, Table};
 pub(super) enum Keys {
     Utterances,
     Speakers,
+    /// Where there are no `segments`, these are the utterances.
+    Recordings,
 }
 
 /// Tells the tables that follow `wav.scp` along (a subset of the directory has the subset of these) from other
-/// files, which are left alone: `utt2*`, `text`, `feats.scp` and `vad.scp` are by utterance, `spk2*` by speaker.
+/// files, which are left alone: `utt2*`, `text`, `feats.scp` and `vad.scp` are by utterance, `spk2*` by speaker, `reco2*` by
+/// recording.
 pub(super) fn keys_of(name: &str) -> Option<Keys> {
     let is_name =
         |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -21,6 +24,7 @@ pub(super) fn keys_of(name: &str) -> Option<Keys> {
         "text" | "feats.scp" | "vad.scp" => Some(Keys::Utterances),
         _ if name.strip_prefix("utt2").is_some_and(is_name) => Some(Keys::Utterances),
         _ if name.strip_prefix("spk2").is_some_and(is_name) => Some(Keys::Speakers),
+        _ if name.strip_prefix("reco2").is_some_and(is_name) => Some(Keys::Recordings),
         _ => None,
     }
 }

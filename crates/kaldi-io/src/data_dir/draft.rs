@@ -54,7 +54,7 @@ impl Output {
     }
 }
 
-const MAIN_TABLES: [&str; 3] = ["wav.scp", "utt2spk", "spk2utt"];
+const MAIN_TABLES: [&str; 4] = ["wav.scp", "segments", "utt2spk", "spk2utt"];
 
 /// The rows of each table by the table's name. `spk2utt` is not among them: it follows from `utt2spk`.
 #[derive(Default)]
@@ -73,6 +73,11 @@ impl<'a> Draft<'a> {
     /// Puts rows in the place of those that a table has.
     pub(super) fn replace(&mut self, table: &str, rows: impl IntoIterator<Item = Row<'a>>) {
         self.tables.insert(table.to_owned(), rows.into_iter().collect());
+    }
+
+    /// Leaves a table out.
+    pub(super) fn remove(&mut self, table: &str) {
+        self.tables.remove(table);
     }
 
     /// The content of each file: rows in byte order of their keys, `spk2utt` from `utt2spk`.

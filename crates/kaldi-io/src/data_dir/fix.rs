@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::companions::{Keys, names_in};
 use super::draft::{Draft, write_files};
-use super::{DataDir, is_present, parse_duration, refuse_segments};
+use super::segments::Segment;
+use super::{DataDir, is_present, parse_duration};
 use crate::{Error, ListFile, Problem, ProblemKind, Result, Table, WavSource};
 
 /// What [`DataDir::fix`] does beyond the form of the tables.
@@ -25,7 +26,7 @@ pub struct FixOptions {
 pub struct FixReport {
     /// Number of utterances that the directory has now.
     pub utterances: usize,
-    /// Utterances that `wav.scp` had and has no more.
+    /// Utterances that `wav.scp`, or `segments`, had and has no more.
     pub dropped: Vec<Dropped>,
     /// What was wrong with the form of the tables before (sorting, line ends, duplicates, lines without a value).
     pub repaired: Vec<Problem>,
@@ -40,7 +41,7 @@ pub struct FixReport {
 pub struct Dropped {
     /// Its name.
     pub utterance: String,
-    /// Why: it has no speaker, its audio is missing, or a table had two values for it.
+    /// Why: it has no speaker, its audio is missing, it is no part of a recording, or a table had two values for it.
     pub reason: ProblemKind,
 }
 
@@ -50,6 +51,7 @@ impl DataDir {
     /// - sorts every table in byte order;
     /// - unifies line ends and removes byte order marks, empty lines and repeated lines;
     /// - drops utterances that `wav.scp` or `utt2spk` lacks or for which a table has two values;
+    /// - drops `segments` that name no part of a recording of `wav.scp`, and recordings without a segment;
     /// - drops lines of other tables about utterances and speakers that are not there;
     /// - rebuilds `spk2utt` (or `utt2spk` from it, if only that is there).
     ///
@@ -57,13 +59,16 @@ impl DataDir {
     /// overwritten. A directory in order is not touched.
     ///
     /// # Errors
-    /// There is no `wav.scp`, or there are `segments`; no utterance would be left; a table is larger than 4 GiB; a file
+    /// There is no `wav.scp`; no utterance would be left; a table is larger than 4 GiB; a file
     /// cannot be read or written. Tables are then as they were, or some are fixed and all are in the backup.
     pub fn fix(path: impl AsRef<Path>, options: FixOptions) -> Result<FixReport> {
         let path = path.as_ref();
-        refuse_segments(path)?;
         let mut before = Before::default();
-        let (wav, mut conflicting) = before.read(path, "wav.scp")?;
+        let (wav, wav_twice) = before.read(path, "wav.scp")?;
+        let segments = is_present(path, "segments").then(|| before.read(path, "segments")).transpose()?;
+        let recordings = Recordings { wav: &wav, twice: &wav_twice, options };
+        // Of utterances for which a table has two values nothing is known.
+        let mut conflicting = segments.as_ref().map_or(&wav_twice, |(_, twice)| twice).clone();
         let utt2spk = is_present(path, "utt2spk").then(|| before.read(path, "utt2spk")).transpose()?;
         let spk2utt = is_present(path, "spk2utt").then(|| before.read(path, "spk2utt")).transpose()?;
         let companions: Vec<(String, Keys, (Table, HashSet<String>))> = names_in(path)?
@@ -81,21 +86,34 @@ impl DataDir {
 
         let mut draft = Draft::default();
         let mut dropped = Vec::new();
-        let (mut utterances, mut speakers) = (HashSet::new(), HashSet::new());
-        for (utterance, value) in wav.iter() {
+        let (mut utterances, mut speakers, mut used) = (HashSet::new(), HashSet::new(), HashSet::new());
+        for (utterance, value) in segments.as_ref().map_or(&wav, |(table, _)| table).iter() {
             let speaker = speaker_of.as_ref().map(|speaker_of| speaker_of(utterance));
-            let reason = match speaker {
-                _ if conflicting.contains(utterance) => Some(ProblemKind::ConflictingKey),
-                Some(None) => Some(ProblemKind::NoSpeaker),
-                _ if options.drop_missing_audio && is_missing(value) => Some(ProblemKind::MissingAudio),
-                _ => None,
+            let audio = match &segments {
+                None => recordings.check(utterance),
+                Some(_) => Segment::parse(value)
+                    .ok_or(ProblemKind::BadValue)
+                    .and_then(|(recording, _)| recordings.check(recording)),
             };
-            if let Some(reason) = reason {
-                dropped.push(Dropped { utterance: utterance.to_owned(), reason });
-                continue;
-            }
+            let kept = match (speaker, audio) {
+                _ if conflicting.contains(utterance) => Err(ProblemKind::ConflictingKey),
+                (Some(None), _) => Err(ProblemKind::NoSpeaker),
+                (_, audio) => audio,
+            };
+            let (recording, file) = match kept {
+                Ok(entry) => entry,
+                Err(reason) => {
+                    dropped.push(Dropped { utterance: utterance.to_owned(), reason });
+                    continue;
+                }
+            };
             utterances.insert(utterance);
-            draft.extend("wav.scp", [(Cow::Borrowed(utterance), Cow::Borrowed(value))]);
+            if segments.is_some() {
+                draft.extend("segments", [(Cow::Borrowed(utterance), Cow::Borrowed(value))]);
+            }
+            if used.insert(recording) {
+                draft.extend("wav.scp", [(Cow::Borrowed(recording), Cow::Borrowed(file))]);
+            }
             if let Some(Some(speaker)) = speaker {
                 speakers.insert(speaker);
                 draft.extend("utt2spk", [(Cow::Borrowed(utterance), Cow::Borrowed(speaker))]);
@@ -118,6 +136,7 @@ impl DataDir {
         for (name, keys, (table, conflicting)) in &companions {
             let known = |key: &str| match keys {
                 Keys::Utterances => utterances.contains(key),
+                Keys::Recordings => used.contains(key),
                 Keys::Speakers => speakers.contains(key),
             };
             let keep = |&(key, value): &(&str, &str)| {
@@ -190,8 +209,27 @@ fn is_one_word(speaker: &str) -> bool {
     !speaker.bytes().any(|byte| byte.is_ascii_whitespace())
 }
 
-fn is_missing(value: &str) -> bool {
-    matches!(WavSource::parse(value), WavSource::File(file) if !file.is_file())
+/// The entries of `wav.scp`.
+struct Recordings<'a> {
+    wav: &'a Table,
+    /// Those for which it has two values.
+    twice: &'a HashSet<String>,
+    options: FixOptions,
+}
+
+impl<'a> Recordings<'a> {
+    /// The entry of a recording, or why it cannot be kept.
+    fn check(&self, recording: &str) -> std::result::Result<(&'a str, &'a str), ProblemKind> {
+        let place = self.wav.position(recording).ok_or(ProblemKind::NoRecording)?;
+        let (name, file) = self.wav.entry(place).ok_or(ProblemKind::NoRecording)?;
+        match WavSource::parse(file).on_disk() {
+            _ if self.twice.contains(name) => Err(ProblemKind::ConflictingKey),
+            Some(path) if self.options.drop_missing_audio && !path.is_file() => {
+                Err(ProblemKind::MissingAudio)
+            }
+            _ => Ok((name, file)),
+        }
+    }
 }
 
 /// Copies the files that are about to change.

@@ -31,7 +31,7 @@ pub enum Selection {
 /// Which of more utterances than are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pick {
-    /// The first in the order of `wav.scp`.
+    /// The first in the order of the directory.
     First,
     /// Random ones; the same seed picks the same.
     Random {
@@ -65,7 +65,8 @@ impl Pick {
 
 impl DataDir {
     /// Writes a part of the directory, in byte order, and returns its number of utterances. The other tables by
-    /// utterance (`utt2*`, `text`, `feats.scp`, `vad.scp`) and by speaker (`spk2*`) follow; `spk2utt` is made anew.
+    /// utterance (`utt2*`, `text`, `feats.scp`, `vad.scp`), by speaker (`spk2*`) and by recording (`reco2*`) follow; `spk2utt`
+    /// is made anew. Where there are `segments`, the recordings that the utterances are parts of follow.
     ///
     /// # Errors
     /// - A speaker or utterance is unknown.
@@ -125,7 +126,7 @@ impl DataDir {
         Ok(keep)
     }
 
-    /// Places in `wav.scp` of each speaker's utterances; empty if the speakers are unknown.
+    /// Places of each speaker's utterances among all; empty if the speakers are unknown.
     pub(super) fn utterances_by_speaker(&self) -> Vec<Vec<usize>> {
         let mut utterances = vec![Vec::new(); self.speakers.len()];
         for (place, &speaker) in self.speaker_of.iter().enumerate() {
@@ -152,23 +153,35 @@ impl DataDir {
     /// The part of the directory with the utterances marked in `keep`.
     pub(super) fn draft<'a>(&'a self, companions: &'a [(String, Keys, Table)], keep: &[bool]) -> Draft<'a> {
         let row = |(key, value): (&'a str, &'a str)| (Cow::Borrowed(key), Cow::Borrowed(value));
-        let kept = || self.wav.iter().enumerate().filter(|(place, _)| keep[*place]);
+        let table = self.utterance_table();
+        let kept = || table.iter().enumerate().filter(|(place, _)| keep[*place]);
         let mut draft = Draft::default();
-        draft.extend("wav.scp", kept().map(|(_, entry)| row(entry)));
+        let mut recordings = vec![false; self.wav.len()];
+        if let Some(segments) = &self.segments {
+            draft.extend("segments", kept().map(|(_, entry)| row(entry)));
+            let parts = kept().filter_map(|(place, _)| segments.part(place));
+            parts.for_each(|(recording, _)| recordings[recording] = true);
+        } else {
+            recordings.copy_from_slice(keep);
+        }
+        let wav = self.wav.iter().zip(&recordings).filter(|(_, kept)| **kept);
+        draft.extend("wav.scp", wav.map(|(entry, _)| row(entry)));
         let mut speakers = HashSet::new();
         if self.has_speakers() {
             let speaker = |place: usize| self.speakers[self.speaker_of[place] as usize].as_str();
             draft.extend("utt2spk", kept().map(|(place, (utterance, _))| row((utterance, speaker(place)))));
             speakers.extend(kept().map(|(place, _)| speaker(place)));
         }
-        for (name, keys, table) in companions {
+        for (name, keys, other) in companions {
+            let among = |table, kept: &[bool], place: usize, key: &str| {
+                super::same_or_find(table, place, key).is_some_and(|place| kept[place])
+            };
             let follows = |place: usize, key: &str| match keys {
-                Keys::Utterances => {
-                    super::same_or_find(&self.wav, place, key).is_some_and(|place| keep[place])
-                }
+                Keys::Utterances => among(table, keep, place, key),
+                Keys::Recordings => among(&self.wav, &recordings, place, key),
                 Keys::Speakers => speakers.contains(key),
             };
-            let rows = table.iter().enumerate().filter(|(place, (key, _))| follows(*place, key));
+            let rows = other.iter().enumerate().filter(|(place, (key, _))| follows(*place, key));
             draft.extend(name, rows.map(|(_, entry)| row(entry)));
         }
         draft

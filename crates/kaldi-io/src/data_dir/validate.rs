@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::companions::{Keys, is_present, names_in};
+use super::segments::{EXPECTED, Segment};
 use super::speakers::compare;
 use super::{DataDir, parse_duration, problem_at, same_or_find};
 use crate::{Error, ListFile, Problem, ProblemKind, Result, Table, WavSource};
@@ -31,7 +32,7 @@ impl Default for ValidateOptions {
 /// What [`DataDir::validate`] found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Number of utterances in `wav.scp`.
+    /// Number of utterances in `segments` or, where there are none, in `wav.scp`.
     pub utterances: usize,
     /// Number of speakers in `utt2spk`; 0 if there is none.
     pub speakers: usize,
@@ -91,9 +92,6 @@ impl DataDir {
             return Err(Error::invalid(path, "is not a folder"));
         }
         let mut problems = Vec::new();
-        if is_present(path, "segments") {
-            problems.push(whole_file(path, "segments", ProblemKind::UnsupportedTable));
-        }
         let Some(wav) = load(path, "wav.scp", &mut problems)? else {
             problems.push(whole_file(path, "wav.scp", ProblemKind::MissingTable));
             return Ok(Report { utterances: 0, speakers: 0, problems });
@@ -102,16 +100,24 @@ impl DataDir {
             problems.push(whole_file(path, "wav.scp", ProblemKind::EmptyTable));
         }
         check_audio(&wav, options, &mut problems);
+        let segments = load(path, "segments", &mut problems)?;
+        if let Some(segments) = &segments {
+            check_segments(&wav, segments, &mut problems);
+        }
+        let utterances = segments.as_ref().unwrap_or(&wav);
         let utt2spk = load(path, "utt2spk", &mut problems)?;
         let spk2utt = load(path, "spk2utt", &mut problems)?;
-        let speakers = check_speakers(&wav, utt2spk.as_ref(), spk2utt.as_ref(), &mut problems);
+        let speakers = check_speakers(utterances, utt2spk.as_ref(), spk2utt.as_ref(), &mut problems);
         for (name, keys) in names_in(path)? {
             let Some(table) = load(path, &name, &mut problems)? else {
                 continue;
             };
             for (position, (key, value)) in table.iter().enumerate() {
                 match keys {
-                    Keys::Utterances if same_or_find(&wav, position, key).is_none() => {
+                    Keys::Utterances if same_or_find(utterances, position, key).is_none() => {
+                        problems.push(problem_at(&table, position, ProblemKind::NoAudio));
+                    }
+                    Keys::Recordings if same_or_find(&wav, position, key).is_none() => {
                         problems.push(problem_at(&table, position, ProblemKind::NoAudio));
                     }
                     Keys::Speakers if !speakers.contains(key) => {
@@ -132,7 +138,7 @@ impl DataDir {
             let rank = rank.unwrap_or(TABLE_ORDER.len());
             (rank, problem.file.clone(), problem.line.unwrap_or(0))
         });
-        Ok(Report { utterances: wav.len(), speakers: speakers.len(), problems })
+        Ok(Report { utterances: utterances.len(), speakers: speakers.len(), problems })
     }
 }
 
@@ -154,12 +160,11 @@ fn whole_file(path: &Path, name: &str, kind: ProblemKind) -> Problem {
 
 fn check_audio(wav: &Table, options: ValidateOptions, problems: &mut Vec<Problem>) {
     let check = |(position, (key, value)): (usize, (&str, &str))| {
-        let kind = match WavSource::parse(value) {
-            WavSource::Pipe(_) if options.allow_pipes => return None,
-            WavSource::Pipe(_) => ProblemKind::Pipe,
-            WavSource::File(_) if WavSource::is_in_archive(value) => ProblemKind::AudioInArchive,
-            WavSource::File(file) if !options.check_audio || file.is_file() => return None,
-            WavSource::File(_) => ProblemKind::MissingAudio,
+        let kind = match WavSource::parse(value).on_disk() {
+            None if options.allow_pipes => return None,
+            None => ProblemKind::Pipe,
+            Some(file) if !options.check_audio || file.is_file() => return None,
+            Some(_) => ProblemKind::MissingAudio,
         };
         Some(Problem { what: format!("{value} of {key}"), ..problem_at(wav, position, kind) })
     };
@@ -168,16 +173,50 @@ fn check_audio(wav: &Table, options: ValidateOptions, problems: &mut Vec<Problem
     problems.par_extend(rows.into_par_iter().filter_map(check));
 }
 
-/// Checks `utt2spk` and `spk2utt` against `wav.scp` and each other and returns the speakers.
+/// Checks `segments` and `wav.scp` against each other: Kaldi's programs expect that they have the same recordings.
+fn check_segments(wav: &Table, segments: &Table, problems: &mut Vec<Problem>) {
+    if segments.is_empty() {
+        problems.push(Problem {
+            file: segments.path().into(),
+            line: None,
+            kind: ProblemKind::EmptyTable,
+            what: String::new(),
+        });
+    }
+    let mut used = vec![false; wav.len()];
+    let mut last = 0;
+    for (position, (utterance, value)) in segments.iter().enumerate() {
+        let problem = |kind, what| Problem { what, ..problem_at(segments, position, kind) };
+        let Some((recording, _)) = Segment::parse(value) else {
+            let what = format!("{value:?} for {utterance}, expected {EXPECTED}");
+            problems.push(problem(ProblemKind::BadValue, what));
+            continue;
+        };
+        match same_or_find(wav, last, recording) {
+            Some(place) => {
+                used[place] = true;
+                last = place;
+            }
+            None => {
+                problems.push(problem(ProblemKind::NoRecording, format!("{recording} of {utterance}")));
+            }
+        }
+    }
+    for (position, _) in used.iter().enumerate().filter(|(_, used)| !**used) {
+        problems.push(problem_at(wav, position, ProblemKind::UnusedRecording));
+    }
+}
+
+/// Checks `utt2spk` and `spk2utt` against the table of utterances and each other and returns the speakers.
 fn check_speakers(
-    wav: &Table,
+    utterances: &Table,
     utt2spk: Option<&Table>,
     spk2utt: Option<&Table>,
     problems: &mut Vec<Problem>,
 ) -> HashSet<String> {
     let mut speakers = HashSet::new();
     let Some(utt2spk) = utt2spk else {
-        check_spk2utt_alone(wav, spk2utt, problems, &mut speakers);
+        check_spk2utt_alone(utterances, spk2utt, problems, &mut speakers);
         return speakers;
     };
     for (position, (utterance, speaker)) in utt2spk.iter().enumerate() {
@@ -185,16 +224,16 @@ fn check_speakers(
             let what = format!("{speaker:?} for {utterance}, expected one speaker");
             problems.push(Problem { what, ..problem_at(utt2spk, position, ProblemKind::BadValue) });
         }
-        if same_or_find(wav, position, utterance).is_none() {
+        if same_or_find(utterances, position, utterance).is_none() {
             problems.push(problem_at(utt2spk, position, ProblemKind::NoAudio));
         }
         if !speakers.contains(speaker) {
             speakers.insert(speaker.to_owned());
         }
     }
-    for (position, (utterance, _)) in wav.iter().enumerate() {
+    for (position, (utterance, _)) in utterances.iter().enumerate() {
         if same_or_find(utt2spk, position, utterance).is_none() {
-            problems.push(problem_at(wav, position, ProblemKind::NoSpeaker));
+            problems.push(problem_at(utterances, position, ProblemKind::NoSpeaker));
         }
     }
     let Some(spk2utt) = spk2utt else {
@@ -214,29 +253,29 @@ fn check_speakers(
 }
 
 fn check_spk2utt_alone(
-    wav: &Table,
+    utterances: &Table,
     spk2utt: Option<&Table>,
     problems: &mut Vec<Problem>,
     speakers: &mut HashSet<String>,
 ) {
     let Some(spk2utt) = spk2utt else { return };
     let mut listed = HashSet::new();
-    for (position, (speaker, utterances)) in spk2utt.iter().enumerate() {
+    for (position, (speaker, listed_here)) in spk2utt.iter().enumerate() {
         speakers.insert(speaker.to_owned());
-        for utterance in utterances.split_ascii_whitespace() {
+        for utterance in listed_here.split_ascii_whitespace() {
             let problem = |kind, what| Problem { what, ..problem_at(spk2utt, position, kind) };
             if !listed.insert(utterance) {
                 let what = format!("{utterance} is listed a second time, for {speaker}");
                 problems.push(problem(ProblemKind::SpeakerMismatch, what));
             }
-            if wav.position(utterance).is_none() {
+            if utterances.position(utterance).is_none() {
                 problems.push(problem(ProblemKind::NoAudio, utterance.to_owned()));
             }
         }
     }
-    for (position, (utterance, _)) in wav.iter().enumerate() {
+    for (position, (utterance, _)) in utterances.iter().enumerate() {
         if !listed.contains(utterance) {
-            problems.push(problem_at(wav, position, ProblemKind::NoSpeaker));
+            problems.push(problem_at(utterances, position, ProblemKind::NoSpeaker));
         }
     }
 }

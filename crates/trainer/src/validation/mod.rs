@@ -16,7 +16,7 @@ use ffsvc_embeddings::Embeddings;
 use ffsvc_extraction::{Extractor, Recording};
 use ffsvc_features::{FrontEnd, FrontEndConfig};
 use ffsvc_hashing::Fnv1a;
-use ffsvc_kaldi_io::{DataDir, OpenOptions, TrialColumns, Trials, WavSource};
+use ffsvc_kaldi_io::{DataDir, OpenOptions, TrialColumns, Trials};
 use ffsvc_scoring::metrics::{DcfParameters, DetCurve};
 use ffsvc_scoring::{Side, mean_embedding, score_trials};
 use serde::{Deserialize, Serialize};
@@ -342,7 +342,7 @@ impl Recordings {
                 *self.places.entry((dir.path().to_path_buf(), utterance.id.to_owned())).or_insert(next);
             if place == next {
                 // Under the trial list's name, which may have a suffix that wav.scp lacks.
-                self.list.push(Recording { id: name.clone(), source: WavSource::parse(utterance.wav) });
+                self.list.push(Recording { id: name.clone(), source: utterance.audio() });
             }
             side.push((name.clone(), place));
         }

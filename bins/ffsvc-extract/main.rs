@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +14,15 @@ use ffsvc_extraction::{Extractor, ExtractorOptions, FailureKind, Job, Recording,
 use ffsvc_kaldi_io::{DataDir, OpenOptions, WavSource};
 use ffsvc_models::DeviceChoice;
 
-#[path = "import_first.rs"]
+#[path = "../import_first.rs"]
 mod import_first;
+mod sizes;
+#[path = "../speech_rule.rs"]
+mod speech_rule;
+
 use import_first::import_first_to_extract;
+use sizes::{MemorySize, Shard};
+use speech_rule::Rule;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -33,7 +38,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///
 /// Recordings that cannot be embedded are listed on stderr and in STORE.failed. The others are written, and the exit
 /// status is 1, or 0 with --allow-failures. A recording is not embedded if it cannot be read, is too short, is longer than
-/// --max-seconds, or needs more memory than there is.
+/// --max-seconds, needs more memory than there is, or has no speech (--speech-only).
 ///
 /// What is ready is saved every two seconds in STORE.partial. After Ctrl-C or a kill, the same command goes on from there.
 /// When STORE is complete, the same command does nothing. Another model, list or channel starts anew.
@@ -94,6 +99,14 @@ struct Args {
     #[arg(long, default_value = "first", value_name = "CHANNEL")]
     channel: Channel,
 
+    /// Embed only the speech of each recording, which this rule finds; pauses shorter than 0.1 s belong to the speech
+    #[arg(long, value_enum, value_name = "RULE")]
+    speech_only: Option<Rule>,
+
+    /// Weights of --speech-only silero: silero_vad_16k_op15.onnx of the Python package silero-vad 6
+    #[arg(long, value_name = "FILE")]
+    vad_model: Option<PathBuf>,
+
     /// Do not embed recordings longer than this, s
     #[arg(long, default_value_t = 14_400.0, value_name = "SECONDS", range = Range::above(0.0).at_most(1e9))]
     max_seconds: f64,
@@ -127,52 +140,6 @@ fn main() -> ExitCode {
         let result = extract(&args, &input, store)?;
         report(&args, store, &result)
     })
-}
-
-/// Part `index` of `parts`, from 1.
-#[derive(Debug, Clone, Copy)]
-struct Shard {
-    index: usize,
-    parts: usize,
-}
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let numbers = text
-            .split_once('/')
-            .and_then(|(index, parts)| Some(Self { index: index.parse().ok()?, parts: parts.parse().ok()? }));
-        let is_part = |shard: &Self| shard.index >= 1 && shard.index <= shard.parts;
-        numbers.filter(is_part).ok_or_else(|| "expected I/N with I from 1 to N, e.g. 2/8".to_owned())
-    }
-}
-
-/// Bytes, as people write them.
-#[derive(Debug, Clone, Copy)]
-struct MemorySize(u64);
-
-impl FromStr for MemorySize {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let unit = &text[digits.len()..];
-        let shift = match unit.strip_suffix("iB").or(unit.strip_suffix('B')).unwrap_or(unit) {
-            "" => Some(0),
-            "K" => Some(10),
-            "M" => Some(20),
-            "G" => Some(30),
-            "T" => Some(40),
-            _ => None,
-        };
-        let bytes =
-            shift.zip(digits.parse().ok()).and_then(|(shift, size): (u32, u64)| size.checked_mul(1 << shift));
-        let bytes = bytes.filter(|bytes| *bytes > 0);
-        bytes
-            .map(Self)
-            .ok_or_else(|| "expected a number above 0 of bytes, or with K, M, G or T, e.g. 4G".to_owned())
-    }
 }
 
 /// What is extracted.
@@ -214,6 +181,9 @@ fn check_files(args: &Args, input: &Input<'_>, store: &Path) -> Result<(), Usage
     if args.allow_pipes && matches!(input, Input::Files(_)) {
         return Err(UsageError::new("--allow-pipes is for the wav.scp of a data directory"));
     }
+    if args.vad_model.is_some() && args.speech_only.is_none() {
+        return Err(UsageError::new("--vad-model is for --speech-only silero"));
+    }
     if args.length_bucket > 1 && args.batch_size == 1 {
         return Err(UsageError::new(format!(
             "--length-bucket {}: with --batch-size 1 each recording is alone; leave one of them out",
@@ -226,7 +196,8 @@ fn check_files(args: &Args, input: &Input<'_>, store: &Path) -> Result<(), Usage
         Input::Data(data) => RunFiles::new().input("DATA", [data.join("wav.scp")]),
         Input::Files(files) => RunFiles::new().input("RECORDING", *files),
     };
-    files.input("--model", [&args.model]).regular_output(named, [store]).check(args.json)?;
+    let files = files.input("--model", [&args.model]).input("--vad-model", &args.vad_model);
+    files.regular_output(named, [store]).check(args.json)?;
     Ok(())
 }
 
@@ -264,7 +235,7 @@ fn named_recordings(files: &[PathBuf]) -> anyhow::Result<Vec<Recording>> {
             ))
             .into());
         }
-        recordings.push(Recording { id: name.into(), source: WavSource::File(file.clone()) });
+        recordings.push(Recording { id: name.into(), source: WavSource::File(file.clone()).into() });
     }
     Ok(recordings)
 }
@@ -286,9 +257,13 @@ fn extract(args: &Args, input: &Input<'_>, store: &Path) -> anyhow::Result<Repor
         .with_jobs(args.jobs)
         .with_limits(limits);
     options.memory = args.memory.map(|MemorySize(bytes)| bytes);
-    let extractor = Arc::new(
-        Extractor::open(&args.model, &device).map_err(import_first_to_extract)?.with_options(options),
-    );
+    let speech = args.speech_only.map(|rule| rule.vad("--speech-only", args.vad_model.as_deref()));
+    let mut extractor =
+        Extractor::open(&args.model, &device).map_err(import_first_to_extract)?.with_options(options);
+    if let Some(vad) = speech.transpose()? {
+        extractor = extractor.with_speech_only(&vad).context("--speech-only")?;
+    }
+    let extractor = Arc::new(extractor);
     if args.length_bucket > 1 && !extractor.supports_padding() {
         return Err(UsageError::new(format!(
             "--length-bucket {}: the network of {} cannot leave padding out; leave the option out",
