@@ -84,13 +84,14 @@ def main():
             check(args.program, "3dspeaker", make, False)
     if args.wespeaker:
         package("wespeaker", args.wespeaker)
-        from wespeaker.models import ecapa_tdnn, gemini_dfresnet, res2net, resnet, samresnet
+        from wespeaker.models import ecapa_tdnn, gemini_dfresnet, repvgg, res2net, resnet, samresnet
 
         for network in ("SimAM_ResNet34_ASP", "SimAM_ResNet100_ASP"):
             check(args.program, "wespeaker", getattr(samresnet, network), False)
         networks = [getattr(resnet, f"ResNet{depth}") for depth in (34, 50, 293)]
         networks += [res2net.Res2Net34_Base, res2net.Res2Net34_Large]
         networks += [getattr(gemini_dfresnet, f"Gemini_DF_ResNet{depth}") for depth in (60, 114, 183, 237)]
+        networks += [getattr(repvgg, f"REPVGG_{size}") for size in ("TINY_A0", "A0", "A1", "A2", "B0")]
         for network in networks:
             check(args.program, "wespeaker", lambda: network(feat_dim=80, embed_dim=64), False)
         for network in ("ECAPA_TDNN_c512", "ECAPA_TDNN_GLOB_c1024"):

@@ -91,7 +91,7 @@ def three_d_speaker(out):
 
 
 def wespeaker(out):
-    from wespeaker.models import ecapa_tdnn, gemini_dfresnet, pooling_layers, res2net, resnet, samresnet
+    from wespeaker.models import ecapa_tdnn, gemini_dfresnet, pooling_layers, repvgg, res2net, resnet, samresnet
 
     last = lambda output: output[-1]
     depths = {18: [2, 2, 2, 2], 34: [3, 4, 6, 3], 50: [3, 4, 6, 3], 101: [3, 4, 23, 3], 152: [3, 8, 36, 3]}
@@ -108,6 +108,18 @@ def wespeaker(out):
     sizes = dict(m_channels=1, feat_dim=16, embed_dim=5, pooling_func="MQMHASTP")
     make = lambda: resnet.ResNet(resnet.BasicBlock, depths[18], **sizes)
     write(out, "wespeaker_resnet18_mqmha", make, mels=16, answer=last)
+
+    def rep_vgg(deploy):
+        sizes = dict(num_blocks=[2, 1, 3, 2], strides=[1, 1, 2, 2, 2], width_multiplier=[1, 1, 1, 1], base_width=2)
+        return repvgg.RepVGG(**sizes, deploy=deploy, pooling_func="TSTP", feat_dim=16, embed_dim=6)
+
+    def make_small(model):
+        """Its initial weights let values grow from block to block."""
+        with torch.no_grad():
+            model.seg.weight.mul_(0.01)
+
+    write(out, "wespeaker_repvgg", lambda: rep_vgg(False), mels=16, adjust=make_small)
+    write(out, "wespeaker_repvgg_deploy", lambda: rep_vgg(True), mels=16)
 
     make = lambda: res2net.Res2Net(2, [1, 2, 1, 2], feat_dim=16, embed_dim=6)
     write(out, "wespeaker_res2net", make, mels=16, adjust=reach_the_cap)
@@ -130,6 +142,20 @@ def wespeaker(out):
         return model
 
     write(out, "wespeaker_ecapa", lambda: ecapa(False, False), mels=12, answer=last)
+
+    def xi():
+        model = ecapa(False, False)
+        model.pool = pooling_layers.XI(in_dim=20)
+        model.bn = torch.nn.BatchNorm1d(20)
+        model.linear = torch.nn.Linear(20, 6)
+        return model
+
+    def draw_prior(model):
+        with torch.no_grad():
+            model.pool.prior_mean.normal_()
+            model.pool.prior_logprec.normal_()
+
+    write(out, "wespeaker_ecapa_xi", xi, mels=12, answer=last, adjust=draw_prior)
     write(out, "wespeaker_ecapa_glob", lambda: ecapa(True, True), mels=12, answer=last)
 
 

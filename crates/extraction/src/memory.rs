@@ -182,6 +182,10 @@ pub(crate) fn network_bytes(config: &ModelConfig, num_mels: usize, frames: u64) 
         }
         // A block has four times its channels inside, at half the frequencies; the stem has all of them.
         ModelConfig::GeminiDfResnet(config) => floats(7 * config.in_planes * num_mels, block),
+        // The stem and the first stage see all frequencies.
+        ModelConfig::RepVgg(config) => {
+            floats(3 * config.widths[0].max(config.widths[1] / 2) * num_mels, block)
+        }
         ModelConfig::ReDimNet2(config) => {
             // Most is held by the outputs of all stages at the end, or by the first blocks, which see all frames.
             let rows = config.channels * num_mels;

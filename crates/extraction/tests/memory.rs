@@ -14,7 +14,7 @@ use ffsvc_features::FrontEndConfig;
 use ffsvc_kaldi_io::WavSource;
 use ffsvc_models::{
     CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, GeminiDfResNetConfig, ModelConfig,
-    ModelInfo, ReDimNet2Config, ReDimNetConfig, Res2NetConfig, ResNetConfig, SimAmResNetConfig,
+    ModelInfo, ReDimNet2Config, ReDimNetConfig, RepVggConfig, Res2NetConfig, ResNetConfig, SimAmResNetConfig,
     SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig,
 };
 
@@ -106,6 +106,7 @@ fn recordings_take_what_is_estimated() {
             &short,
         ),
         ("Res2Net", ModelConfig::Res2Net(Res2NetConfig::default()), &short),
+        ("RepVGG", ModelConfig::RepVgg(RepVggConfig::default()), &short),
         ("Gemini DF-ResNet60", ModelConfig::GeminiDfResnet(gemini), &short),
         ("ReDimNet2", ModelConfig::ReDimNet2(ReDimNet2Config { channels: 9, ..Default::default() }), &short),
         ("ReDimNet", ModelConfig::ReDimNet(redimnet), &short),

@@ -17,6 +17,7 @@ use crate::padding::Padding;
 use crate::parameters::initialise;
 use crate::redimnet::{ReDimNet, ReDimNetConfig};
 use crate::redimnet2::{ReDimNet2, ReDimNet2Config};
+use crate::repvgg::{RepVgg, RepVggConfig};
 use crate::res2net::{Res2Net, Res2NetConfig};
 use crate::resnet::{ResNet, ResNetConfig};
 use crate::simam_resnet::{SimAmResNet, SimAmResNetConfig};
@@ -41,6 +42,7 @@ macro_rules! each {
             Self::ReDimNet2($inner) => $body,
             Self::Res2Net($inner) => $body,
             Self::GeminiDfResnet($inner) => $body,
+            Self::RepVgg($inner) => $body,
         }
     };
 }
@@ -86,6 +88,9 @@ pub enum ModelConfig {
     Res2Net(Res2NetConfig),
     /// `architecture = "gemini-df-resnet"`.
     GeminiDfResnet(GeminiDfResNetConfig),
+    /// `architecture = "repvgg"`.
+    #[serde(rename = "repvgg")]
+    RepVgg(RepVggConfig),
 }
 
 impl ModelConfig {
@@ -194,6 +199,8 @@ pub enum SpeakerModel {
     Res2Net(Res2Net),
     /// See [`GeminiDfResNet`].
     GeminiDfResnet(GeminiDfResNet),
+    /// See [`RepVgg`].
+    RepVgg(RepVgg),
 }
 
 impl SpeakerModel {
@@ -273,5 +280,6 @@ from_networks!(
     ReDimNet(ReDimNet),
     ReDimNet2(ReDimNet2),
     Res2Net(Res2Net),
-    GeminiDfResnet(GeminiDfResNet)
+    GeminiDfResnet(GeminiDfResNet),
+    RepVgg(RepVgg)
 );

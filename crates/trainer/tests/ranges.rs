@@ -44,6 +44,7 @@ const ALTERNATIVES: &[(&str, &str)] = &[
     ("model", "architecture = 'redimnet2'"),
     ("model", "architecture = 'res2net'"),
     ("model", "architecture = 'gemini-df-resnet'"),
+    ("model", "architecture = 'repvgg'"),
     ("head", "kind = 'am-softmax'"),
     ("head", "kind = 'sub-centre-aam-softmax'"),
     ("head", "kind = 'sphere-face'"),

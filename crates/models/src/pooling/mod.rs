@@ -11,6 +11,7 @@ pub(crate) mod moments;
 mod multi_query;
 pub(crate) mod tstp;
 pub(crate) mod weighted;
+mod xi;
 
 pub use all_positions::statistics_over_all_positions;
 pub use attentive::AttentiveStatistics;
@@ -18,6 +19,7 @@ pub use attentive_relu::ReluAttentiveStatistics;
 pub use baseline_attentive::{BaselineAttention, BaselineAttentivePooling};
 pub use multi_query::MultiQueryAttention;
 pub use tstp::temporal_statistics;
+pub use xi::XiPosterior;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

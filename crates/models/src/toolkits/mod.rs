@@ -63,7 +63,8 @@ impl Toolkit {
             | ModelConfig::WespeakerEcapaTdnn(_)
             | ModelConfig::SimAmResnet(_)
             | ModelConfig::Res2Net(_)
-            | ModelConfig::GeminiDfResnet(_) => Self::Wespeaker,
+            | ModelConfig::GeminiDfResnet(_)
+            | ModelConfig::RepVgg(_) => Self::Wespeaker,
             ModelConfig::CamPlusPlus(_) | ModelConfig::ERes2Net(_) | ModelConfig::ERes2NetV2(_) => {
                 Self::ThreeDSpeaker
             }

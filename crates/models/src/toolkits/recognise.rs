@@ -11,6 +11,7 @@ use crate::eres2net_v2::ERes2NetV2Config;
 use crate::gemini_df_resnet::{GeminiDfResNetConfig, depth_of as gemini_depth_of};
 use crate::model::ModelConfig;
 use crate::pooling::PoolingConfig;
+use crate::repvgg::RepVggConfig;
 use crate::res2::Res2Sizes;
 use crate::res2net::{Res2NetConfig, Res2NetForm};
 use crate::resnet::{EXPANSION, ResNetConfig, depth_of};
@@ -63,6 +64,8 @@ fn kinds(toolkit: Toolkit) -> &'static [Kind] {
             ("pooling.attention.0.weight", simam_resnet),
             ("layer1.0.convs.0.weight", wespeaker_res2net),
             ("downsample_layers.4.0.weight", gemini_df_resnet),
+            ("stage0.rbr_dense.conv.weight", repvgg),
+            ("stage0.rbr_reparam.weight", deployed_repvgg),
         ],
         Toolkit::ThreeDSpeaker => &[
             ("xvector.dense.linear.weight", cam_plus_plus),
@@ -80,7 +83,7 @@ fn known(toolkit: Toolkit) -> &'static str {
     match toolkit {
         Toolkit::Ffsvc => "ResNet34StatsPool and ECAPA_TDNN",
         Toolkit::Wespeaker => {
-            "ResNet18 to ResNet293 (one embedding layer; TSTP, ASTP, MQMHASTP), ECAPA_TDNN, SimAM_ResNet, Res2Net and Gemini_DF_ResNet"
+            "ResNet18 to ResNet293 (one embedding layer; TSTP, ASTP, MQMHASTP), ECAPA_TDNN, SimAM_ResNet, Res2Net, Gemini_DF_ResNet and REPVGG (TSTP, without SE)"
         }
         Toolkit::ThreeDSpeaker => "CAMPPlus, ERes2Net, ERes2NetV2 and Res2Net (one embedding layer, TSTP)",
         Toolkit::SpeechBrain => "ECAPA_TDNN",
@@ -225,7 +228,8 @@ fn wespeaker_ecapa(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)
         channels: tensors.size("layer1.conv.weight", 0)?,
         aggregated,
         embedding_size: tensors.size("linear.weight", 0)?,
-        global_context: tensors.size("pool.linear1.weight", 1)? == 3 * aggregated,
+        global_context: tensors.size("pool.linear1.weight", 1) == aggregated.checked_mul(3),
+        xi: tensors.has("pool.prior_mean"),
         emb_bn: tensors.has("bn2.running_mean"),
     };
     Some((ModelConfig::WespeakerEcapaTdnn(config), tensors.size("layer1.conv.weight", 1)))
@@ -303,6 +307,28 @@ fn gemini_df_resnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>
     // The last map has eight times the channels of the stem, and there are means and deviations.
     let frequencies = tensors.size("seg_1.weight", 1)? / in_planes.saturating_mul(16).max(1);
     Some((ModelConfig::GeminiDfResnet(config), Some(frequencies.saturating_mul(16))))
+}
+
+fn repvgg(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    repvgg_of(tensors, "rbr_dense.conv.weight", false)
+}
+
+fn deployed_repvgg(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    repvgg_of(tensors, "rbr_reparam.weight", true)
+}
+
+/// `layer` is the 3x3 convolution of a block.
+fn repvgg_of(tensors: &Tensors<'_>, layer: &str, deploy: bool) -> Option<(ModelConfig, Option<usize>)> {
+    let width = |stage: usize| tensors.size(&format!("stage{stage}.0.{layer}"), 0);
+    let widths = [width(1)?, width(2)?, width(3)?, width(4)?];
+    let config = RepVggConfig {
+        widths,
+        blocks: [1, 2, 3, 4].map(|stage| tensors.count(&format!("stage{stage}"), layer)),
+        deploy,
+        embedding_size: tensors.size("seg.weight", 0)?,
+    };
+    let frequencies = tensors.size("seg.weight", 1)? / widths[3].saturating_mul(2).max(1);
+    Some((ModelConfig::RepVgg(config), Some(frequencies.saturating_mul(8))))
 }
 
 fn cam_plus_plus(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {

@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use ffsvc_models::{
     CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, GeminiDfResNetConfig, ModelConfig,
-    PoolingConfig, Res2NetConfig, ResNetConfig, SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig,
-    keep_running_statistics, load_named, named_tensors,
+    PoolingConfig, RepVggConfig, Res2NetConfig, ResNetConfig, SpeechBrainEcapaConfig, TdnnConfig,
+    WespeakerEcapaConfig, keep_running_statistics, load_named, named_tensors,
 };
 
 use crate::goldens::values_of;
@@ -47,6 +47,7 @@ fn long_recordings_in_blocks_equal_the_whole() {
         resnet(50, PoolingConfig::Attentive),
         resnet(18, PoolingConfig::Mqmha),
         ModelConfig::CamPlusPlus(cam),
+        ModelConfig::RepVgg(RepVggConfig { widths: [2, 4, 8, 16], embedding_size: 8, ..Default::default() }),
         ModelConfig::Res2Net(Res2NetConfig { in_planes: 2, embedding_size: 8, ..Default::default() }),
         ModelConfig::GeminiDfResnet(GeminiDfResNetConfig { in_planes: 1, depth: 60, embedding_size: 8 }),
         ModelConfig::ERes2Net(ERes2NetConfig { in_planes: 2, embedding_size: 8, ..Default::default() }),

@@ -7,7 +7,7 @@ use ffsvc_models::heads::{AamSoftmaxConfig, AmSoftmaxConfig, SoftmaxConfig};
 use ffsvc_models::{
     BlockKind, CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, Error,
     GeminiDfResNetConfig, HeadConfig, ModelConfig, PoolingConfig, ReDim2Stage, ReDimNet2Config,
-    ReDimNetConfig, ReDimStage, Res2NetConfig, ResNetConfig, SimAmResNetConfig, SpeakerModel,
+    ReDimNetConfig, ReDimStage, RepVggConfig, Res2NetConfig, ResNetConfig, SimAmResNetConfig, SpeakerModel,
     SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig, named_gradients, named_tensors, parameter_ids,
 };
 
@@ -111,6 +111,15 @@ fn values_out_of_range_are_errors_that_name_the_field() {
             "model.depth",
             ModelConfig::GeminiDfResnet(GeminiDfResNetConfig { depth: 34, ..Default::default() }),
         ),
+        ("model.widths", ModelConfig::RepVgg(RepVggConfig { widths: [8, 8, 0, 8], ..Default::default() })),
+        (
+            "model.xi",
+            ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig {
+                xi: true,
+                global_context: true,
+                ..Default::default()
+            }),
+        ),
         // 80 rows of features: the strides of B1 are 12 in all, and B0's reductions are for 60.
         ("model.stages", redim(ReDimNetConfig::of_size(1).unwrap())),
         ("model.stages.reduction", redim(ReDimNetConfig::of_size(0).unwrap())),
@@ -159,6 +168,10 @@ fn networks() -> Vec<ModelConfig> {
             ..ReDimNetConfig::default()
         })
     };
+    let repvgg = |deploy| {
+        let (widths, blocks) = ([2, 2, 3, 4], [2, 1, 2, 1]);
+        ModelConfig::RepVgg(RepVggConfig { widths, blocks, deploy, embedding_size: 5 })
+    };
     let redimnet2 = |head_channels, planar_head| {
         let stage = |time_stride, inner_channels, reduction| ReDim2Stage {
             frequency_stride: 1,
@@ -182,6 +195,7 @@ fn networks() -> Vec<ModelConfig> {
             aggregated: 6,
             embedding_size: 5,
             global_context: whole,
+            xi: false,
             emb_bn: whole,
         })
     };
@@ -195,6 +209,13 @@ fn networks() -> Vec<ModelConfig> {
         ecapa(true),
         wespeaker(false),
         wespeaker(true),
+        ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig {
+            channels: 8,
+            aggregated: 6,
+            embedding_size: 5,
+            xi: true,
+            ..WespeakerEcapaConfig::default()
+        }),
         ModelConfig::SpeechBrainEcapaTdnn(SpeechBrainEcapaConfig {
             channels: 8,
             aggregated: 6,
@@ -235,6 +256,8 @@ fn networks() -> Vec<ModelConfig> {
             ..Res2NetConfig::default()
         }),
         ModelConfig::GeminiDfResnet(GeminiDfResNetConfig { in_planes: 1, depth: 60, embedding_size: 5 }),
+        repvgg(false),
+        repvgg(true),
         redimnet2(0, false),
         redimnet2(3, false),
         redimnet2(3, true),

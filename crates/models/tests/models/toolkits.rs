@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use ffsvc_models::toolkits::{ExportFormat, ImportOptions, TensorFile, Toolkit, export_model, import_model};
 use ffsvc_models::{
     BlockKind, ERes2NetConfig, ERes2NetV2Config, PoolingConfig, ReDim2Stage, ReDimNet2Config, ReDimNetConfig,
-    ReDimStage, Res2NetConfig, Res2NetForm, ResNetConfig, SimAmResNetConfig, SpeakerModel,
+    ReDimStage, RepVggConfig, Res2NetConfig, Res2NetForm, ResNetConfig, SimAmResNetConfig, SpeakerModel,
     WespeakerEcapaConfig, keep_running_statistics, load_model,
 };
 use ffsvc_models::{
@@ -16,7 +16,7 @@ use ffsvc_models::{
 
 use crate::goldens::{Goldens, Tiny, max_difference, relative_error, values_of};
 
-const PEERS: [(&str, Toolkit); 25] = [
+const PEERS: [(&str, Toolkit); 28] = [
     ("cam_plus_plus", Toolkit::ThreeDSpeaker),
     ("wespeaker_resnet18", Toolkit::Wespeaker),
     ("wespeaker_resnet34", Toolkit::Wespeaker),
@@ -27,6 +27,7 @@ const PEERS: [(&str, Toolkit); 25] = [
     ("wespeaker_resnet293", Toolkit::Wespeaker),
     ("wespeaker_resnet18_mqmha", Toolkit::Wespeaker),
     ("wespeaker_ecapa", Toolkit::Wespeaker),
+    ("wespeaker_ecapa_xi", Toolkit::Wespeaker),
     ("wespeaker_ecapa_glob", Toolkit::Wespeaker),
     ("speechbrain_ecapa", Toolkit::SpeechBrain),
     ("eres2net", Toolkit::ThreeDSpeaker),
@@ -40,6 +41,8 @@ const PEERS: [(&str, Toolkit); 25] = [
     ("redimnet2_head", Toolkit::ReDimNet),
     ("redimnet2_planar", Toolkit::ReDimNet),
     ("wespeaker_gemini_df_resnet60", Toolkit::Wespeaker),
+    ("wespeaker_repvgg", Toolkit::Wespeaker),
+    ("wespeaker_repvgg_deploy", Toolkit::Wespeaker),
     ("wespeaker_res2net", Toolkit::Wespeaker),
     ("three_d_speaker_res2net", Toolkit::ThreeDSpeaker),
 ];
@@ -141,6 +144,7 @@ fn sizes_follow_from_the_shapes() {
                     aggregated: 20,
                     embedding_size: 6,
                     global_context: glob,
+                    xi: name == "wespeaker_ecapa_xi",
                     emb_bn: glob,
                 };
                 assert_eq!(config, expected, "{name}");
@@ -190,6 +194,15 @@ fn sizes_follow_from_the_shapes() {
                     global_context: whole,
                     embedding_size: 6,
                     emb_bn: !whole,
+                };
+                assert_eq!(config, expected, "{name}");
+            }
+            ModelConfig::RepVgg(config) => {
+                let expected = RepVggConfig {
+                    widths: [2, 4, 8, 16],
+                    blocks: [2, 1, 3, 2],
+                    deploy: name == "wespeaker_repvgg_deploy",
+                    embedding_size: 6,
                 };
                 assert_eq!(config, expected, "{name}");
             }
