@@ -202,6 +202,8 @@ pub(crate) fn network_bytes(config: &ModelConfig, num_mels: usize, frames: u64) 
         // The dense blocks are whole, at half the frame rate: 512 channels and a bottleneck.
         ModelConfig::CamPlusPlus(_) => floats(3 * 32 * num_mels, block).max(floats(800, frames)),
         ModelConfig::EcapaTdnn(config) => ecapa(config.hidden_dim, 13 * config.hidden_dim),
+        // The xi-vector's pooling is of the whole.
+        ModelConfig::WespeakerEcapaTdnn(config) if config.xi => floats(13 * config.aggregated / 3, frames),
         ModelConfig::WespeakerEcapaTdnn(config) => ecapa(config.channels, 13 * config.aggregated / 3),
         ModelConfig::SpeechBrainEcapaTdnn(config) => ecapa(config.channels, 8 * config.aggregated),
         ModelConfig::Tdnn(config) => floats(3 * config.stats_dim.max(config.hidden_dim), block),

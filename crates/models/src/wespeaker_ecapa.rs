@@ -237,10 +237,10 @@ enum Pool {
 }
 
 impl Pool {
-    fn forward(&self, input: Tensor<3>) -> Tensor<2> {
+    fn forward(&self, pieces: Pieces) -> Tensor<2> {
         match self {
-            Self::Attentive(pooling) => pooling.forward(input),
-            Self::Xi(pooling) => pooling.forward(input),
+            Self::Attentive(pooling) => pooling.forward_pieces(pieces),
+            Self::Xi(pooling) => pooling.forward(Tensor::cat(pieces, 2)),
         }
     }
 }
@@ -280,7 +280,7 @@ impl WespeakerEcapa {
         let third = self.layer4.forward(second.clone());
         let aggregated =
             concatenated(vec![first, second, third]).map(|piece| relu(conv1d(&self.conv, piece)));
-        let pooled = self.bn.forward(self.pool.forward_pieces(aggregated.collect()));
+        let pooled = self.bn.forward(self.pool.forward(aggregated.collect()));
         let embedding = self.linear.forward(pooled);
         match &self.bn2 {
             Some(bn) => bn.forward(embedding),
