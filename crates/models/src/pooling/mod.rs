@@ -4,8 +4,8 @@
 //! and in [`Pooling`], and its size in [`Pooling::new`].
 
 pub(crate) mod all_positions;
-mod attentive;
-mod attentive_relu;
+pub(crate) mod attentive;
+pub(crate) mod attentive_relu;
 mod baseline_attentive;
 pub(crate) mod moments;
 pub(crate) mod tstp;

@@ -16,6 +16,7 @@ use burn::tensor::{Device, Tensor};
 pub use self::config::{BlockKind, ReDimNetConfig, ReDimStage};
 use self::planar::{Planar, grouped3x3, pointwise};
 use self::time_context::TimeContext;
+pub(crate) use self::time_context::{HEADS, KERNELS};
 use crate::batch_norm::BatchNorm;
 use crate::convolution::{conv2d, conv2d_then};
 use crate::error::Result;
@@ -26,7 +27,7 @@ use crate::pooling::AttentiveStatistics;
 /// Hidden size of the pooling's attention.
 const ATTENTION_DIM: usize = 128;
 /// Added to the variance by the BatchNorm of [`Squeeze`].
-const SQUEEZE_EPSILON: f64 = 1e-6;
+pub(crate) const SQUEEZE_EPSILON: f64 = 1e-6;
 
 impl NetworkConfig for ReDimNetConfig {
     type Network = ReDimNet;

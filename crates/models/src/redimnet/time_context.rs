@@ -11,9 +11,9 @@ use crate::convolution::{conv1d, conv1d_then};
 use crate::layer_norm::LayerNorm;
 
 /// Kernels of the convolutions.
-const KERNELS: [usize; 4] = [7, 19, 31, 59];
+pub(crate) const KERNELS: [usize; 4] = [7, 19, 31, 59];
 /// Heads of the attention.
-pub(super) const HEADS: usize = 4;
+pub(crate) const HEADS: usize = 4;
 /// Frames that ask at once, in evaluation: more would hold a large table of weights.
 const QUERIES: usize = 512;
 
