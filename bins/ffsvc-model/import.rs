@@ -19,9 +19,9 @@ use crate::output::Output;
 /// folders above it (WeSpeaker, 3D-Speaker), or else of the toolkit's recipes.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Networks: ffsvc: ResNet34StatsPool (and ResNet18), ECAPA_TDNN; wespeaker: ResNet18 to ResNet293 with TSTP, ECAPA_TDNN with ASTP \
-and GLOB, SimAM_ResNet34 and 100; 3dspeaker: CAMPPlus, ERes2Net, ERes2NetV2; speechbrain: ECAPA_TDNN; redimnet: \
-ReDimNetWrap.
+Networks: ffsvc: ResNet34StatsPool (and ResNet18), ECAPA_TDNN; wespeaker: ResNet18 to ResNet293 with TSTP and MQMHASTP, ECAPA_TDNN with ASTP \
+and GLOB, SimAM_ResNet34 and 100, Res2Net, Gemini_DF_ResNet, REPVGG; 3dspeaker: CAMPPlus, ERes2Net, ERes2NetV2, Res2Net; speechbrain: ECAPA_TDNN; redimnet: \
+ReDimNetWrap, ReDimNet2Wrap.
 
 Examples:
   ffsvc-model import campplus_cn_en_common.pt -o campplus.safetensors

@@ -2,10 +2,10 @@
 """Checkpoints of other toolkits through ffsvc-model and back into PyTorch: the weights must not have changed by a bit.
 
     python3 tests/peers/exported_models.py target/debug/ffsvc-model --baseline DIR --wespeaker DIR --three-d-speaker DIR \\
-        --speechbrain DIR --redimnet DIR
+        --speechbrain DIR --redimnet DIR --redimnet2 DIR
 
 Each DIR is a checkout (FFSVC2022_Baseline_System, wenet-e2e/wespeaker, modelscope/3D-Speaker, speechbrain/speechbrain,
-IDRnD/ReDimNet) and may be left out. A network of its own definition with random weights is saved by torch.save in the zip and in the legacy format,
+IDRnD/ReDimNet, PalabraAI/redimnet2) and may be left out. A network of its own definition with random weights is saved by torch.save in the zip and in the legacy format,
 imported, exported in both forms, loaded by torch.load(weights_only=True) and safetensors, put into the definition with
 load_state_dict, and compared. Needs torch, safetensors and what the definitions import.
 """
@@ -61,7 +61,7 @@ def check(program, toolkit, make, nested, beside=()):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
-    for name in ("baseline", "wespeaker", "three-d-speaker", "speechbrain", "redimnet"):
+    for name in ("baseline", "wespeaker", "three-d-speaker", "speechbrain", "redimnet", "redimnet2"):
         parser.add_argument(f"--{name}")
     args = parser.parse_args()
     if args.three_d_speaker:
@@ -70,6 +70,7 @@ def main():
 
         check(args.program, "3dspeaker", lambda: CAMPPlus(feat_dim=80, embedding_size=192), False)
         from speakerlab.models.eres2net import ERes2Net, ERes2Net_huge, ERes2NetV2
+        from speakerlab.models.res2net import Res2Net
 
         large = dict(baseWidth=24, scale=4, expansion=4)
         for make in (
@@ -78,16 +79,21 @@ def main():
             lambda: ERes2Net_huge.ERes2Net(),
             lambda: ERes2NetV2.ERes2NetV2(),
             lambda: ERes2NetV2.ERes2NetV2(**large),
+            lambda: Res2Net.Res2Net(),
         ):
             check(args.program, "3dspeaker", make, False)
     if args.wespeaker:
         package("wespeaker", args.wespeaker)
-        from wespeaker.models import ecapa_tdnn, resnet, samresnet
+        from wespeaker.models import ecapa_tdnn, gemini_dfresnet, repvgg, res2net, resnet, samresnet
 
         for network in ("SimAM_ResNet34_ASP", "SimAM_ResNet100_ASP"):
             check(args.program, "wespeaker", getattr(samresnet, network), False)
-        for network in ("ResNet34", "ResNet50", "ResNet293"):
-            check(args.program, "wespeaker", lambda: getattr(resnet, network)(feat_dim=80, embed_dim=64), False)
+        networks = [getattr(resnet, f"ResNet{depth}") for depth in (34, 50, 293)]
+        networks += [res2net.Res2Net34_Base, res2net.Res2Net34_Large]
+        networks += [getattr(gemini_dfresnet, f"Gemini_DF_ResNet{depth}") for depth in (60, 114, 183, 237)]
+        networks += [getattr(repvgg, f"REPVGG_{size}") for size in ("TINY_A0", "A0", "A1", "A2", "B0")]
+        for network in networks:
+            check(args.program, "wespeaker", lambda: network(feat_dim=80, embed_dim=64), False)
         for network in ("ECAPA_TDNN_c512", "ECAPA_TDNN_GLOB_c1024"):
             check(args.program, "wespeaker", lambda: getattr(ecapa_tdnn, network)(feat_dim=80, embed_dim=192), False)
     if args.speechbrain:
@@ -107,6 +113,16 @@ def main():
         # The default stages are those of B2.
         for sizes in (b0, options):
             check(args.program, "redimnet", lambda: ReDimNetWrap(**sizes), False, beside=("spec.",))
+    if args.redimnet2:
+        package("redimnet2", args.redimnet2)
+        from redimnet2.redimnet2 import ReDimNet2Wrap
+
+        # The stages of B0.
+        rest = [((1, 2), 4, 1, [(3, 3)], 36), ((2, 1), 5, 1, [(3, 3)], 36)]
+        rest += [((1, 2), 4, 1, [(3, 3)], 18), ((2, 1), 3, 1, [(3, 3)], 18)]
+        stages = [((1, 1), 2, 2, [(3, 3)], 36), ((2, 1), 3, 1, [(3, 3)], 36)] + rest
+        b0 = dict(C=12, out_channels=64, causal="none", stages_setup=stages)
+        check(args.program, "redimnet", lambda: ReDimNet2Wrap(**b0), False, beside=("spec.",))
     if args.baseline:
         # Its folder `model` has no __init__.
         sys.path.insert(0, args.baseline)

@@ -1,9 +1,9 @@
 """Small networks of other toolkits with random weights, and what they answer: tests/data/models/peer_*.safetensors.
 
-    python speaker_networks.py --wespeaker DIR --three-d-speaker DIR --speechbrain DIR --redimnet DIR OUT
+    python speaker_networks.py --wespeaker DIR --three-d-speaker DIR --speechbrain DIR --redimnet DIR --redimnet2 DIR OUT
 
-Each DIR is a checkout of the toolkit (wenet-e2e/wespeaker, modelscope/3D-Speaker, speechbrain/speechbrain, IDRnD/ReDimNet), and
-may be left out; its own definitions are run from there. Needs torch, numpy and safetensors; SpeechBrain also hyperpyyaml, tqdm, sentencepiece, scipy,
+Each DIR is a checkout of the toolkit (wenet-e2e/wespeaker, modelscope/3D-Speaker, speechbrain/speechbrain, IDRnD/ReDimNet,
+PalabraAI/redimnet2), and may be left out; its own definitions are run from there. Needs torch, numpy and safetensors; SpeechBrain also hyperpyyaml, tqdm, sentencepiece, scipy,
 joblib, packaging, huggingface_hub and requests; ReDimNet torchaudio. A file has the `state_dict` under the toolkit's names as `model.*`, and
 features `[batch, mel, frames]` as `x_N` with the embeddings `y_N` that the network gives in double precision. Newer files also have `grad_0`, the gradient of the
 sum of squares of `y_0` with respect to `x_0`.
@@ -82,12 +82,16 @@ def three_d_speaker(out):
     write(out, "cam_plus_plus", lambda: CAMPPlus(feat_dim=16, **sizes), mels=16)
     sizes = dict(num_blocks=[1, 2, 1, 2], m_channels=2, embedding_size=6)
     write(out, "eres2net", lambda: ERes2Net(feat_dim=16, **sizes), mels=16, adjust=reach_the_cap)
+    from speakerlab.models.res2net.Res2Net import Res2Net
+
+    make = lambda: Res2Net(feat_dim=16, **sizes)
+    write(out, "three_d_speaker_res2net", make, mels=16, adjust=reach_the_cap)
     sizes = dict(num_blocks=[2, 1, 2, 1], m_channels=2, embedding_size=6, baseWidth=40, scale=3, expansion=3)
     write(out, "eres2net_v2", lambda: ERes2NetV2(feat_dim=16, **sizes), mels=16, adjust=reach_the_cap)
 
 
 def wespeaker(out):
-    from wespeaker.models import ecapa_tdnn, pooling_layers, resnet, samresnet
+    from wespeaker.models import ecapa_tdnn, gemini_dfresnet, pooling_layers, repvgg, res2net, resnet, samresnet
 
     last = lambda output: output[-1]
     depths = {18: [2, 2, 2, 2], 34: [3, 4, 6, 3], 50: [3, 4, 6, 3], 101: [3, 4, 23, 3], 152: [3, 8, 36, 3]}
@@ -100,6 +104,28 @@ def wespeaker(out):
         sizes = dict(m_channels=2 if depth in (18, 50) else 1, feat_dim=16, embed_dim=5)
         make = lambda: resnet.ResNet(block, blocks, **sizes)
         write(out, f"wespeaker_resnet{depth}", make, mels=16, answer=last)
+
+    sizes = dict(m_channels=1, feat_dim=16, embed_dim=5, pooling_func="MQMHASTP")
+    make = lambda: resnet.ResNet(resnet.BasicBlock, depths[18], **sizes)
+    write(out, "wespeaker_resnet18_mqmha", make, mels=16, answer=last)
+
+    def rep_vgg(deploy):
+        sizes = dict(num_blocks=[2, 1, 3, 2], strides=[1, 1, 2, 2, 2], width_multiplier=[1, 1, 1, 1], base_width=2)
+        return repvgg.RepVGG(**sizes, deploy=deploy, pooling_func="TSTP", feat_dim=16, embed_dim=6)
+
+    def make_small(model):
+        """Its initial weights let values grow from block to block."""
+        with torch.no_grad():
+            model.seg.weight.mul_(0.01)
+
+    write(out, "wespeaker_repvgg", lambda: rep_vgg(False), mels=16, adjust=make_small)
+    write(out, "wespeaker_repvgg_deploy", lambda: rep_vgg(True), mels=16)
+
+    make = lambda: res2net.Res2Net(2, [1, 2, 1, 2], feat_dim=16, embed_dim=6)
+    write(out, "wespeaker_res2net", make, mels=16, adjust=reach_the_cap)
+    make = lambda: gemini_dfresnet.Gemini_DF_ResNet([3, 3, 9, 3], [2, 2, 4, 8, 16], feat_dim=16, embed_dim=6)
+    assert [len(stage) for stage in gemini_dfresnet.Gemini_DF_ResNet60(80, 4).stages] == [3, 3, 9, 3]
+    write(out, "wespeaker_gemini_df_resnet60", make, mels=16, answer=last)
 
     for depth in (34, 100):
         definition = getattr(samresnet, f"SimAM_ResNet{depth}_ASP")
@@ -116,6 +142,20 @@ def wespeaker(out):
         return model
 
     write(out, "wespeaker_ecapa", lambda: ecapa(False, False), mels=12, answer=last)
+
+    def xi():
+        model = ecapa(False, False)
+        model.pool = pooling_layers.XI(in_dim=20)
+        model.bn = torch.nn.BatchNorm1d(20)
+        model.linear = torch.nn.Linear(20, 6)
+        return model
+
+    def draw_prior(model):
+        with torch.no_grad():
+            model.pool.prior_mean.normal_()
+            model.pool.prior_logprec.normal_()
+
+    write(out, "wespeaker_ecapa_xi", xi, mels=12, answer=last, adjust=draw_prior)
     write(out, "wespeaker_ecapa_glob", lambda: ecapa(True, True), mels=12, answer=last)
 
 
@@ -126,30 +166,32 @@ def speechbrain(out):
     write(out, "speechbrain_ecapa", lambda: ECAPA_TDNN(12, lin_neurons=6, **sizes), mels=12)
 
 
+class Features(torch.nn.Module):
+    """In the place of a front end inside the network: the features are given."""
+
+    def forward(self, features):
+        return features.transpose(1, 2)
+
+
+def draw_weights(model):
+    """What starts at 0 or 1 in ReDimNet: the weights of the sums, LayerNorm."""
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if name.endswith(".w"):
+                value.normal_()
+            elif name.endswith(("red_dim_conv.1.weight", "layer_norm.weight", "stem.1.weight")):
+                value.uniform_(0.7, 1.3)
+            elif name.endswith(("red_dim_conv.1.bias", "layer_norm.bias", "stem.1.bias")):
+                value.uniform_(-0.2, 0.2)
+
+
 def redimnet(out):
     from redimnet.model import ReDimNetWrap
-
-    class Features(torch.nn.Module):
-        """In the place of the front end: the features are given."""
-
-        def forward(self, features):
-            return features.transpose(1, 2)
 
     def network(**options):
         model = ReDimNetWrap(F=12, C=2, block_1d_type="conv+att", embed_dim=6, **options)
         model.spec = Features()
         return model
-
-    def draw_weights(model):
-        """What starts at 0 or 1: the weights of the sums, LayerNorm."""
-        with torch.no_grad():
-            for name, value in model.named_parameters():
-                if name.endswith(".w"):
-                    value.normal_()
-                elif name.endswith(("red_dim_conv.1.weight", "layer_norm.weight", "stem.1.weight")):
-                    value.uniform_(0.7, 1.3)
-                elif name.endswith(("red_dim_conv.1.bias", "layer_norm.bias", "stem.1.bias")):
-                    value.uniform_(-0.2, 0.2)
 
     # Stride, blocks, expansion, kernel (not used), reduction.
     stages = [(1, 1, 1, [(3, 3)], 6), (2, 1, 2, [(3, 3)], 3), (3, 2, 1, [(3, 3)], None)]
@@ -163,12 +205,31 @@ def redimnet(out):
         write(out, f"redimnet_{name}", make, mels=12, adjust=draw_weights)
 
 
+def redimnet2(out):
+    from redimnet2.redimnet2 import ReDimNet2Wrap
+
+    def network(**options):
+        # Strides of frequency and time, blocks, expansion, kernel (not used), reduction.
+        stages = [((1, 1), 1, 2, [(3, 3)], 6), ((2, 2), 2, 0.75, [(3, 3)], None), ((1, 2), 1, 1, [(3, 3)], 3)]
+        model = ReDimNet2Wrap(F=12, C=2, causal="none", stages_setup=stages, embed_dim=6, **options)
+        model.spec = Features()
+        return model
+
+    for name, options in [
+        ("redimnet2", {}),
+        ("redimnet2_head", dict(out_channels=5)),
+        ("redimnet2_planar", dict(out_channels=5, return_2d_output=True)),
+    ]:
+        write(out, name, lambda: network(**options), mels=12, adjust=draw_weights)
+
+
 # The package of each toolkit, and its networks.
 TOOLKITS = {
     "three_d_speaker": ("speakerlab", three_d_speaker),
     "wespeaker": ("wespeaker", wespeaker),
     "speechbrain": ("speechbrain", speechbrain),
     "redimnet": ("redimnet", redimnet),
+    "redimnet2": ("redimnet2", redimnet2),
 }
 
 

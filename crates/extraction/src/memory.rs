@@ -3,7 +3,9 @@
 use std::fs;
 use std::sync::Mutex;
 
-use ffsvc_models::{ERes2NetConfig, ERes2NetV2Config, ModelConfig, PoolingConfig, frames_at_once};
+use ffsvc_models::{
+    ERes2NetConfig, ERes2NetV2Config, ModelConfig, PoolingConfig, Res2NetConfig, frames_at_once,
+};
 
 /// The share of the available memory that is planned with: estimates are rounded, and others take memory too.
 const PLANNED_SHARE: f64 = 0.85;
@@ -157,9 +159,11 @@ pub(crate) fn network_bytes(config: &ModelConfig, num_mels: usize, frames: u64) 
             // Bottleneck blocks end with four times their channels.
             let (planes, maps) =
                 if config.depth < 50 { (config.in_planes, 4) } else { (4 * config.in_planes, 3) };
-            // The last map has an eighth of the values. Only the attention needs all of it.
-            let whole =
-                if config.pooling == PoolingConfig::Attentive { planes * num_mels / 8 * 5 } else { 0 };
+            // The last map has an eighth of the values. Only an attention needs all of it.
+            let whole = match config.pooling {
+                PoolingConfig::Attentive | PoolingConfig::Mqmha => planes * num_mels / 8 * 5,
+                PoolingConfig::StatsAll | PoolingConfig::Tstp => 0,
+            };
             floats(maps * planes * num_mels, block).max(floats(whole, frames))
         }
         ModelConfig::ERes2Net(ERes2NetConfig { in_planes, expansion, .. })
@@ -168,6 +172,22 @@ pub(crate) fn network_bytes(config: &ModelConfig, num_mels: usize, frames: u64) 
         }
         // Every block weighs its values by a mean over the whole recording.
         ModelConfig::SimAmResnet(config) => floats(6 * config.in_planes * num_mels, frames),
+        ModelConfig::Res2Net(Res2NetConfig { in_planes, expansion, .. }) => {
+            floats(4 * in_planes * expansion * num_mels, block)
+        }
+        // A block has four times its channels inside, at half the frequencies; the stem has all of them.
+        ModelConfig::GeminiDfResnet(config) => floats(7 * config.in_planes * num_mels, block),
+        // The stem and the first stage see all frequencies.
+        ModelConfig::RepVgg(config) => {
+            floats(3 * config.widths[0].max(config.widths[1] / 2) * num_mels, block)
+        }
+        ModelConfig::ReDimNet2(config) => {
+            // Most is held by the outputs of all stages at the end, or by the first blocks, which see all frames.
+            let rows = config.channels * num_mels;
+            let inner = config.stages.first().map_or(0, |stage| stage.inner_channels) * num_mels;
+            let at_the_end = rows * (config.stages.len() + 4) + inner;
+            floats(at_the_end.max(2 * rows + 3 * inner + 2 * 4 * 512), frames)
+        }
         ModelConfig::ReDimNet(config) => {
             // The outputs of all stages, what is inside a block, and the attention's table for some hundred queries.
             let expansion = config.stages.iter().map(|stage| stage.expansion).max().unwrap_or(1);

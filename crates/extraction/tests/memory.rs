@@ -13,9 +13,9 @@ use ffsvc_extraction::{Error, Extractor};
 use ffsvc_features::FrontEndConfig;
 use ffsvc_kaldi_io::WavSource;
 use ffsvc_models::{
-    CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, ModelConfig, ModelInfo,
-    ReDimNetConfig, ResNetConfig, SimAmResNetConfig, SpeechBrainEcapaConfig, TdnnConfig,
-    WespeakerEcapaConfig,
+    CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, GeminiDfResNetConfig, ModelConfig,
+    ModelInfo, ReDimNet2Config, ReDimNetConfig, RepVggConfig, Res2NetConfig, ResNetConfig, SimAmResNetConfig,
+    SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig,
 };
 
 /// The system's allocator, counting the bytes that are held.
@@ -74,6 +74,7 @@ fn recordings_take_what_is_estimated() {
     let folder = tempfile::tempdir().unwrap();
     let resnet = |depth| ModelConfig::Resnet(ResNetConfig { depth, ..Default::default() });
     let (short, long) = (recording(folder.path(), 6), recording(folder.path(), 100));
+    let gemini = GeminiDfResNetConfig { depth: 60, ..Default::default() };
     // For 80 rows of features.
     let redimnet = ReDimNetConfig { channels: 6, ..Default::default() };
     let narrow = ResNetConfig { in_planes: 16, ..Default::default() };
@@ -100,6 +101,10 @@ fn recordings_take_what_is_estimated() {
             ModelConfig::ERes2NetV2(ERes2NetV2Config { in_planes: 16, ..Default::default() }),
             &short,
         ),
+        ("Res2Net", ModelConfig::Res2Net(Res2NetConfig::default()), &short),
+        ("RepVGG", ModelConfig::RepVgg(RepVggConfig::default()), &short),
+        ("Gemini DF-ResNet60", ModelConfig::GeminiDfResnet(gemini), &short),
+        ("ReDimNet2", ModelConfig::ReDimNet2(ReDimNet2Config { channels: 9, ..Default::default() }), &short),
         ("ReDimNet", ModelConfig::ReDimNet(redimnet), &short),
         (
             "SimAM-ResNet34 with 16 channels",

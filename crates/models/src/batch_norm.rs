@@ -105,11 +105,17 @@ impl BatchNorm {
 
     /// Two passes over the input (`x * scale + shift`) instead of the four of the textbook form.
     fn normalise_by_running_statistics<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let scale = self.weight.val() / (self.running_var.value() + self.epsilon).sqrt();
-        let shift = self.bias.val() - self.running_mean.value() * scale.clone();
+        let (scale, offset) = self.scale_and_offset();
         let mut per_channel = [1; D];
         per_channel[1] = scale.dims()[0];
-        input * scale.reshape(per_channel) + shift.reshape(per_channel)
+        input * scale.reshape(per_channel) + offset.reshape(per_channel)
+    }
+
+    /// What the layer is by its running statistics: a factor and an addend for each channel, `[channels]` each.
+    pub(crate) fn scale_and_offset(&self) -> (Tensor<1>, Tensor<1>) {
+        let scale = self.weight.val() / (self.running_var.value() + self.epsilon).sqrt();
+        let offset = self.bias.val() - self.running_mean.value() * scale.clone();
+        (scale, offset)
     }
 }
 

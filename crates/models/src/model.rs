@@ -11,10 +11,14 @@ use crate::ecapa_tdnn::{EcapaTdnn, EcapaTdnnConfig};
 use crate::eres2net::{ERes2Net, ERes2NetConfig};
 use crate::eres2net_v2::{ERes2NetV2, ERes2NetV2Config};
 use crate::error::{Error, Result, require_size};
+use crate::gemini_df_resnet::{GeminiDfResNet, GeminiDfResNetConfig};
 use crate::network::{Network, NetworkConfig};
 use crate::padding::Padding;
 use crate::parameters::initialise;
 use crate::redimnet::{ReDimNet, ReDimNetConfig};
+use crate::redimnet2::{ReDimNet2, ReDimNet2Config};
+use crate::repvgg::{RepVgg, RepVggConfig};
+use crate::res2net::{Res2Net, Res2NetConfig};
 use crate::resnet::{ResNet, ResNetConfig};
 use crate::simam_resnet::{SimAmResNet, SimAmResNetConfig};
 use crate::speechbrain_ecapa::{SpeechBrainEcapa, SpeechBrainEcapaConfig};
@@ -35,6 +39,10 @@ macro_rules! each {
             Self::ERes2NetV2($inner) => $body,
             Self::SimAmResnet($inner) => $body,
             Self::ReDimNet($inner) => $body,
+            Self::ReDimNet2($inner) => $body,
+            Self::Res2Net($inner) => $body,
+            Self::GeminiDfResnet($inner) => $body,
+            Self::RepVgg($inner) => $body,
         }
     };
 }
@@ -72,6 +80,17 @@ pub enum ModelConfig {
     /// `architecture = "redimnet"`.
     #[serde(rename = "redimnet")]
     ReDimNet(ReDimNetConfig),
+    /// `architecture = "redimnet2"`.
+    #[serde(rename = "redimnet2")]
+    ReDimNet2(ReDimNet2Config),
+    /// `architecture = "res2net"`.
+    #[serde(rename = "res2net")]
+    Res2Net(Res2NetConfig),
+    /// `architecture = "gemini-df-resnet"`.
+    GeminiDfResnet(GeminiDfResNetConfig),
+    /// `architecture = "repvgg"`.
+    #[serde(rename = "repvgg")]
+    RepVgg(RepVggConfig),
 }
 
 impl ModelConfig {
@@ -174,6 +193,14 @@ pub enum SpeakerModel {
     SimAmResnet(SimAmResNet),
     /// See [`ReDimNet`].
     ReDimNet(ReDimNet),
+    /// See [`ReDimNet2`].
+    ReDimNet2(ReDimNet2),
+    /// See [`Res2Net`].
+    Res2Net(Res2Net),
+    /// See [`GeminiDfResNet`].
+    GeminiDfResnet(GeminiDfResNet),
+    /// See [`RepVgg`].
+    RepVgg(RepVgg),
 }
 
 impl SpeakerModel {
@@ -250,5 +277,9 @@ from_networks!(
     ERes2Net(ERes2Net),
     ERes2NetV2(ERes2NetV2),
     SimAmResnet(SimAmResNet),
-    ReDimNet(ReDimNet)
+    ReDimNet(ReDimNet),
+    ReDimNet2(ReDimNet2),
+    Res2Net(Res2Net),
+    GeminiDfResnet(GeminiDfResNet),
+    RepVgg(RepVgg)
 );

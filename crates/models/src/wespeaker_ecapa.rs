@@ -17,7 +17,7 @@ use crate::batch_norm::BatchNorm;
 use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
 use crate::network::{Network, NetworkConfig};
-use crate::pooling::AttentiveStatistics;
+use crate::pooling::{AttentiveStatistics, XiPosterior};
 
 /// Groups of the Res2 convolution.
 pub(crate) const SCALE: usize = 8;
@@ -42,13 +42,23 @@ pub struct WespeakerEcapaConfig {
     /// The pooling's attention sees mean and standard deviation of the utterance: WeSpeaker's `GLOB` models.
     /// Default: false.
     pub global_context: bool,
+    /// The pooling is the xi-vector's ([`XiPosterior`]): WeSpeaker's `XI_VEC_ECAPA_TDNN`. Not with `global_context`. Default: false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub xi: bool,
     /// BatchNorm behind the embedding. Default: false.
     pub emb_bn: bool,
 }
 
 impl Default for WespeakerEcapaConfig {
     fn default() -> Self {
-        Self { channels: 512, aggregated: 1536, embedding_size: 192, global_context: false, emb_bn: false }
+        Self {
+            channels: 512,
+            aggregated: 1536,
+            embedding_size: 192,
+            global_context: false,
+            xi: false,
+            emb_bn: false,
+        }
     }
 }
 
@@ -61,6 +71,12 @@ impl WespeakerEcapaConfig {
         require_size(self.channels, "model.channels")?;
         require(self.channels.is_multiple_of(SCALE), "model.channels", self.channels, "a multiple of 8")?;
         require_size(self.aggregated, "model.aggregated")?;
+        require(
+            !(self.xi && self.global_context),
+            "model.xi",
+            self.xi,
+            "false where model.global_context is true: its pooling has no attention",
+        )?;
         require_size(self.embedding_size, "model.embedding_size")
     }
 }
@@ -75,10 +91,11 @@ impl NetworkConfig for WespeakerEcapaConfig {
     fn build(&self, num_mels: usize, device: &Device) -> WespeakerEcapa {
         let (c, rows) = (self.channels, self.aggregated);
         let [layer2, layer3, layer4] = DILATIONS.map(|dilation| SeRes2Block::new(c, dilation, device));
-        let pooling = if self.global_context {
-            AttentiveStatistics::new(rows, BOTTLENECK, device)
-        } else {
-            AttentiveStatistics::without_context(rows, BOTTLENECK, device)
+        let attentive = |pooling| (Pool::Attentive(pooling), 2 * rows);
+        let (pool, pooled) = match (self.xi, self.global_context) {
+            (true, _) => (Pool::Xi(XiPosterior::new(rows, device)), rows),
+            (false, true) => attentive(AttentiveStatistics::new(rows, BOTTLENECK, device)),
+            (false, false) => attentive(AttentiveStatistics::without_context(rows, BOTTLENECK, device)),
         };
         WespeakerEcapa {
             layer1: ConvReluBn::new(num_mels, c, KERNELS.0, device),
@@ -86,9 +103,9 @@ impl NetworkConfig for WespeakerEcapaConfig {
             layer3,
             layer4,
             conv: Conv1dConfig::new(DILATIONS.len() * c, rows, 1).init(device),
-            pool: pooling,
-            bn: BatchNorm::new(2 * rows, device),
-            linear: LinearConfig::new(2 * rows, self.embedding_size).init(device),
+            pool,
+            bn: BatchNorm::new(pooled, device),
+            linear: LinearConfig::new(pooled, self.embedding_size).init(device),
             bn2: self.emb_bn.then(|| BatchNorm::new(self.embedding_size, device)),
         }
     }
@@ -200,6 +217,25 @@ impl SeRes2Block {
     }
 }
 
+/// The pooling of either form.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // One exists in a network.
+enum Pool {
+    /// Attentive statistics.
+    Attentive(AttentiveStatistics),
+    /// The xi-vector's.
+    Xi(XiPosterior),
+}
+
+impl Pool {
+    fn forward(&self, input: Tensor<3>) -> Tensor<2> {
+        match self {
+            Self::Attentive(pooling) => pooling.forward(input),
+            Self::Xi(pooling) => pooling.forward(input),
+        }
+    }
+}
+
 /// Stem, three SE-Res2 blocks, aggregation of all three, attentive pooling, embedding. Made by
 /// [`ModelConfig::init`](crate::ModelConfig::init).
 #[derive(Module, Debug)]
@@ -209,7 +245,7 @@ pub struct WespeakerEcapa {
     layer3: SeRes2Block,
     layer4: SeRes2Block,
     conv: Conv1d,
-    pool: AttentiveStatistics,
+    pool: Pool,
     bn: BatchNorm,
     linear: Linear,
     bn2: Option<BatchNorm>,

@@ -37,9 +37,18 @@ const ALTERNATIVES: &[(&str, &str)] = &[
     ("model", "architecture = 'cam-plus-plus'"),
     ("model", "architecture = 'wespeaker-ecapa-tdnn'"),
     ("model", "architecture = 'speechbrain-ecapa-tdnn'"),
+    ("model", "architecture = 'eres2net'"),
+    ("model", "architecture = 'eres2net-v2'"),
+    ("model", "architecture = 'simam-resnet'"),
+    ("model", "architecture = 'redimnet'"),
+    ("model", "architecture = 'redimnet2'"),
+    ("model", "architecture = 'res2net'"),
+    ("model", "architecture = 'gemini-df-resnet'"),
+    ("model", "architecture = 'repvgg'"),
     ("head", "kind = 'am-softmax'"),
     ("head", "kind = 'sub-centre-aam-softmax'"),
     ("head", "kind = 'sphere-face'"),
+    ("head", "kind = 'sphere-face2'"),
 ];
 
 /// Values that are right although they look wrong.
@@ -111,7 +120,7 @@ fn refused(value: Value) -> Option<(String, bool)> {
 fn everything(section: &str, alternative: &str) -> Value {
     let mut table: Table = EVERYTHING.parse().unwrap();
     table.insert(section.into(), Value::Table(alternative.parse().unwrap()));
-    if alternative.contains("sphere-face") {
+    if alternative.contains("'sphere-face'") {
         // It has no margin that a schedule could change.
         table.remove("schedule");
     }

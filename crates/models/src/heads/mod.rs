@@ -10,6 +10,7 @@ mod margin;
 mod none;
 mod softmax;
 mod sphere_face;
+mod sphere_face2;
 mod sub_centre_aam;
 mod transfer;
 
@@ -18,6 +19,7 @@ pub use am_softmax::{AmSoftmax, AmSoftmaxConfig};
 pub use none::{NoHead, NoHeadConfig};
 pub use softmax::{Softmax, SoftmaxConfig};
 pub use sphere_face::{SphereFace, SphereFaceConfig};
+pub use sphere_face2::{MarginKind, SphereFace2, SphereFace2Config};
 pub use sub_centre_aam::{SubCentreAam, SubCentreAamConfig};
 pub use transfer::{Transferred, is_reserved, reserved_name};
 
@@ -84,6 +86,7 @@ macro_rules! each {
             Self::AmSoftmax($inner) => $body,
             Self::SubCentreAam($inner) => $body,
             Self::SphereFace($inner) => $body,
+            Self::SphereFace2($inner) => $body,
             Self::Softmax($inner) => $body,
             Self::NoHead($inner) => $body,
         }
@@ -105,6 +108,9 @@ pub enum HeadConfig {
     SubCentreAam(SubCentreAamConfig),
     /// `kind = "sphere-face"`: multiplicative angular margin (A-softmax).
     SphereFace(SphereFaceConfig),
+    /// `kind = "sphere-face2"`: a binary classifier for each class.
+    #[serde(rename = "sphere-face2")]
+    SphereFace2(SphereFace2Config),
     /// `kind = "softmax"`: a linear classifier.
     Softmax(SoftmaxConfig),
     /// `kind = "none"`: no classes and no labels; the network learns from a teacher alone.
@@ -161,7 +167,7 @@ impl HeadConfig {
 /// What a head computes for a batch.
 #[derive(Debug, Clone)]
 pub struct HeadOutput {
-    /// Cross entropy, averaged over the batch, `[1]`.
+    /// Cross entropy, or the sum of binary ones ([`SphereFace2`]), averaged over the batch, `[1]`.
     pub loss: Tensor<1>,
     /// What the softmax sees: with margin, scaled, `[batch, num_classes]`.
     pub logits: Tensor<2>,
@@ -182,6 +188,8 @@ pub enum Head {
     SubCentreAam(SubCentreAam),
     /// See [`SphereFace`].
     SphereFace(SphereFace),
+    /// See [`SphereFace2`].
+    SphereFace2(SphereFace2),
     /// See [`Softmax`].
     Softmax(Softmax),
     /// See [`NoHead`].
@@ -248,7 +256,7 @@ macro_rules! from_heads {
     )*};
 }
 
-from_heads!(AamSoftmax, AmSoftmax, SubCentreAam, SphereFace, Softmax, NoHead);
+from_heads!(AamSoftmax, AmSoftmax, SubCentreAam, SphereFace, SphereFace2, Softmax, NoHead);
 
 impl HeadOutput {
     /// The output of a head whose softmax sees `logits`.

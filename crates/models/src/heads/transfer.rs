@@ -37,6 +37,7 @@ impl Head {
     /// - Another class takes the rows of a reserved class of `from`, as long as there are any, and then those of
     ///   `fresh`.
     /// - Reserved classes of `to` get the rest of the reserve.
+    /// - A number that all classes share is kept.
     ///
     /// Parameter ids, margin and scale are those of `fresh`.
     ///
@@ -100,6 +101,12 @@ impl Head {
             .filter(|name| !is_reserved(name) && !wanted.contains(name.as_str()))
             .cloned()
             .collect();
+        // A tensor of all classes together, such as a bias that they share.
+        for (old, new) in old.into_iter().zip(&mut new) {
+            if old.shape == new.shape && row(&old.shape, from.len()) == 0 {
+                new.data = old.data;
+            }
+        }
         Ok((load_named(fresh, new)?, transferred))
     }
 

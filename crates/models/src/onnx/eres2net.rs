@@ -1,4 +1,4 @@
-//! [`ERes2Net`](crate::ERes2Net) and [`ERes2NetV2`](crate::ERes2NetV2), with the blocks of [`crate::res2`].
+//! [`ERes2Net`](crate::ERes2Net), [`ERes2NetV2`](crate::ERes2NetV2) and [`Res2Net`](crate::Res2Net), with the blocks of [`crate::res2`].
 
 use ffsvc_onnx::Value;
 
@@ -7,6 +7,7 @@ use super::pooling::{per_frequency, tstp};
 use super::stages::{conv_bn, shortcut, stages};
 use crate::pooling::tstp::THREE_D_SPEAKER_EPSILON;
 use crate::res2::{RELU_CAP, Res2Sizes};
+use crate::res2net::Res2NetConfig;
 
 /// A ReLU that is cut off.
 fn capped(g: &mut NetworkGraph<'_>, input: &Value) -> Value {
@@ -36,6 +37,11 @@ fn block(g: &mut NetworkGraph<'_>, name: &str, input: &Value, stride: usize, sca
     let [channels, _, _, _] = g.shape(&part("conv1.weight"));
     let mut outputs = g.split(&hidden, channels / scale, scale, 1);
     for group in 0..scale {
+        let (conv, bn) = (part(&format!("convs.{group}")), part(&format!("bns.{group}")));
+        // The last group of a Res2Net passes as it is.
+        if !g.has(&format!("{conv}.weight")) {
+            continue;
+        }
         let joined = match group {
             0 => outputs[0].clone(),
             _ => {
@@ -49,7 +55,6 @@ fn block(g: &mut NetworkGraph<'_>, name: &str, input: &Value, stride: usize, sca
                 }
             }
         };
-        let (conv, bn) = (part(&format!("convs.{group}")), part(&format!("bns.{group}")));
         let hidden = conv_bn(g, &conv, &bn, &joined, Steps::padded(1));
         outputs[group] = capped(g, &hidden);
     }
@@ -79,7 +84,7 @@ pub(super) fn embedding(
     let fused = fusion(g, "fuse_mode123", &third, &past);
     let past = downsample(g, "layer3_downsample", &fused);
     let fused = fusion(g, "fuse_mode1234", &fourth, &past);
-    pooled(g, sizes, &fused, num_mels)
+    pooled(g, sizes, &fused, num_mels, THREE_D_SPEAKER_EPSILON)
 }
 
 /// The embedding of an ERes2NetV2, whose last two stages are fused.
@@ -92,16 +97,28 @@ pub(super) fn embedding_v2(
     let [_, _, third, fourth] = res2_stages(g, sizes, features);
     let past = downsample(g, "layer3_ds", &third);
     let fused = fusion(g, "fuse34", &fourth, &past);
-    pooled(g, sizes, &fused, num_mels)
+    pooled(g, sizes, &fused, num_mels, THREE_D_SPEAKER_EPSILON)
+}
+
+/// The embedding of a Res2Net, without fusion.
+pub(super) fn embedding_res2net(
+    g: &mut NetworkGraph<'_>,
+    config: &Res2NetConfig,
+    features: &Value,
+    num_mels: usize,
+) -> Value {
+    let sizes = config.sizes();
+    let [_, _, _, map] = res2_stages(g, &sizes, features);
+    pooled(g, &sizes, &map, num_mels, config.epsilon())
 }
 
 fn res2_stages(g: &mut NetworkGraph<'_>, sizes: &Res2Sizes, features: &Value) -> [Value; 4] {
     stages(g, features, sizes.blocks, |g, name, input, stride| block(g, name, input, stride, sizes.scale))
 }
 
-fn pooled(g: &mut NetworkGraph<'_>, sizes: &Res2Sizes, map: &Value, num_mels: usize) -> Value {
+fn pooled(g: &mut NetworkGraph<'_>, sizes: &Res2Sizes, map: &Value, num_mels: usize, epsilon: f64) -> Value {
     let rows = per_frequency(g, map, sizes.channels() * num_mels.div_ceil(8));
-    let statistics = tstp(g, &rows, THREE_D_SPEAKER_EPSILON);
+    let statistics = tstp(g, &rows, epsilon);
     let statistics = g.flatten(&statistics);
     g.linear("seg_1", &statistics)
 }

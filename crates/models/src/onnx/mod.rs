@@ -6,10 +6,13 @@
 mod cam_plus_plus;
 mod ecapa_tdnn;
 mod eres2net;
+mod gemini_df_resnet;
 mod layers;
 mod metadata;
 mod pooling;
 mod redimnet;
+mod redimnet2;
+mod repvgg;
 mod resnet;
 mod simam_resnet;
 mod speechbrain_ecapa;
@@ -84,5 +87,9 @@ fn embedding(g: &mut NetworkGraph<'_>, config: &ModelConfig, features: &Value, n
         ModelConfig::ERes2NetV2(config) => eres2net::embedding_v2(g, &config.sizes(), features, num_mels),
         ModelConfig::SimAmResnet(config) => simam_resnet::embedding(g, config, features, num_mels),
         ModelConfig::ReDimNet(config) => redimnet::embedding(g, config, features, num_mels),
+        ModelConfig::ReDimNet2(config) => redimnet2::embedding(g, config, features, num_mels),
+        ModelConfig::Res2Net(config) => eres2net::embedding_res2net(g, config, features, num_mels),
+        ModelConfig::GeminiDfResnet(config) => gemini_df_resnet::embedding(g, config, features, num_mels),
+        ModelConfig::RepVgg(config) => repvgg::embedding(g, config, features, num_mels),
     }
 }

@@ -6,6 +6,7 @@ use super::layers::{NetworkGraph, Steps};
 use super::stages::conv_relu_bn;
 use crate::pooling::attentive::EPSILON;
 use crate::pooling::attentive_relu::VARIANCE_FLOOR;
+use crate::pooling::{multi_query, xi};
 
 /// `[batch, channels, frequencies, frames]` with channels and frequencies as rows.
 pub(super) fn per_frequency(g: &mut NetworkGraph<'_>, map: &Value, rows: usize) -> Value {
@@ -106,4 +107,48 @@ pub(super) fn baseline_attentive(g: &mut NetworkGraph<'_>, name: &str, rows: &Va
     let square = g.mul(&mean, &mean);
     let second = g.sub(&power, &square);
     g.concatenate(&[&mean, &second], 1)
+}
+
+/// [`MultiQueryAttention`](crate::pooling::MultiQueryAttention) over `count` rows.
+pub(super) fn multi_query(g: &mut NetworkGraph<'_>, name: &str, rows: &Value, count: usize) -> Value {
+    let groups = g.split(rows, count / multi_query::HEADS, multi_query::HEADS, 1);
+    let mut statistics = Vec::with_capacity(multi_query::QUERIES * multi_query::HEADS);
+    for query in 0..multi_query::QUERIES {
+        for (head, group) in groups.iter().enumerate() {
+            let attention = format!("{name}.n_query.{query}.heads_att_trans.{head}");
+            let hidden = g.conv(&format!("{attention}.att_0"), group, Steps::EACH);
+            let hidden = g.tanh(&hidden);
+            let scores = g.conv(&format!("{attention}.att_1"), &hidden, Steps::EACH);
+            let weights = g.softmax(&scores, 2);
+            statistics.push(weighted_statistics(g, group, &weights, multi_query::VARIANCE_FLOOR));
+        }
+    }
+    g.concatenate(&Vec::from_iter(&statistics), 1)
+}
+
+/// [`XiPosterior`](crate::pooling::XiPosterior): `[batch, rows, 1]`.
+pub(super) fn xi_posterior(g: &mut NetworkGraph<'_>, name: &str, rows: &Value) -> Value {
+    let part = |part: &str| format!("{name}.{part}");
+    let hidden = conv_relu_bn(g, &part("lin1_relu_bn.0"), &part("lin1_relu_bn.2"), rows, Steps::EACH);
+    let hidden = g.conv(&part("lin2"), &hidden, Steps::EACH);
+    let root = g.op("Softplus", &[&hidden], &[]);
+    let bound = (xi::LARGEST_LOG / 2.0).exp();
+    let (least, most) = (g.graph.number((1.0 / bound) as f32), g.graph.number(bound as f32));
+    let root = g.op("Clip", &[&root, &least, &most], &[]);
+    let log = g.op("Log", &[&root], &[]);
+    let precisions = g.times(&log, 2.0);
+    // The prior is one more frame of every recording of the batch.
+    let batch = g.op("Shape", &[rows], &[("start", 0.into()), ("end", 1.into())]);
+    let ones = g.graph.integers(&[1, 1]);
+    let shape = g.concatenate(&[&batch, &ones], 0);
+    let [prior, prior_precisions] = ["prior_mean", "prior_logprec"].map(|which| {
+        let values = g.tensor(&part(which));
+        let values = g.unsqueeze(&values, &[2]);
+        g.op("Expand", &[&values, &shape], &[])
+    });
+    let precisions = g.concatenate(&[&precisions, &prior_precisions], 2);
+    let means = g.concatenate(&[rows, &prior], 2);
+    let weights = g.softmax(&precisions, 2);
+    let weighted = g.mul(&means, &weights);
+    g.sum(&weighted, 2)
 }

@@ -14,8 +14,34 @@ fn grouped(groups: usize) -> Steps {
     Steps { groups, ..Steps::padded(1) }
 }
 
+/// `[batch, channels, frequencies, frames]` as `[batch, frequencies * channels, frames]`.
+pub(super) fn to_rows(g: &mut NetworkGraph<'_>, map: &Value, rows: usize) -> Value {
+    let map = g.transpose(map, &[0, 2, 1, 3]);
+    g.reshape(&map, &[0, rows as i64, -1])
+}
+
+/// The inverse of [`to_rows`].
+pub(super) fn to_map(g: &mut NetworkGraph<'_>, rows: &Value, frequencies: usize, channels: usize) -> Value {
+    let map = g.reshape(rows, &[0, frequencies as i64, channels as i64, -1]);
+    g.transpose(&map, &[0, 2, 1, 3])
+}
+
+/// A two-dimensional block.
+pub(super) fn planar(
+    g: &mut NetworkGraph<'_>,
+    kind: BlockKind,
+    name: &str,
+    input: &Value,
+    groups: usize,
+) -> Value {
+    match kind {
+        BlockKind::ConvNeXt => convnext(g, name, input, groups),
+        BlockKind::Basic | BlockKind::BasicSe => basic(g, name, input, groups),
+    }
+}
+
 /// A sum of maps, with a weight for each map and row: `softmax` over the maps.
-fn weighted_sum(g: &mut NetworkGraph<'_>, name: &str, maps: &[Value]) -> Value {
+pub(super) fn weighted_sum(g: &mut NetworkGraph<'_>, name: &str, maps: &[Value]) -> Value {
     let weights = g.tensor(&format!("{name}.w"));
     let weights = g.softmax(&weights, 1);
     let axis = g.graph.integers(&[1]);
@@ -85,36 +111,28 @@ pub(super) fn embedding(
     features: &Value,
     num_mels: usize,
 ) -> Value {
-    let rows = (config.channels * num_mels) as i64;
-    let to_rows = |g: &mut NetworkGraph<'_>, map: &Value| {
-        let map = g.transpose(map, &[0, 2, 1, 3]);
-        g.reshape(&map, &[0, rows, -1])
-    };
+    let rows = config.channels * num_mels;
     let map = g.unsqueeze(features, &[1]);
     let stem = g.conv("backbone.stem.0", &map, Steps::padded(1));
     let stem = g.layer_norm("backbone.stem.1", &stem, 1, 4);
-    let mut maps = vec![to_rows(g, &stem)];
+    let mut maps = vec![to_rows(g, &stem, rows)];
     let (mut channels, mut frequencies) = (config.channels, num_mels);
     for (place, stage) in config.stages.iter().enumerate() {
         let part = |part: &str| format!("backbone.stages.{place}.{part}");
         let sum = weighted_sum(g, &part("sum"), &maps);
-        let map = g.reshape(&sum, &[0, frequencies as i64, channels as i64, -1]);
-        let map = g.transpose(&map, &[0, 2, 1, 3]);
+        let map = to_map(g, &sum, frequencies, channels);
         let stride = (stage.stride, 1);
         let mut map = g.conv(&part("reshape"), &map, Steps { stride, ..Steps::EACH });
         (channels, frequencies) = (channels * stage.stride, frequencies / stage.stride);
         let inner = channels * stage.expansion;
-        let block = match config.block {
-            BlockKind::ConvNeXt => convnext,
-            BlockKind::Basic | BlockKind::BasicSe => basic,
-        };
         for place in 0..stage.blocks {
-            map = block(g, &part(&format!("blocks.{place}")), &map, inner / config.group_size);
+            let name = part(&format!("blocks.{place}"));
+            map = planar(g, config.block, &name, &map, inner / config.group_size);
         }
         if stage.expansion > 1 {
             map = squeeze(g, &part("squeeze"), &map, channels / config.group_size);
         }
-        let mut output = to_rows(g, &map);
+        let mut output = to_rows(g, &map, rows);
         if stage.reduction.is_some() {
             output = time_context(g, &part("context"), &output);
         }

@@ -3,7 +3,7 @@
 use ffsvc_onnx::Value;
 
 use super::layers::{NetworkGraph, Steps};
-use super::pooling::{attentive, per_frequency, tstp, with_floor};
+use super::pooling::{attentive, multi_query, per_frequency, tstp, with_floor};
 use super::stages::{conv_bn, conv_bn_relu, shortcut, stages};
 use crate::pooling::PoolingConfig;
 use crate::pooling::all_positions::VARIANCE_FLOOR;
@@ -52,6 +52,10 @@ pub(super) fn embedding(
         PoolingConfig::Attentive => {
             let rows = per_frequency(g, &map, rows);
             attentive(g, "pool", &rows)
+        }
+        PoolingConfig::Mqmha => {
+            let map = per_frequency(g, &map, rows);
+            multi_query(g, "pool", &map, rows)
         }
     };
     let statistics = g.flatten(&statistics);

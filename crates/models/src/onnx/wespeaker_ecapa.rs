@@ -3,7 +3,7 @@
 use ffsvc_onnx::Value;
 
 use super::layers::{NetworkGraph, Steps};
-use super::pooling::attentive;
+use super::pooling::{attentive, xi_posterior};
 use super::stages::conv_relu_bn;
 use crate::wespeaker_ecapa::{DILATIONS, KERNELS, SCALE, WespeakerEcapaConfig};
 
@@ -62,7 +62,8 @@ pub(super) fn embedding(g: &mut NetworkGraph<'_>, config: &WespeakerEcapaConfig,
     let all = g.concatenate(&Vec::from_iter(&outputs), 1);
     let aggregated = g.conv("conv", &all, Steps::EACH);
     let aggregated = g.relu(&aggregated);
-    let pooled = attentive(g, "pool", &aggregated);
+    let pooled =
+        if config.xi { xi_posterior(g, "pool", &aggregated) } else { attentive(g, "pool", &aggregated) };
     normalised_linear(g, &pooled)
 }
 

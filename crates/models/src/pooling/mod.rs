@@ -8,13 +8,17 @@ pub(crate) mod attentive;
 pub(crate) mod attentive_relu;
 mod baseline_attentive;
 pub(crate) mod moments;
+pub(crate) mod multi_query;
 pub(crate) mod tstp;
+pub(crate) mod xi;
 
 pub use all_positions::statistics_over_all_positions;
 pub use attentive::AttentiveStatistics;
 pub use attentive_relu::ReluAttentiveStatistics;
 pub use baseline_attentive::{BaselineAttention, BaselineAttentivePooling};
+pub use multi_query::MultiQueryAttention;
 pub use tstp::temporal_statistics;
+pub use xi::XiPosterior;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -38,6 +42,8 @@ pub enum PoolingConfig {
     Tstp,
     /// As [`Tstp`](Self::Tstp), with weights from an attention that sees the whole utterance.
     Attentive,
+    /// Weighted means and standard deviations by two attentions for each of eight groups of rows (MQMHA).
+    Mqmha,
 }
 
 /// A pooling of `[batch, channels, frequencies, frames]`.
@@ -50,6 +56,8 @@ pub enum Pooling {
     Tstp(Parameterless),
     /// See [`AttentiveStatistics`].
     Attentive(AttentiveStatistics),
+    /// See [`MultiQueryAttention`].
+    Mqmha(MultiQueryAttention),
 }
 
 /// Stands where a pooling has nothing to learn.
@@ -57,7 +65,7 @@ pub enum Pooling {
 pub struct Parameterless;
 
 impl Pooling {
-    /// The pooling and the size of its output.
+    /// The pooling and the size of its output. For [`PoolingConfig::Mqmha`] `channels * frequencies` is a multiple of 8.
     pub fn new(config: PoolingConfig, channels: usize, frequencies: usize, device: &Device) -> (Self, usize) {
         match config {
             PoolingConfig::StatsAll => (Self::StatsAll(Parameterless), 2 * channels),
@@ -65,6 +73,11 @@ impl Pooling {
             PoolingConfig::Attentive => {
                 let rows = channels * frequencies;
                 (Self::Attentive(AttentiveStatistics::new(rows, ATTENTION_DIM, device)), 2 * rows)
+            }
+            PoolingConfig::Mqmha => {
+                let rows = channels * frequencies;
+                let pooling = MultiQueryAttention::new(rows, device);
+                (Self::Mqmha(pooling), MultiQueryAttention::output_size(rows))
             }
         }
     }
@@ -77,7 +90,7 @@ impl Pooling {
     }
 
     /// As [`forward`](Self::forward), of a map that comes in pieces along time. No more than one is held, but for the attentive
-    /// pooling, which needs all.
+    /// poolings, which need all.
     pub(crate) fn forward_pieces(&self, pieces: impl Iterator<Item = Tensor<4>>) -> Tensor<2> {
         match self {
             Self::StatsAll(_) => {
@@ -85,17 +98,14 @@ impl Pooling {
                 all_positions::with_std(Moments::of_all(rows).mean_and_variance())
             }
             Self::Tstp(_) => tstp::of_maps(pieces, tstp::WESPEAKER_EPSILON),
-            Self::Attentive(attentive) => {
-                let mut pieces: Vec<Tensor<3>> = pieces.map(tstp::per_frequency).collect();
-                let whole = if pieces.len() == 1 { pieces.remove(0) } else { Tensor::cat(pieces, 2) };
-                attentive.forward(whole)
-            }
+            Self::Attentive(attentive) => attentive.forward(whole(pieces)),
+            Self::Mqmha(attentive) => attentive.forward(whole(pieces)),
         }
     }
 
     /// Whether [`forward_padded`](Self::forward_padded) gives something.
     pub(crate) fn supports_padding(&self) -> bool {
-        !matches!(self, Self::Attentive(_))
+        !matches!(self, Self::Attentive(_) | Self::Mqmha(_))
     }
 
     /// As [`forward`](Self::forward), over the speech alone.
@@ -110,9 +120,15 @@ impl Pooling {
                 let rows = padding.mean_and_variance(tstp::per_frequency(input), 1);
                 Some(tstp::with_std(rows, tstp::WESPEAKER_EPSILON))
             }
-            Self::Attentive(_) => None,
+            Self::Attentive(_) | Self::Mqmha(_) => None,
         }
     }
+}
+
+/// All pieces together, `[batch, channels * frequencies, frames]`.
+fn whole(pieces: impl Iterator<Item = Tensor<4>>) -> Tensor<3> {
+    let mut pieces: Vec<Tensor<3>> = pieces.map(tstp::per_frequency).collect();
+    if pieces.len() == 1 { pieces.remove(0) } else { Tensor::cat(pieces, 2) }
 }
 
 /// Mean and unbiased variance over the last dimension, which stays with size 1. The variance of one value is 0.

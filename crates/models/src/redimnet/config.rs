@@ -1,11 +1,11 @@
-//! Options of a ReDimNet, and the sizes that its authors published.
+//! Options of a ReDimNet, and sizes that are in use.
 
 use serde::{Deserialize, Serialize};
 
 use super::time_context::HEADS;
 use crate::error::{Error, Result, require, require_size};
 
-/// The two-dimensional block of a [`ReDimNet`].
+/// The two-dimensional block of a [`ReDimNet`](super::ReDimNet).
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -19,7 +19,7 @@ pub enum BlockKind {
     ConvNeXt,
 }
 
-/// A stage of a [`ReDimNet`].
+/// A stage of a [`ReDimNet`](super::ReDimNet).
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -36,8 +36,8 @@ pub struct ReDimStage {
     pub reduction: Option<usize>,
 }
 
-/// Options of a [`ReDimNet`]. The default is B2. [`ReDimNetConfig::of_size`] has the others: B0 is for 60 rows of features, B1 to B6
-/// are for 72.
+/// Options of a [`ReDimNet`](super::ReDimNet). The default is B2. [`ReDimNetConfig::of_size`] has the others: B0 is for 60 rows of
+/// features, B1 to B6 are for 72.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -90,7 +90,8 @@ impl ReDimNetConfig {
         Self { channels, block, group_size, stages, global_context: true, embedding_size: 192, emb_bn: false }
     }
 
-    /// The authors' network of a size from 0 to 6: B0 to B6, in the sizes that WeSpeaker has of them.
+    /// The network of a size from 0 to 6: B0 to B6, in the sizes that WeSpeaker has of them. B5 has fewer parameters than in the paper
+    /// (7.7 million, not 9.2). A checkpoint of the authors is imported in its own sizes.
     pub fn of_size(size: usize) -> Option<Self> {
         Some(match size {
             0 => Self::new(10, BlockKind::Basic, 1, &B0),
@@ -123,6 +124,7 @@ impl ReDimNetConfig {
             require((1..=3).contains(&stage.stride), "model.stages.stride", stage.stride, "1, 2 or 3")?;
             require_size(stage.blocks, "model.stages.blocks")?;
             require_size(stage.expansion, "model.stages.expansion")?;
+            require_size(stage.reduction.unwrap_or(1), "model.stages.reduction")?;
             channels *= stage.stride;
             let inner = channels.saturating_mul(stage.expansion);
             require_size(inner, "the channels of model.stages")?;

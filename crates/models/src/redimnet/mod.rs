@@ -14,9 +14,8 @@ use burn::tensor::activation::{gelu, softmax};
 use burn::tensor::{Device, Tensor};
 
 pub use self::config::{BlockKind, ReDimNetConfig, ReDimStage};
-use self::planar::{Planar, grouped3x3, pointwise};
-use self::time_context::TimeContext;
-pub(crate) use self::time_context::{HEADS, KERNELS};
+pub(crate) use self::planar::{Planar, grouped3x3, pointwise};
+pub(crate) use self::time_context::{HEADS, KERNELS, TimeContext};
 use crate::batch_norm::BatchNorm;
 use crate::convolution::{conv2d, conv2d_then};
 use crate::error::Result;
@@ -25,7 +24,7 @@ use crate::network::{Network, NetworkConfig};
 use crate::pooling::AttentiveStatistics;
 
 /// Hidden size of the pooling's attention.
-const ATTENTION_DIM: usize = 128;
+pub(crate) const ATTENTION_DIM: usize = 128;
 /// Added to the variance by the BatchNorm of [`Squeeze`].
 pub(crate) const SQUEEZE_EPSILON: f64 = 1e-6;
 
@@ -73,34 +72,33 @@ impl NetworkConfig for ReDimNetConfig {
 }
 
 /// `[batch, channels, frequencies, frames]` as `[batch, frequencies * channels, frames]`.
-fn to_rows(map: Tensor<4>) -> Tensor<3> {
+pub(crate) fn to_rows(map: Tensor<4>) -> Tensor<3> {
     let [batch, channels, frequencies, frames] = map.dims();
     map.swap_dims(1, 2).reshape([batch, channels * frequencies, frames])
 }
 
 /// The inverse of [`to_rows`].
-fn to_map(rows: Tensor<3>, frequencies: usize) -> Tensor<4> {
+pub(crate) fn to_map(rows: Tensor<3>, frequencies: usize) -> Tensor<4> {
     let [batch, size, frames] = rows.dims();
     rows.reshape([batch, frequencies, size / frequencies, frames]).swap_dims(1, 2)
 }
 
 /// A sum of maps, with a weight for each map and row: `softmax` over the maps.
 #[derive(Module, Debug)]
-struct WeightedSum {
+pub(crate) struct WeightedSum {
     /// `[1, maps, rows, 1]`
     w: Param<Tensor<4>>,
 }
 
 impl WeightedSum {
-    /// The only map of the first stage has one weight for all rows, without effect.
-    fn new(maps: usize, rows: usize, device: &Device) -> Self {
-        let rows = if maps > 1 { rows } else { 1 };
+    /// Of so many maps with so many rows. With one weight for all rows, `rows` is 1.
+    pub(crate) fn new(maps: usize, rows: usize, device: &Device) -> Self {
         Self { w: Initializer::Zeros.init([1, maps, rows, 1], device) }
     }
 
     /// # Shapes
     /// - maps and output: `[batch, rows, frames]`
-    fn forward(&self, maps: &[Tensor<3>]) -> Tensor<3> {
+    pub(crate) fn forward(&self, maps: &[Tensor<3>]) -> Tensor<3> {
         let weights = softmax(self.w.val(), 1);
         let weighted = |(place, map): (usize, &Tensor<3>)| {
             map.clone() * weights.clone().narrow(1, place, 1).squeeze_dim::<3>(1)
@@ -151,7 +149,8 @@ impl Stage {
         let inner = channels_out * expansion;
         let planar = |_| Planar::new(block, inner, frequencies / stride, group_size, device);
         Self {
-            sum: WeightedSum::new(maps, rows, device),
+            // The only map of the first stage has one weight, without effect.
+            sum: WeightedSum::new(maps, if maps > 1 { rows } else { 1 }, device),
             reshape: Conv2dConfig::new([channels, inner], [stride, 1])
                 .with_stride([stride, 1])
                 .with_padding(PaddingConfig2d::Valid)

@@ -14,7 +14,7 @@ use crate::convolution::{conv2d, conv2d_then};
 const SQUEEZED: (usize, usize) = (32, 64);
 
 /// A 3x3 convolution whose output channels see the input channels of their group.
-pub(super) fn grouped3x3(
+pub(crate) fn grouped3x3(
     channels_in: usize,
     channels_out: usize,
     groups: usize,
@@ -29,14 +29,14 @@ pub(super) fn grouped3x3(
 }
 
 /// A 1x1 convolution with a bias.
-pub(super) fn pointwise(channels_in: usize, channels_out: usize, device: &Device) -> Conv2d {
+pub(crate) fn pointwise(channels_in: usize, channels_out: usize, device: &Device) -> Conv2d {
     Conv2dConfig::new([channels_in, channels_out], [1, 1]).init(device)
 }
 
 /// A block of either kind.
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant)] // A few dozen exist in a network, all of one kind.
-pub(super) enum Planar {
+pub(crate) enum Planar {
     /// As in ResNet, with grouped convolutions.
     Basic(Basic),
     /// As in ConvNeXt.
@@ -44,7 +44,7 @@ pub(super) enum Planar {
 }
 
 impl Planar {
-    pub(super) fn new(
+    pub(crate) fn new(
         kind: BlockKind,
         channels: usize,
         frequencies: usize,
@@ -60,7 +60,7 @@ impl Planar {
 
     /// # Shapes
     /// - input and output: `[batch, channels, frequencies, frames]`
-    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         match self {
             Self::Basic(block) => block.forward(input),
             Self::ConvNeXt(block) => block.forward(input),
@@ -70,7 +70,7 @@ impl Planar {
 
 /// Two grouped 3x3 convolutions, each with a 1x1 convolution behind it, and a shortcut.
 #[derive(Module, Debug)]
-pub(super) struct Basic {
+pub(crate) struct Basic {
     conv1: Conv2d,
     conv1pw: Conv2d,
     bn1: BatchNorm,
@@ -107,7 +107,7 @@ impl Basic {
 
 /// Squeeze-excitation of frequencies: a gain for each, from the means over channels and frames.
 #[derive(Module, Debug)]
-pub(super) struct FrequencyGain {
+pub(crate) struct FrequencyGain {
     squeeze: Linear,
     // Written so in the checkpoints.
     exitation: Linear,
@@ -131,7 +131,7 @@ impl FrequencyGain {
 
 /// A grouped 3x3 convolution, BatchNorm, GELU, a 1x1 convolution, and a shortcut.
 #[derive(Module, Debug)]
-pub(super) struct ConvNeXt {
+pub(crate) struct ConvNeXt {
     dwconvs: [Conv2d; 1],
     norm: BatchNorm,
     pwconv1: Conv2d,

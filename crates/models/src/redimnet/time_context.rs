@@ -19,7 +19,7 @@ const QUERIES: usize = 512;
 
 /// Fewer channels, convolutions, attention, the channels again, and a shortcut.
 #[derive(Module, Debug)]
-pub(super) struct TimeContext {
+pub(crate) struct TimeContext {
     red_dim_conv: (Conv1d, LayerNorm),
     tcm: (Convolution, Convolution, Convolution, Convolution, Transformer),
     exp_dim_conv: Conv1d,
@@ -27,7 +27,7 @@ pub(super) struct TimeContext {
 
 impl TimeContext {
     /// `hidden` is a multiple of [`HEADS`].
-    pub(super) fn new(channels: usize, hidden: usize, device: &Device) -> Self {
+    pub(crate) fn new(channels: usize, hidden: usize, device: &Device) -> Self {
         let [first, second, third, fourth] = KERNELS.map(|kernel| Convolution::new(hidden, kernel, device));
         Self {
             red_dim_conv: (
@@ -41,7 +41,7 @@ impl TimeContext {
 
     /// # Shapes
     /// - input and output: `[batch, channels, frames]`
-    pub(super) fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn forward(&self, input: Tensor<3>) -> Tensor<3> {
         let (reduce, norm) = &self.red_dim_conv;
         let (first, second, third, fourth, attention) = &self.tcm;
         let hidden = norm.forward(conv1d(reduce, input.clone()), 1);

@@ -10,6 +10,7 @@ mod import;
 mod names;
 mod pickle_classes;
 mod recognise;
+mod redimnet;
 mod tensor_file;
 mod torch_writer;
 
@@ -24,6 +25,7 @@ use ffsvc_features::{
 
 use crate::model::ModelConfig;
 use crate::pooling::PoolingConfig;
+use crate::res2net::Res2NetForm;
 
 /// Where weights come from or go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,15 +57,19 @@ impl Toolkit {
     pub fn of(model: &ModelConfig) -> Self {
         match model {
             ModelConfig::Resnet(config) if config.pooling == PoolingConfig::StatsAll => Self::Ffsvc,
+            ModelConfig::Res2Net(config) if config.form == Res2NetForm::ThreeDSpeaker => Self::ThreeDSpeaker,
             ModelConfig::EcapaTdnn(_) | ModelConfig::Tdnn(_) => Self::Ffsvc,
-            ModelConfig::Resnet(_) | ModelConfig::WespeakerEcapaTdnn(_) | ModelConfig::SimAmResnet(_) => {
-                Self::Wespeaker
-            }
+            ModelConfig::Resnet(_)
+            | ModelConfig::WespeakerEcapaTdnn(_)
+            | ModelConfig::SimAmResnet(_)
+            | ModelConfig::Res2Net(_)
+            | ModelConfig::GeminiDfResnet(_)
+            | ModelConfig::RepVgg(_) => Self::Wespeaker,
             ModelConfig::CamPlusPlus(_) | ModelConfig::ERes2Net(_) | ModelConfig::ERes2NetV2(_) => {
                 Self::ThreeDSpeaker
             }
             ModelConfig::SpeechBrainEcapaTdnn(_) => Self::SpeechBrain,
-            ModelConfig::ReDimNet(_) => Self::ReDimNet,
+            ModelConfig::ReDimNet(_) | ModelConfig::ReDimNet2(_) => Self::ReDimNet,
         }
     }
 
@@ -112,7 +118,7 @@ impl Toolkit {
             Self::ThreeDSpeaker => fbank(WindowType::Povey, false),
             // recipes/VoxCeleb/SpeakerRec/hparams/train_ecapa_tdnn.yaml: Fbank, and the mean of the sentence.
             Self::SpeechBrain => of(Kind::SpeechBrainFbank(SpeechBrainFbankOptions::default())),
-            // redimnet/layers/features.py MelBanks.
+            // redimnet/layers/features.py and redimnet2/layers/features.py MelBanks.
             Self::ReDimNet => of(Kind::LogMel(LogMelOptions {
                 num_mels: 72,
                 window: WindowType::Hamming,

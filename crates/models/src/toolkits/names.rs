@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::Toolkit;
 use crate::model::ModelConfig;
-use crate::redimnet::{ReDimNetConfig, ReDimStage};
+use crate::redimnet::ReDimStage;
+use crate::redimnet2::ReDim2Stage;
 
 /// What the toolkit that has `model` ([`Toolkit::of`]) calls the network's tensor `ours` of
 /// [`named_tensors`](crate::named_tensors).
@@ -12,8 +13,21 @@ pub(super) fn in_toolkit<'n>(model: &ModelConfig, ours: &'n str) -> Cow<'n, str>
     match model {
         ModelConfig::Resnet(_) if Toolkit::of(model) == Toolkit::Wespeaker => wespeaker_resnet(ours),
         ModelConfig::CamPlusPlus(_) => cam_plus_plus(ours),
-        ModelConfig::ERes2Net(_) | ModelConfig::ERes2NetV2(_) => at_the_top(ours),
-        ModelConfig::ReDimNet(config) => redimnet(config, ours).map_or(Cow::Borrowed(ours), Cow::Owned),
+        ModelConfig::ERes2Net(_) | ModelConfig::ERes2NetV2(_) | ModelConfig::Res2Net(_) => at_the_top(ours),
+        ModelConfig::ReDimNet(config) => {
+            let squeezed = |stage: &ReDimStage| (stage.blocks, stage.expansion > 1);
+            let stages = config.stages.iter().map(squeezed).collect();
+            redimnet(stages, ours).map_or(Cow::Borrowed(ours), Cow::Owned)
+        }
+        ModelConfig::ReDimNet2(config) => {
+            let mut channels = config.channels;
+            let squeezed = |stage: &ReDim2Stage| {
+                channels *= stage.frequency_stride;
+                (stage.blocks, stage.inner_channels != channels)
+            };
+            let stages = config.stages.iter().map(squeezed).collect();
+            redimnet(stages, ours).map_or(Cow::Borrowed(ours), Cow::Owned)
+        }
         _ => Cow::Borrowed(ours),
     }
 }
@@ -44,10 +58,10 @@ fn cam_plus_plus(ours: &str) -> Cow<'_, str> {
 }
 
 /// The layers of a stage are in one list there: the sum, a change of shape without weights, the convolution, the blocks, the squeeze,
-/// a change of shape, the context.
-fn redimnet(config: &ReDimNetConfig, ours: &str) -> Option<String> {
+/// a change of shape, the context. A stage here is its number of blocks, and whether it has a squeeze.
+fn redimnet(stages: Vec<(usize, bool)>, ours: &str) -> Option<String> {
     let (stage, rest) = ours.strip_prefix("backbone.stages.")?.split_once('.')?;
-    let ReDimStage { blocks, expansion, .. } = config.stages.get(stage.parse::<usize>().ok()?)?;
+    let &(blocks, squeezed) = stages.get(stage.parse::<usize>().ok()?)?;
     let behind = 3 + blocks;
     let (layer, rest) = rest.split_once('.')?;
     let place = match layer {
@@ -61,14 +75,15 @@ fn redimnet(config: &ReDimNetConfig, ours: &str) -> Option<String> {
         "squeeze" => {
             let (layer, rest) = rest.split_once('.')?;
             let layer = match layer {
-                "conv" => 0,
-                "bn" => 1,
+                "conv" => "0",
+                "bn" => "1",
                 // GELU is 2.
-                _ => 3,
+                "pointwise" => "3",
+                number => number,
             };
             return Some(format!("backbone.stage{stage}.{behind}.{layer}.{rest}"));
         }
-        _ => (behind + usize::from(*expansion > 1) + 1).to_string(),
+        _ => (behind + usize::from(squeezed) + 1).to_string(),
     };
     Some(format!("backbone.stage{stage}.{place}.{rest}"))
 }
@@ -78,6 +93,8 @@ mod tests {
     use super::*;
     use crate::cam_plus_plus::CamPlusPlusConfig;
     use crate::eres2net::ERes2NetConfig;
+    use crate::redimnet::ReDimNetConfig;
+    use crate::redimnet2::ReDimNet2Config;
     use crate::resnet::ResNetConfig;
     use crate::simam_resnet::SimAmResNetConfig;
 
@@ -89,6 +106,7 @@ mod tests {
         let eres2net = ModelConfig::ERes2Net(ERes2NetConfig::default());
         let simam = ModelConfig::SimAmResnet(SimAmResNetConfig::default());
         let b1 = ModelConfig::ReDimNet(ReDimNetConfig::of_size(1).expect("B1"));
+        let second = ModelConfig::ReDimNet2(ReDimNet2Config::default());
         let b3 = ModelConfig::ReDimNet(ReDimNetConfig::of_size(3).expect("B3"));
         for (model, ours, theirs) in [
             (&wespeaker, "front.layer2.0.downsample.0.weight", "layer2.0.shortcut.0.weight"),
@@ -118,6 +136,9 @@ mod tests {
             ),
             (&b3, "backbone.stages.0.squeeze.pointwise.bias", "backbone.stage0.9.3.bias"),
             (&b3, "backbone.stages.0.context.exp_dim_conv.bias", "backbone.stage0.11.exp_dim_conv.bias"),
+            (&second, "backbone.stages.0.squeeze.1.bias", "backbone.stage0.5.1.bias"),
+            (&second, "backbone.stages.0.context.exp_dim_conv.bias", "backbone.stage0.7.exp_dim_conv.bias"),
+            (&second, "backbone.stages.1.context.exp_dim_conv.bias", "backbone.stage1.7.exp_dim_conv.bias"),
             (&simam, "front.layer2.0.downsample.0.weight", "front.layer2.0.downsample.0.weight"),
         ] {
             assert_eq!(in_toolkit(model, ours), theirs);

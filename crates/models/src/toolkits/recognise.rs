@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use super::redimnet::{redimnet, redimnet2};
 use super::{TensorFile, Toolkit};
 use crate::cam_plus_plus::CamPlusPlusConfig;
 use crate::ecapa_tdnn::EcapaTdnnConfig;
 use crate::eres2net::ERes2NetConfig;
 use crate::eres2net_v2::ERes2NetV2Config;
+use crate::gemini_df_resnet::{GeminiDfResNetConfig, depth_of as gemini_depth_of};
 use crate::model::ModelConfig;
 use crate::pooling::PoolingConfig;
-use crate::redimnet::{BlockKind, ReDimNetConfig, ReDimStage};
+use crate::repvgg::RepVggConfig;
 use crate::res2::Res2Sizes;
+use crate::res2net::{Res2NetConfig, Res2NetForm};
 use crate::resnet::{EXPANSION, ResNetConfig, depth_of};
 use crate::simam_resnet::{SimAmResNetConfig, depth_of as simam_depth_of};
 use crate::speechbrain_ecapa::SpeechBrainEcapaConfig;
@@ -28,18 +31,18 @@ pub(super) struct Recognised {
 }
 
 /// Tensors under a prefix.
-struct Tensors<'a> {
+pub(super) struct Tensors<'a> {
     file: &'a TensorFile,
     prefix: &'a str,
 }
 
 impl Tensors<'_> {
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.file.shape(&format!("{}{name}", self.prefix)).is_some()
     }
 
     /// Size of a dimension; `None` without such a tensor or dimension.
-    fn size(&self, name: &str, dimension: usize) -> Option<usize> {
+    pub(super) fn size(&self, name: &str, dimension: usize) -> Option<usize> {
         self.file.shape(&format!("{}{name}", self.prefix))?.get(dimension).copied()
     }
 
@@ -59,14 +62,19 @@ fn kinds(toolkit: Toolkit) -> &'static [Kind] {
             ("seg_1.weight", wespeaker_resnet),
             ("layer4.se_res2block.0.conv.weight", wespeaker_ecapa),
             ("pooling.attention.0.weight", simam_resnet),
+            ("layer1.0.convs.0.weight", wespeaker_res2net),
+            ("downsample_layers.4.0.weight", gemini_df_resnet),
+            ("stage0.rbr_dense.conv.weight", repvgg),
+            ("stage0.rbr_reparam.weight", deployed_repvgg),
         ],
         Toolkit::ThreeDSpeaker => &[
             ("xvector.dense.linear.weight", cam_plus_plus),
             ("fuse_mode1234.local_att.0.weight", eres2net),
             ("fuse34.local_att.0.weight", eres2net_v2),
+            ("layer1.0.convs.0.weight", three_d_speaker_res2net),
         ],
         Toolkit::SpeechBrain => &[("asp.tdnn.conv.conv.weight", speechbrain_ecapa)],
-        Toolkit::ReDimNet => &[("backbone.fin_wght1d.w", redimnet)],
+        Toolkit::ReDimNet => &[("backbone.fin_wght1d.w", redimnet), ("backbone.fin_wght1d.w", redimnet2)],
     }
 }
 
@@ -75,11 +83,11 @@ fn known(toolkit: Toolkit) -> &'static str {
     match toolkit {
         Toolkit::Ffsvc => "ResNet34StatsPool and ECAPA_TDNN",
         Toolkit::Wespeaker => {
-            "ResNet18 to ResNet293 (one embedding layer, TSTP), ECAPA_TDNN and SimAM_ResNet"
+            "ResNet18 to ResNet293 (one embedding layer; TSTP, ASTP, MQMHASTP), ECAPA_TDNN, SimAM_ResNet, Res2Net, Gemini_DF_ResNet and REPVGG (TSTP, without SE)"
         }
-        Toolkit::ThreeDSpeaker => "CAMPPlus, ERes2Net and ERes2NetV2 (one embedding layer, TSTP)",
+        Toolkit::ThreeDSpeaker => "CAMPPlus, ERes2Net, ERes2NetV2 and Res2Net (one embedding layer, TSTP)",
         Toolkit::SpeechBrain => "ECAPA_TDNN",
-        Toolkit::ReDimNet => "ReDimNet (conv+att, ASTP)",
+        Toolkit::ReDimNet => "ReDimNet and ReDimNet2 (conv+att, ASTP)",
     }
 }
 
@@ -111,6 +119,13 @@ pub(super) fn recognise(toolkit: Option<Toolkit>, file: &TensorFile) -> Result<R
                 "it has no network {known}; it has {} tensors, among them {}",
                 file.names().count(),
                 if some.is_empty() { "none".to_owned() } else { some.join(", ") }
+            ))
+        }
+        (count, _) if found.iter().all(|one| one.prefix == found[0].prefix) => {
+            let toolkits: Vec<&str> = found.iter().map(|one| one.toolkit.name()).collect();
+            Err(format!(
+                "its tensors are those of {count} networks alike, of {}; say which toolkit it comes from",
+                toolkits.join(" and of ")
             ))
         }
         (count, _) => {
@@ -189,16 +204,19 @@ fn wespeaker_resnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>
     // A file may claim any shape.
     let expansion = if tensors.has("layer1.0.conv3.weight") { EXPANSION } else { 1 };
     let channels = in_planes.saturating_mul(8 * expansion);
-    let frequencies = tensors.size("seg_1.weight", 1)? / channels.saturating_mul(2).max(1);
+    let (pooling, statistics) = if tensors.has("pool.linear1.weight") {
+        (PoolingConfig::Attentive, 2)
+    } else if tensors.has("pool.n_query.0.heads_att_trans.0.att_0.weight") {
+        (PoolingConfig::Mqmha, 4)
+    } else {
+        (PoolingConfig::Tstp, 2)
+    };
+    let frequencies = tensors.size("seg_1.weight", 1)? / channels.saturating_mul(statistics).max(1);
     let config = ResNetConfig {
         in_planes,
         depth,
         embedding_size: tensors.size("seg_1.weight", 0)?,
-        pooling: if tensors.has("pool.linear1.weight") {
-            PoolingConfig::Attentive
-        } else {
-            PoolingConfig::Tstp
-        },
+        pooling,
         dropout: 0.0,
     };
     Some((ModelConfig::Resnet(config), Some(frequencies.saturating_mul(8))))
@@ -210,7 +228,8 @@ fn wespeaker_ecapa(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)
         channels: tensors.size("layer1.conv.weight", 0)?,
         aggregated,
         embedding_size: tensors.size("linear.weight", 0)?,
-        global_context: tensors.size("pool.linear1.weight", 1)? == 3 * aggregated,
+        global_context: tensors.size("pool.linear1.weight", 1) == aggregated.checked_mul(3),
+        xi: tensors.has("pool.prior_mean"),
         emb_bn: tensors.has("bn2.running_mean"),
     };
     Some((ModelConfig::WespeakerEcapaTdnn(config), tensors.size("layer1.conv.weight", 1)))
@@ -258,6 +277,60 @@ fn eres2net_v2(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
     Some((ModelConfig::ERes2NetV2(config), Some(rows)))
 }
 
+fn res2net(tensors: &Tensors<'_>, form: Res2NetForm) -> Option<(ModelConfig, Option<usize>)> {
+    // ERes2Net and its kin have such blocks too, and fuse the stages.
+    if tensors.has("fuse_mode1234.local_att.0.weight") || tensors.has("fuse34.local_att.0.weight") {
+        return None;
+    }
+    let (Res2Sizes { in_planes, blocks, base_width, scale, expansion }, rows) = res2(tensors)?;
+    let embedding_size = tensors.size("seg_1.weight", 0)?;
+    let config = Res2NetConfig { in_planes, blocks, base_width, scale, expansion, embedding_size, form };
+    Some((ModelConfig::Res2Net(config), Some(rows)))
+}
+
+fn wespeaker_res2net(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    res2net(tensors, Res2NetForm::Wespeaker)
+}
+
+fn three_d_speaker_res2net(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    res2net(tensors, Res2NetForm::ThreeDSpeaker)
+}
+
+fn gemini_df_resnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let in_planes = tensors.size("downsample_layers.0.0.weight", 0)?;
+    let blocks = [0, 1, 2, 3].map(|stage| tensors.count(&format!("stages.{stage}"), "conv1.weight"));
+    let config = GeminiDfResNetConfig {
+        in_planes,
+        depth: gemini_depth_of(blocks)?,
+        embedding_size: tensors.size("seg_1.weight", 0)?,
+    };
+    // The last map has eight times the channels of the stem, and there are means and deviations.
+    let frequencies = tensors.size("seg_1.weight", 1)? / in_planes.saturating_mul(16).max(1);
+    Some((ModelConfig::GeminiDfResnet(config), Some(frequencies.saturating_mul(16))))
+}
+
+fn repvgg(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    repvgg_of(tensors, "rbr_dense.conv.weight", false)
+}
+
+fn deployed_repvgg(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    repvgg_of(tensors, "rbr_reparam.weight", true)
+}
+
+/// `layer` is the 3x3 convolution of a block.
+fn repvgg_of(tensors: &Tensors<'_>, layer: &str, deploy: bool) -> Option<(ModelConfig, Option<usize>)> {
+    let width = |stage: usize| tensors.size(&format!("stage{stage}.0.{layer}"), 0);
+    let widths = [width(1)?, width(2)?, width(3)?, width(4)?];
+    let config = RepVggConfig {
+        widths,
+        blocks: [1, 2, 3, 4].map(|stage| tensors.count(&format!("stage{stage}"), layer)),
+        deploy,
+        embedding_size: tensors.size("seg.weight", 0)?,
+    };
+    let frequencies = tensors.size("seg.weight", 1)? / widths[3].saturating_mul(2).max(1);
+    Some((ModelConfig::RepVgg(config), Some(frequencies.saturating_mul(8))))
+}
+
 fn cam_plus_plus(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
     let layer = "xvector.block1.tdnnd1";
     let growth_rate = tensors.size(&format!("{layer}.cam_layer.linear_local.weight"), 0)?;
@@ -282,51 +355,4 @@ fn speechbrain_ecapa(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize
         embedding_size: tensors.size("fc.conv.weight", 0)?,
     };
     Some((ModelConfig::SpeechBrainEcapaTdnn(config), tensors.size("blocks.0.conv.conv.weight", 1)))
-}
-
-fn redimnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
-    let first = tensors.size("backbone.stem.0.weight", 0)?;
-    let rows = tensors.size("backbone.fin_wght1d.w", 2)?;
-    let num_stages = tensors.size("backbone.fin_wght1d.w", 1)?.checked_sub(1)?;
-    let (mut stages, mut channels, mut block) = (Vec::new(), first, None);
-    let mut group_size = usize::MAX;
-    for stage in 0..num_stages {
-        let size = |layer: usize, tail: &str, dimension| {
-            tensors.size(&format!("backbone.stage{stage}.{layer}.{tail}"), dimension)
-        };
-        let stride = size(2, "weight", 2)?;
-        channels = channels.checked_mul(stride)?;
-        let expansion = size(2, "weight", 0)? / channels.max(1);
-        let kind_of = |layer| {
-            let has = |tail| size(layer, tail, 0).is_some();
-            match (has("conv_block.dwconvs.0.weight"), has("conv_block.conv1.weight")) {
-                (true, false) => Some(BlockKind::ConvNeXt),
-                (false, true) if has("conv_block.se.squeeze.weight") => Some(BlockKind::BasicSe),
-                (false, true) => Some(BlockKind::Basic),
-                _ => None,
-            }
-        };
-        let blocks = (3..).take_while(|&layer| kind_of(layer).is_some()).count();
-        block = block.or(kind_of(3));
-        let convolution = if block == Some(BlockKind::ConvNeXt) {
-            "conv_block.dwconvs.0.weight"
-        } else {
-            "conv_block.conv1.weight"
-        };
-        // A stage with too few channels for a second group has larger ones.
-        group_size = group_size.min(size(3, convolution, 1)?);
-        let context = 3 + blocks + usize::from(expansion > 1) + 1;
-        let reduction = size(context, "red_dim_conv.0.weight", 0).map(|hidden| rows / hidden.max(1));
-        stages.push(ReDimStage { stride, blocks, expansion, reduction });
-    }
-    let config = ReDimNetConfig {
-        channels: first,
-        block: block?,
-        group_size,
-        stages,
-        global_context: tensors.size("pool.linear1.weight", 1)? == rows.saturating_mul(3),
-        embedding_size: tensors.size("linear.weight", 0)?,
-        emb_bn: tensors.has("bn2.running_mean"),
-    };
-    Some((ModelConfig::ReDimNet(config), Some(rows / first.max(1))))
 }

@@ -3,8 +3,9 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use ffsvc_models::{
-    CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, ModelConfig, PoolingConfig, ResNetConfig,
-    TdnnConfig, keep_running_statistics, load_named, named_tensors,
+    CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, GeminiDfResNetConfig, ModelConfig, PoolingConfig,
+    RepVggConfig, Res2NetConfig, ResNetConfig, TdnnConfig, keep_running_statistics, load_named,
+    named_tensors,
 };
 
 use crate::goldens::values_of;
@@ -25,7 +26,7 @@ fn cosine_distance(a: &[f64], b: &[f64]) -> f64 {
 }
 
 fn is_attentive(config: &ModelConfig) -> bool {
-    matches!(config, ModelConfig::Resnet(config) if config.pooling == PoolingConfig::Attentive)
+    matches!(config, ModelConfig::Resnet(config) if matches!(config.pooling, PoolingConfig::Attentive | PoolingConfig::Mqmha))
 }
 
 #[test]
@@ -39,7 +40,11 @@ fn long_recordings_in_blocks_equal_the_whole() {
         resnet(34, PoolingConfig::Tstp),
         resnet(18, PoolingConfig::StatsAll),
         resnet(50, PoolingConfig::Attentive),
+        resnet(18, PoolingConfig::Mqmha),
         ModelConfig::CamPlusPlus(cam),
+        ModelConfig::RepVgg(RepVggConfig { widths: [2, 4, 8, 16], embedding_size: 8, ..Default::default() }),
+        ModelConfig::Res2Net(Res2NetConfig { in_planes: 2, embedding_size: 8, ..Default::default() }),
+        ModelConfig::GeminiDfResnet(GeminiDfResNetConfig { in_planes: 1, depth: 60, embedding_size: 8 }),
         ModelConfig::ERes2Net(ERes2NetConfig { in_planes: 2, embedding_size: 8, ..Default::default() }),
         ModelConfig::ERes2NetV2(ERes2NetV2Config { in_planes: 3, embedding_size: 8, ..Default::default() }),
         ModelConfig::Tdnn(TdnnConfig { hidden_dim: 8, stats_dim: 12, embedding_size: 8 }),

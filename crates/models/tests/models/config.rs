@@ -5,8 +5,9 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use ffsvc_models::heads::{AamSoftmaxConfig, AmSoftmaxConfig, SoftmaxConfig};
 use ffsvc_models::{
-    BlockKind, CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, Error, HeadConfig,
-    ModelConfig, PoolingConfig, ReDimNetConfig, ReDimStage, ResNetConfig, SimAmResNetConfig,
+    BlockKind, CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, Error,
+    GeminiDfResNetConfig, HeadConfig, ModelConfig, PoolingConfig, ReDim2Stage, ReDimNet2Config,
+    ReDimNetConfig, ReDimStage, RepVggConfig, Res2NetConfig, ResNetConfig, SimAmResNetConfig, SpeakerModel,
     SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig, named_gradients, named_tensors, parameter_ids,
 };
 
@@ -97,6 +98,28 @@ fn values_out_of_range_are_errors_that_name_the_field() {
         ("model.scale", ModelConfig::ERes2NetV2(ERes2NetV2Config { scale: 0, ..Default::default() })),
         ("model.depth", ModelConfig::SimAmResnet(SimAmResNetConfig { depth: 50, ..Default::default() })),
         ("model.stages", redim(ReDimNetConfig { stages: Vec::new(), ..ReDimNetConfig::default() })),
+        (
+            "model.planar_head",
+            ModelConfig::ReDimNet2(ReDimNet2Config {
+                planar_head: true,
+                head_channels: 0,
+                ..Default::default()
+            }),
+        ),
+        ("model.scale", ModelConfig::Res2Net(Res2NetConfig { scale: 1, ..Default::default() })),
+        (
+            "model.depth",
+            ModelConfig::GeminiDfResnet(GeminiDfResNetConfig { depth: 34, ..Default::default() }),
+        ),
+        ("model.widths", ModelConfig::RepVgg(RepVggConfig { widths: [8, 8, 0, 8], ..Default::default() })),
+        (
+            "model.xi",
+            ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig {
+                xi: true,
+                global_context: true,
+                ..Default::default()
+            }),
+        ),
         // 80 rows of features: the strides of B1 are 12 in all, and B0's reductions are for 60.
         ("model.stages", redim(ReDimNetConfig::of_size(1).unwrap())),
         ("model.stages.reduction", redim(ReDimNetConfig::of_size(0).unwrap())),
@@ -145,12 +168,34 @@ pub(crate) fn networks() -> Vec<ModelConfig> {
             ..ReDimNetConfig::default()
         })
     };
+    let repvgg = |deploy| {
+        let (widths, blocks) = ([2, 2, 3, 4], [2, 1, 2, 1]);
+        ModelConfig::RepVgg(RepVggConfig { widths, blocks, deploy, embedding_size: 5 })
+    };
+    let redimnet2 = |head_channels, planar_head| {
+        let stage = |time_stride, inner_channels, reduction| ReDim2Stage {
+            frequency_stride: 1,
+            time_stride,
+            blocks: 1,
+            inner_channels,
+            reduction,
+        };
+        ModelConfig::ReDimNet2(ReDimNet2Config {
+            channels: 4,
+            stages: vec![stage(1, 4, None), stage(2, 6, Some(13)), stage(2, 4, None)],
+            head_channels,
+            planar_head,
+            embedding_size: 5,
+            ..ReDimNet2Config::default()
+        })
+    };
     let wespeaker = |whole| {
         ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig {
             channels: 8,
             aggregated: 6,
             embedding_size: 5,
             global_context: whole,
+            xi: false,
             emb_bn: whole,
         })
     };
@@ -158,11 +203,19 @@ pub(crate) fn networks() -> Vec<ModelConfig> {
         resnet(18, PoolingConfig::StatsAll),
         resnet(18, PoolingConfig::Tstp),
         resnet(18, PoolingConfig::Attentive),
+        resnet(18, PoolingConfig::Mqmha),
         resnet(50, PoolingConfig::Tstp),
         ecapa(false),
         ecapa(true),
         wespeaker(false),
         wespeaker(true),
+        ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig {
+            channels: 8,
+            aggregated: 6,
+            embedding_size: 5,
+            xi: true,
+            ..WespeakerEcapaConfig::default()
+        }),
         ModelConfig::SpeechBrainEcapaTdnn(SpeechBrainEcapaConfig {
             channels: 8,
             aggregated: 6,
@@ -195,29 +248,56 @@ pub(crate) fn networks() -> Vec<ModelConfig> {
             embedding_size: 5,
         }),
         ModelConfig::SimAmResnet(SimAmResNetConfig { in_planes: 2, depth: 34, embedding_size: 5 }),
+        ModelConfig::Res2Net(Res2NetConfig {
+            in_planes: 2,
+            blocks: [1, 2, 1, 1],
+            scale: 3,
+            embedding_size: 5,
+            ..Res2NetConfig::default()
+        }),
+        ModelConfig::GeminiDfResnet(GeminiDfResNetConfig { in_planes: 1, depth: 60, embedding_size: 5 }),
+        repvgg(false),
+        repvgg(true),
+        redimnet2(0, false),
+        redimnet2(3, false),
+        redimnet2(3, true),
         redimnet(BlockKind::Basic, 1),
         redimnet(BlockKind::BasicSe, 2),
         redimnet(BlockKind::ConvNeXt, 4),
     ]
 }
 
-/// Millions of parameters as WeSpeaker counts them for its definitions of the authors' sizes. The last digits of B0 are those of
-/// the paper.
+fn num_parameters(model: &SpeakerModel) -> usize {
+    let tensors = named_tensors(model);
+    let parameters = tensors.iter().filter(|tensor| !tensor.name.contains("running_"));
+    parameters.map(|tensor| tensor.data.len()).sum()
+}
+
+/// Millions of parameters as WeSpeaker counts them for its definitions of the sizes.
 #[test]
-fn the_sizes_of_redimnet_are_the_published_ones() {
+fn the_sizes_of_redimnet_are_wespeakers() {
     let device = Device::default();
     for (size, millions) in [1.0, 2.1, 4.9, 3.2, 6.4, 7.65, 15.0].into_iter().enumerate() {
         let config = ModelConfig::ReDimNet(ReDimNetConfig::of_size(size).unwrap());
         let model = config.init(if size == 0 { 60 } else { 72 }, &device).unwrap();
-        let parameters: usize = named_tensors(&model)
-            .iter()
-            .filter(|tensor| !tensor.name.contains("running_"))
-            .map(|tensor| tensor.data.len())
-            .sum();
+        let parameters = num_parameters(&model);
         println!("B{size}: {parameters}");
         assert!((parameters as f64 / 1e6 - millions).abs() < 0.06, "B{size}: {parameters}");
     }
     assert_eq!(ReDimNetConfig::of_size(7), None);
+}
+
+/// Parameters of WeSpeaker's definitions of the sizes, without the features.
+#[test]
+fn the_sizes_of_redimnet2_are_wespeakers() {
+    let device = Device::default();
+    let counts = [703_060, 1_254_992, 2_530_208, 2_364_712, 6_659_744, 7_900_456, 12_394_784];
+    for (size, expected) in counts.into_iter().enumerate() {
+        let model =
+            ModelConfig::ReDimNet2(ReDimNet2Config::of_size(size).unwrap()).init(72, &device).unwrap();
+        assert_eq!(num_parameters(&model), expected, "B{size}");
+    }
+    assert_eq!(ReDimNet2Config::of_size(7), None);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Heads against PyTorch, and where PyTorch's gradients are not usable.
 
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ffsvc_models::heads::{
-    AamSoftmaxConfig, AmSoftmaxConfig, SoftmaxConfig, SphereFaceConfig, SubCentreAamConfig,
+    AamSoftmaxConfig, AmSoftmaxConfig, MarginKind, SoftmaxConfig, SphereFace2Config, SphereFaceConfig,
+    SubCentreAamConfig,
 };
-use ffsvc_models::{HeadConfig, NamedTensor, load_named};
+use ffsvc_models::{HeadConfig, NamedTensor, load_named, named_gradients};
 
 use crate::goldens::{Goldens, max_difference, values_of};
 
@@ -126,6 +128,69 @@ fn sub_centres_rivals_and_multiples_equal_pytorchs() {
         let error = max_difference(&of_embeddings, expected("grad_x"));
         assert!(error < 2e-5 * largest(expected("grad_x")), "{name} grad_x: {error:e}");
     }
+}
+
+/// WeSpeaker's own class, in double precision: tests/peers/sphere_face2.py.
+#[test]
+fn binary_classifiers_equal_wespeakers() {
+    let device = Device::default().autodiff();
+    let (inputs, golden) = (Goldens::committed("margin_heads"), Goldens::committed("sphere_face2"));
+    const SIZE: usize = 16;
+    let weight: Vec<f32> =
+        inputs.values("w").chunks_exact(3 * SIZE).flat_map(|rows| &rows[..SIZE]).map(|v| *v as f32).collect();
+    let default = SphereFace2Config::default;
+    let cases = [
+        ("cosine", default()),
+        ("cosine_1", SphereFace2Config { margin: 0.3, exponent: 1, target_weight: 0.6, ..default() }),
+        ("angle", SphereFace2Config { margin: 0.15, margin_kind: MarginKind::Angle, ..default() }),
+    ];
+    for (name, config) in cases {
+        let expected = |what: &str| golden.values(&format!("{name}.{what}"));
+        let tensors = vec![
+            NamedTensor { name: "weight".into(), shape: vec![9, SIZE], data: weight.clone() },
+            NamedTensor { name: "bias".into(), shape: vec![1, 1], data: vec![-0.3] },
+        ];
+        let head = load_named(HeadConfig::SphereFace2(config).init(SIZE, 9, &device), tensors).unwrap();
+        let embeddings = inputs.tensor::<2>("x", &device).require_grad();
+        let output = head.forward(embeddings.clone(), inputs.labels("y", &device));
+        let error = max_difference(&values_of(output.logits), expected("logits"));
+        assert!(error < 2e-5, "{name} logits: {error:e}");
+        let error = max_difference(&values_of(output.loss.clone()), expected("loss"));
+        assert!(error < 1e-5 * largest(expected("loss")), "{name} loss: {error:e}");
+        let gradients = output.loss.backward();
+        let of_embeddings = values_of(embeddings.grad(&gradients).unwrap());
+        let of_head = named_gradients(&head, &GradientsParams::from_grads(gradients, &head));
+        let of = |name: &str| -> Vec<f64> {
+            let tensor = of_head.iter().find(|tensor| tensor.name == name).unwrap();
+            tensor.data.iter().map(|v| f64::from(*v)).collect()
+        };
+        for (what, found) in [("grad_w", of("weight")), ("grad_b", of("bias")), ("grad_x", of_embeddings)] {
+            let error = max_difference(&found, expected(what));
+            assert!(error < 2e-5 * largest(expected(what)), "{name} {what}: {error:e}");
+        }
+    }
+    for (field, config) in [
+        ("head.target_weight", SphereFace2Config { target_weight: 1.0, ..default() }),
+        ("head.exponent", SphereFace2Config { exponent: 0, ..default() }),
+        ("head.margin", SphereFace2Config { margin: f64::NAN, ..default() }),
+    ] {
+        let error = HeadConfig::SphereFace2(config).validate().unwrap_err().to_string();
+        assert!(error.contains(field), "{error}");
+    }
+}
+
+/// The bias that all classes share stays what it was.
+#[test]
+fn what_all_classes_share_is_kept_for_other_speakers() {
+    let device = Device::default();
+    let config = HeadConfig::SphereFace2(SphereFace2Config::default());
+    let mut tensors = ffsvc_models::named_tensors(&config.init(4, 3, &device));
+    tensors[1].data = vec![-5.0];
+    let old = load_named(config.init(4, 3, &device), tensors).unwrap();
+    let names = |text: &str| -> Vec<String> { text.split(',').map(str::to_owned).collect() };
+    let fresh = config.init(4, 2, &device);
+    let (new, transferred) = old.transfer(&names("a,b,c"), &names("c,d"), fresh).unwrap();
+    assert_eq!((transferred.kept, ffsvc_models::named_tensors(&new)[1].data.clone()), (1, vec![-5.0]));
 }
 
 #[test]
