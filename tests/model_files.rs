@@ -75,6 +75,50 @@ fn weights_go_out_and_come_back_unchanged() {
     assert!(!path("x.pt").exists());
 }
 
+/// The ONNX file `name` in the folder.
+fn onnx_file(folder: &TempDir, name: &str) -> ffsvc_onnx::Model {
+    use ffsvc_onnx::Message as _;
+    ffsvc_onnx::Model::decode(&std::fs::read(folder.path().join(name)).unwrap()[..]).unwrap()
+}
+
+#[test]
+fn a_network_goes_out_as_onnx_with_its_mean_and_its_front_end() {
+    let folder = workplace();
+    let export = |from, to| json(&folder, &["export", "--to", "onnx", from, to]);
+    let outcome = export("cam.safetensors", "cam.onnx");
+    assert_eq!((&outcome["tensors"], &outcome["left_out"]), (&815.into(), &Value::Array(Vec::new())));
+    let plain = onnx_file(&folder, "cam.onnx");
+    assert!(plain.metadata_props.iter().any(|entry| entry.key == "framework" && entry.value == "ffsvc"));
+
+    let (network, head, mut info) =
+        load_model(folder.path().join("cam.safetensors"), &Device::flex()).unwrap();
+    let mean: Vec<f32> = (0..info.model.embedding_size()).map(|place| place as f32).collect();
+    info.embedding_mean = Some(mean.clone());
+    info.compat_lowpass = true;
+    save_model(folder.path().join("centred.safetensors"), &network, head.as_ref(), &info).unwrap();
+    let outcome = export("centred.safetensors", "centred.onnx");
+    assert_eq!(outcome["left_out"], Value::Array(Vec::new()));
+    let centred = onnx_file(&folder, "centred.onnx");
+    assert!(centred.metadata_props.iter().any(|entry| entry.key == "compat_lowpass" && entry.value == "1"));
+    let graph = centred.graph.unwrap();
+    let stored = graph.initializer.iter().find(|tensor| tensor.name == "embedding_mean").unwrap();
+    let bytes: Vec<u8> = mean.iter().flat_map(|value| value.to_le_bytes()).collect();
+    assert_eq!(stored.raw_data, bytes);
+    let [.., subtraction, output] = graph.node.as_slice() else { panic!("fewer than two nodes") };
+    assert_eq!((subtraction.op_type.as_str(), subtraction.input[1].as_str()), ("Sub", "embedding_mean"));
+    assert_eq!(output.input, subtraction.output);
+    // The model without a mean has all but this constant and this node.
+    assert_eq!(plain.graph.unwrap().node.len() + 1, graph.node.len());
+
+    model(&folder, &["export", "--to", "onnx", "cam.safetensors", "nowhere/cam.onnx"])
+        .code(2)
+        .stderr(contains("nowhere"));
+    model(&folder, &["export", "--to", "onnx", "front-end.toml", "x.onnx"])
+        .code(1)
+        .stderr(contains("front-end.toml"));
+    assert!(!folder.path().join("x.onnx").exists());
+}
+
 #[test]
 fn the_baselines_head_needs_names_and_comes_back_with_them() {
     let folder = tempfile::tempdir().unwrap();

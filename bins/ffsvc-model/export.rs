@@ -1,25 +1,28 @@
 use std::path::PathBuf;
 
 use burn::tensor::Device;
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use ffsvc_cli::RunFiles;
-use ffsvc_models::ModelFile;
 use ffsvc_models::toolkits::{ExportFormat, Toolkit, export_model};
+use ffsvc_models::{ModelFile, export_onnx};
 use serde::Serialize;
 
 use crate::import_first::import_first;
 use crate::output::Output;
 
-/// Write a model's weights as a file that PyTorch reads
+/// Write a model as a file that PyTorch or ONNX Runtime reads
 ///
 /// ffsvc writes {"model": ..., "classifier": ...} as the baseline's save_model does. The other toolkits' names write a
 /// flat state_dict. All are in the zip format of torch.save. safetensors has the names of the toolkit that has the
-/// network. What the format cannot store is left out and listed; `ffsvc-model info` shows it.
+/// network. onnx writes the network itself, from features to embedding, with the front end as metadata. What the format cannot
+/// store is left out and listed; `ffsvc-model info` shows it.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   ffsvc-model export --to ffsvc exp/resnet34/best.safetensors -o model_20.pkl
-  ffsvc-model export --to safetensors campplus.safetensors -o weights.safetensors")]
+  ffsvc-model export --to safetensors campplus.safetensors -o weights.safetensors
+  ffsvc-model export --to onnx campplus.safetensors -o campplus.onnx")]
 pub(crate) struct Export {
     /// Form of the file
     #[arg(long, value_enum)]
@@ -36,6 +39,7 @@ pub(crate) struct Export {
 enum Form {
     Checkpoint(Toolkit),
     Safetensors,
+    Onnx,
 }
 
 impl ValueEnum for Form {
@@ -48,13 +52,15 @@ impl ValueEnum for Form {
             Self::Checkpoint(SpeechBrain),
             Self::Checkpoint(ReDimNet),
             Self::Safetensors,
+            Self::Onnx,
         ]
     }
 
-    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+    fn to_possible_value(&self) -> Option<PossibleValue> {
         match self {
             Self::Checkpoint(toolkit) => toolkit.to_possible_value(),
-            Self::Safetensors => Some(clap::builder::PossibleValue::new("safetensors").help("Tensors alone")),
+            Self::Safetensors => Some(PossibleValue::new("safetensors").help("Tensors alone")),
+            Self::Onnx => Some(PossibleValue::new("onnx").help("Network from features to embedding")),
         }
     }
 }
@@ -73,26 +79,32 @@ impl Export {
         let file = ModelFile::open(&self.model).map_err(import_first)?;
         let (model, head) = file.load(&Device::flex())?;
         let info = file.info();
-        let format = match self.to {
-            Form::Checkpoint(toolkit) => ExportFormat::Torch(toolkit),
-            Form::Safetensors => ExportFormat::Safetensors,
+        let path = self.output.path();
+        let torch = |format| export_model(path, &info.model, &model, head.as_ref(), format);
+        let (tensors, with_head) = match self.to {
+            Form::Onnx => (export_onnx(path, info, &model)?, false),
+            Form::Safetensors => torch(ExportFormat::Safetensors).map(|done| (done.tensors, done.head))?,
+            Form::Checkpoint(toolkit) => {
+                torch(ExportFormat::Torch(toolkit)).map(|done| (done.tensors, done.head))?
+            }
         };
-        let exported = export_model(self.output.path(), &info.model, &model, head.as_ref(), format)?;
+        let weights_alone = self.to != Form::Onnx;
+        let mean_is_lost = weights_alone && info.embedding_mean.is_some();
         let left_out = [
-            ("front end", true),
-            ("mean to subtract from embeddings", info.embedding_mean.is_some()),
-            ("low-pass of the baseline", info.compat_lowpass),
-            ("head", head.is_some() && !exported.head),
+            ("front end", weights_alone),
+            ("mean to subtract from embeddings", mean_is_lost),
+            ("low-pass of the baseline", weights_alone && info.compat_lowpass),
+            ("head", head.is_some() && !with_head),
             ("names of the speakers", !info.speakers.is_empty()),
         ];
         let left_out = left_out.into_iter().filter(|(_, left_out)| *left_out).map(|(what, _)| what).collect();
-        if info.embedding_mean.is_some() {
+        if mean_is_lost {
             tracing::warn!(
                 "{}: embeddings of the exported network are other ones: it does not subtract the mean that this model subtracts",
                 self.model.display()
             );
         }
-        let outcome = Outcome { file: self.output.path().to_path_buf(), tensors: exported.tensors, left_out };
+        let outcome = Outcome { file: self.output.path().to_path_buf(), tensors, left_out };
         if json {
             return ffsvc_cli::print_json(&outcome);
         }

@@ -250,6 +250,7 @@ pub(crate) const MODES: &[Mode] = &[
     ),
     mode("ffsvc-model", "import", "net.pkl --output out.safetensors", ""),
     mode("ffsvc-model", "export", "--to wespeaker exp/final.safetensors --output out.pkl", ""),
+    mode("ffsvc-model", "export", "--to onnx exp/final.safetensors --output out.onnx", ""),
     mode("ffsvc-model", "compare", "exp/final.safetensors exp/initial.safetensors", ""),
     mode("ffsvc-model", "verify", "exp/final.safetensors --against heard.npz --data corpus/dev", ""),
     mode("ffsvc-model", "mean", "exp/final.safetensors heard.npz --output out.safetensors", ""),

@@ -227,6 +227,12 @@ const RUNS: &[Run] = &[
     run(
         "ffsvc-model",
         Form::File,
+        "export --to onnx exp/final.safetensors --output OUTPUT",
+        &["exp/final.safetensors"],
+    ),
+    run(
+        "ffsvc-model",
+        Form::File,
         "mean exp/final.safetensors heard.npz --output OUTPUT",
         &["exp/final.safetensors", "heard.npz"],
     ),

@@ -19,15 +19,15 @@ use crate::pooling::moments::Moments;
 use crate::stages::shortcut;
 
 /// Channels of the two-dimensional front.
-const FRONT_CHANNELS: usize = 32;
+pub(crate) const FRONT_CHANNELS: usize = 32;
 /// Kernel of the first convolution over time, which halves the frame rate.
-const STEM_KERNEL: usize = 5;
+pub(crate) const STEM_KERNEL: usize = 5;
 /// Layers and dilation of the three dense blocks.
-const BLOCKS: [(usize, usize); 3] = [(12, 1), (24, 2), (16, 2)];
+pub(crate) const BLOCKS: [(usize, usize); 3] = [(12, 1), (24, 2), (16, 2)];
 /// Kernel of the convolutions inside the blocks.
 const BLOCK_KERNEL: usize = 3;
 /// Frames of a segment of the context.
-const SEGMENT: usize = 100;
+pub(crate) const SEGMENT: usize = 100;
 
 /// Options of a [`CamPlusPlus`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]

@@ -20,11 +20,11 @@ use crate::network::{Network, NetworkConfig};
 use crate::pooling::{AttentiveStatistics, BaselineAttentivePooling};
 
 /// Kernel of the first convolution.
-const STEM_KERNEL: usize = 5;
+pub(crate) const STEM_KERNEL: usize = 5;
 /// Kernel of the convolutions inside the blocks.
 const BLOCK_KERNEL: usize = 3;
 /// Dilation of the three blocks.
-const DILATIONS: [usize; 3] = [2, 3, 4];
+pub(crate) const DILATIONS: [usize; 3] = [2, 3, 4];
 
 /// Options of an [`EcapaTdnn`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]

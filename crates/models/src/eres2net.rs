@@ -64,7 +64,7 @@ impl ERes2NetConfig {
         require_size(self.embedding_size, "model.embedding_size")
     }
 
-    fn sizes(&self) -> Res2Sizes {
+    pub(crate) fn sizes(&self) -> Res2Sizes {
         let Self { in_planes, blocks, base_width, scale, expansion, .. } = *self;
         Res2Sizes { in_planes, blocks, base_width, scale, expansion }
     }

@@ -56,6 +56,9 @@ pub enum Error {
         /// What it is.
         found: &'static str,
     },
+    /// A network cannot be written as an ONNX model.
+    #[error("not a valid ONNX graph: {0}")]
+    Onnx(#[from] ffsvc_onnx::Error),
     /// A checkpoint is not what this crate writes.
     #[error("{}: not a usable checkpoint: {cause}", path.display())]
     Checkpoint {

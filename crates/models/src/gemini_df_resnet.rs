@@ -20,11 +20,11 @@ use crate::stages::conv1x1;
 const STAGES: [(usize, [usize; 4]); 4] =
     [(60, [3, 3, 9, 3]), (114, [3, 3, 27, 3]), (183, [3, 8, 45, 3]), (237, [3, 8, 63, 3])];
 /// Channels of the stem and of the stages, in those of the stem.
-const WIDTHS: [usize; 5] = [1, 1, 2, 4, 8];
+pub(crate) const WIDTHS: [usize; 5] = [1, 1, 2, 4, 8];
 /// Frames that become one in front of each stage; of the frequencies it is always two.
-const TIME_STRIDES: [usize; 4] = [1, 2, 1, 1];
+pub(crate) const TIME_STRIDES: [usize; 4] = [1, 2, 1, 1];
 /// Channels inside a block, in those of the stage.
-const EXPANSION: usize = 4;
+pub(crate) const EXPANSION: usize = 4;
 
 /// Depth of the network with these stages.
 pub(crate) fn depth_of(blocks: [usize; 4]) -> Option<usize> {
@@ -62,7 +62,7 @@ impl GeminiDfResNetConfig {
         require_size(self.embedding_size, "model.embedding_size")
     }
 
-    fn blocks(&self) -> Option<[usize; 4]> {
+    pub(crate) fn blocks(&self) -> Option<[usize; 4]> {
         STAGES.iter().find(|(depth, _)| *depth == self.depth).map(|&(_, blocks)| blocks)
     }
 }

@@ -4,7 +4,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
 /// Added to the variance before the square root: the value of the networks here, not PyTorch's default of 1e-5.
-const EPSILON: f64 = 1e-6;
+pub(crate) const EPSILON: f64 = 1e-6;
 
 /// Normalisation of every position over its channels, with a scale and a shift for each channel.
 #[derive(Module, Debug)]

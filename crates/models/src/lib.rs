@@ -24,6 +24,7 @@ mod model;
 mod model_file;
 mod model_info;
 mod network;
+mod onnx;
 mod padding;
 mod parameters;
 pub mod pooling;
@@ -57,6 +58,7 @@ pub use heads::{Head, HeadConfig, HeadOutput, NoHead, Transferred, is_reserved, 
 pub use model::{ModelConfig, SpeakerModel};
 pub use model_file::{ModelFile, load_info, load_model, save_model};
 pub use model_info::{ModelIdentity, ModelInfo};
+pub use onnx::export_onnx;
 pub use parameters::{NamedTensor, load_named, named_gradients, named_tensors, parameter_ids};
 pub use pooling::{Pooling, PoolingConfig};
 pub use precision::Precision;

@@ -75,7 +75,7 @@ impl NetworkConfig for ReDimNet2Config {
 }
 
 /// The largest number that divides both.
-fn greatest_common_divisor(a: usize, b: usize) -> usize {
+pub(crate) fn greatest_common_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 

@@ -13,7 +13,7 @@ use crate::pooling::Parameterless;
 use crate::stages::{StageBlock, Stages, conv1x1, conv3x3, projection, shortcut};
 
 /// These networks cut their ReLUs off here.
-const RELU_CAP: f64 = 20.0;
+pub(crate) const RELU_CAP: f64 = 20.0;
 /// Channels of a fusion over those of its hidden layer.
 const FUSION_REDUCTION: usize = 4;
 /// `base_width` of a block whose groups have as many channels as the stage.

@@ -74,7 +74,15 @@ impl Res2NetConfig {
         require_size(self.embedding_size, "model.embedding_size")
     }
 
-    fn sizes(&self) -> Res2Sizes {
+    /// What the pooling adds to a variance.
+    pub(crate) fn epsilon(&self) -> f64 {
+        match self.form {
+            Res2NetForm::Wespeaker => tstp::WESPEAKER_EPSILON,
+            Res2NetForm::ThreeDSpeaker => tstp::THREE_D_SPEAKER_EPSILON,
+        }
+    }
+
+    pub(crate) fn sizes(&self) -> Res2Sizes {
         let Self { in_planes, blocks, base_width, scale, expansion, .. } = *self;
         Res2Sizes { in_planes, blocks, base_width, scale, expansion }
     }
@@ -98,10 +106,7 @@ impl NetworkConfig for Res2NetConfig {
         Res2Net {
             front: sizes.stages(device, |_| Groups::LastPasses),
             seg_1: LinearConfig::new(2 * rows, self.embedding_size).init(device),
-            epsilon: match self.form {
-                Res2NetForm::Wespeaker => tstp::WESPEAKER_EPSILON,
-                Res2NetForm::ThreeDSpeaker => tstp::THREE_D_SPEAKER_EPSILON,
-            },
+            epsilon: self.epsilon(),
         }
     }
 }

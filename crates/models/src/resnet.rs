@@ -83,7 +83,7 @@ impl ResNetConfig {
     }
 
     /// Blocks of each stage, and whether they are bottlenecks.
-    fn stages(&self) -> Option<([usize; 4], bool)> {
+    pub(crate) fn stages(&self) -> Option<([usize; 4], bool)> {
         STAGES
             .iter()
             .find(|(depth, ..)| *depth == self.depth)

@@ -21,7 +21,7 @@ const STAGES: [(usize, [usize; 4]); 2] = [(34, [3, 4, 6, 3]), (100, [6, 16, 24, 
 /// Hidden size of the pooling's attention.
 const ATTENTION_DIM: usize = 128;
 /// Added to the variance of a channel: the lambda of the papers.
-const LAMBDA: f64 = 1e-4;
+pub(crate) const LAMBDA: f64 = 1e-4;
 
 /// Depth of the network with these stages.
 pub(crate) fn depth_of(blocks: [usize; 4]) -> Option<usize> {
@@ -59,7 +59,7 @@ impl SimAmResNetConfig {
         require_size(self.embedding_size, "model.embedding_size")
     }
 
-    fn blocks(&self) -> Option<[usize; 4]> {
+    pub(crate) fn blocks(&self) -> Option<[usize; 4]> {
         STAGES.iter().find(|(depth, _)| *depth == self.depth).map(|&(_, blocks)| blocks)
     }
 }

@@ -21,11 +21,11 @@ use crate::pooling::moments::Moments;
 use crate::pooling::weighted::weighted_mean_and_variance;
 
 /// Dilation of the three blocks.
-const DILATIONS: [usize; 3] = [2, 3, 4];
+pub(crate) const DILATIONS: [usize; 3] = [2, 3, 4];
 /// Kernel of the first convolution and of those inside the blocks.
-const KERNELS: (usize, usize) = (5, 3);
+pub(crate) const KERNELS: (usize, usize) = (5, 3);
 /// Floor of the variances in the pooling.
-const VARIANCE_FLOOR: f64 = 1e-12;
+pub(crate) const VARIANCE_FLOOR: f64 = 1e-12;
 
 /// Options of a [`SpeechBrainEcapa`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]

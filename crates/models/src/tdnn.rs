@@ -16,6 +16,9 @@ use crate::padding::Padding;
 use crate::pooling::moments::Moments;
 use crate::pooling::tstp::{WESPEAKER_EPSILON, with_std};
 
+/// Dilation of the five frame-level layers.
+pub(crate) const DILATIONS: [usize; 5] = [1, 2, 3, 1, 1];
+
 /// Options of a [`Tdnn`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -57,11 +60,11 @@ impl NetworkConfig for TdnnConfig {
     fn build(&self, num_mels: usize, device: &Device) -> Tdnn {
         let c = self.hidden_dim;
         Tdnn {
-            frame_1: TdnnLayer::new(num_mels, c, 5, 1, device),
-            frame_2: TdnnLayer::new(c, c, 3, 2, device),
-            frame_3: TdnnLayer::new(c, c, 3, 3, device),
-            frame_4: TdnnLayer::new(c, c, 1, 1, device),
-            frame_5: TdnnLayer::new(c, self.stats_dim, 1, 1, device),
+            frame_1: TdnnLayer::new(num_mels, c, 5, DILATIONS[0], device),
+            frame_2: TdnnLayer::new(c, c, 3, DILATIONS[1], device),
+            frame_3: TdnnLayer::new(c, c, 3, DILATIONS[2], device),
+            frame_4: TdnnLayer::new(c, c, 1, DILATIONS[3], device),
+            frame_5: TdnnLayer::new(c, self.stats_dim, 1, DILATIONS[4], device),
             seg_1: LinearConfig::new(2 * self.stats_dim, self.embedding_size).init(device),
         }
     }

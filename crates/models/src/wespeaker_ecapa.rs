@@ -21,13 +21,13 @@ use crate::network::{Network, NetworkConfig};
 use crate::pooling::{AttentiveStatistics, XiPosterior};
 
 /// Groups of the Res2 convolution.
-const SCALE: usize = 8;
+pub(crate) const SCALE: usize = 8;
 /// Hidden size of the squeeze-excitation and of the pooling's attention.
 const BOTTLENECK: usize = 128;
 /// Kernel of the first convolution and of those inside the blocks.
-const KERNELS: (usize, usize) = (5, 3);
+pub(crate) const KERNELS: (usize, usize) = (5, 3);
 /// Dilation of the three blocks.
-const DILATIONS: [usize; 3] = [2, 3, 4];
+pub(crate) const DILATIONS: [usize; 3] = [2, 3, 4];
 
 /// Options of a [`WespeakerEcapa`].
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::{concatenate, mean_and_variance};
 
 /// Below any variance that a feature map has in practice: it only keeps the gradient of the square root finite.
-const VARIANCE_FLOOR: f64 = 1e-14;
+pub(crate) const VARIANCE_FLOOR: f64 = 1e-14;
 
 /// Mean and unbiased standard deviation of each channel over all frequencies and frames.
 ///

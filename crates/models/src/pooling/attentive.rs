@@ -12,7 +12,7 @@ use crate::blocks::Pieces;
 use crate::convolution::conv1d;
 
 /// Floor of the weighted variance and part of the context's (WeSpeaker's values).
-const EPSILON: f64 = 1e-7;
+pub(crate) const EPSILON: f64 = 1e-7;
 
 /// Attention per row and frame, which sees the mean and standard deviation of the whole utterance:
 /// `w = softmax_t(V tanh(W [h_t; mean; std] + b) + k)`, then `mean = sum_t w h`, `std = sqrt(sum_t w h^2 - mean^2)`.

@@ -10,7 +10,7 @@ use crate::batch_norm::BatchNorm;
 use crate::convolution::{conv1d, conv1d_then};
 
 /// Floor of the weighted variance (WeSpeaker's value).
-const VARIANCE_FLOOR: f64 = 1e-5;
+pub(crate) const VARIANCE_FLOOR: f64 = 1e-5;
 
 /// Attention per row and frame, which sees the frame alone: `w = softmax_t(V bn(relu(W h_t + b)) + k)`, then `mean = sum_t w h`,
 /// `std = sqrt(sum_t w (h - mean)^2)`. [`AttentiveStatistics`](super::AttentiveStatistics) has tanh in the place of ReLU and

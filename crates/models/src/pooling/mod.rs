@@ -4,14 +4,14 @@
 //! and in [`Pooling`], and its size in [`Pooling::new`].
 
 pub(crate) mod all_positions;
-mod attentive;
-mod attentive_relu;
+pub(crate) mod attentive;
+pub(crate) mod attentive_relu;
 mod baseline_attentive;
 pub(crate) mod moments;
-mod multi_query;
+pub(crate) mod multi_query;
 pub(crate) mod tstp;
 pub(crate) mod weighted;
-mod xi;
+pub(crate) mod xi;
 
 pub use all_positions::statistics_over_all_positions;
 pub use attentive::AttentiveStatistics;

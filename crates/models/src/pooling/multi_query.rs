@@ -10,13 +10,13 @@ use crate::blocks::Pieces;
 use crate::convolution::conv1d;
 
 /// Attentions that look at the same rows.
-const QUERIES: usize = 2;
+pub(crate) const QUERIES: usize = 2;
 /// Groups of rows, each with attentions of its own.
-const HEADS: usize = 8;
+pub(crate) const HEADS: usize = 8;
 /// Hidden size of each attention.
 const ATTENTION_DIM: usize = 64;
 /// Floor of the weighted variance (WeSpeaker's value).
-const VARIANCE_FLOOR: f64 = 1e-7;
+pub(crate) const VARIANCE_FLOOR: f64 = 1e-7;
 
 /// Rows in eight groups; two attentions for each group, which see the group at the frame alone: `w = softmax_t(V tanh(W h_t + b) +
 /// k)`, then weighted mean and standard deviation.

@@ -12,7 +12,7 @@ use crate::convolution::{conv1d, conv1d_then};
 /// Hidden size of the layer that estimates precisions.
 const HIDDEN: usize = 256;
 /// Logarithms of precisions stay within this.
-const LARGEST_LOG: f64 = 15.0;
+pub(crate) const LARGEST_LOG: f64 = 15.0;
 
 /// Mean of a Gaussian posterior: every frame has a precision for each row, and so has a prior that is learned. The output is the mean
 /// of the frames and of the prior's mean, weighted by the precisions. Uncertain frames count less.

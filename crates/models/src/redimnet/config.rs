@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::time_context::HEADS;
 use crate::error::{Error, Result, require, require_size};
 
-/// The two-dimensional block of a [`ReDimNet`].
+/// The two-dimensional block of a [`ReDimNet`](super::ReDimNet).
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -19,7 +19,7 @@ pub enum BlockKind {
     ConvNeXt,
 }
 
-/// A stage of a [`ReDimNet`].
+/// A stage of a [`ReDimNet`](super::ReDimNet).
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -36,8 +36,8 @@ pub struct ReDimStage {
     pub reduction: Option<usize>,
 }
 
-/// Options of a [`ReDimNet`]. The default is B2. [`ReDimNetConfig::of_size`] has the others: B0 is for 60 rows of features, B1 to B6
-/// are for 72.
+/// Options of a [`ReDimNet`](super::ReDimNet). The default is B2. [`ReDimNetConfig::of_size`] has the others: B0 is for 60 rows of
+/// features, B1 to B6 are for 72.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]

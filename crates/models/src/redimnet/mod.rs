@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor};
 
 pub use self::config::{BlockKind, ReDimNetConfig, ReDimStage};
 pub(crate) use self::planar::{Planar, grouped3x3, pointwise};
-pub(crate) use self::time_context::{HEADS, TimeContext};
+pub(crate) use self::time_context::{HEADS, KERNELS, TimeContext};
 use crate::batch_norm::BatchNorm;
 use crate::convolution::{conv2d, conv2d_then};
 use crate::error::Result;

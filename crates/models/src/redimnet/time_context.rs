@@ -11,7 +11,7 @@ use crate::convolution::{conv1d, conv1d_then};
 use crate::layer_norm::LayerNorm;
 
 /// Kernels of the convolutions.
-const KERNELS: [usize; 4] = [7, 19, 31, 59];
+pub(crate) const KERNELS: [usize; 4] = [7, 19, 31, 59];
 /// Heads of the attention.
 pub(crate) const HEADS: usize = 4;
 /// Frames that ask at once, in evaluation: more would hold a large table of weights.

@@ -198,7 +198,7 @@ impl ReDimNet2Config {
     }
 
     /// Product of the strides in time.
-    pub(super) fn time_stride(&self) -> usize {
+    pub(crate) fn time_stride(&self) -> usize {
         self.stages.iter().fold(1, |product, stage| product.saturating_mul(stage.time_stride))
     }
 

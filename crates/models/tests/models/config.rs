@@ -148,7 +148,7 @@ fn values_out_of_range_are_errors_that_name_the_field() {
 }
 
 /// Small ones of every kind.
-fn networks() -> Vec<ModelConfig> {
+pub(crate) fn networks() -> Vec<ModelConfig> {
     let resnet = |depth, pooling| {
         let dropout = 0.0;
         ModelConfig::Resnet(ResNetConfig { in_planes: 2, depth, embedding_size: 5, pooling, dropout })

@@ -10,6 +10,7 @@ mod freezing;
 mod goldens;
 mod gradients;
 mod heads;
+mod onnx;
 mod padding;
 mod pooling;
 mod precision;
