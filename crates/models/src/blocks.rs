@@ -119,6 +119,19 @@ pub(crate) fn in_pieces<'a>(
     })
 }
 
+/// `gain * part(input) + input`: a block with squeeze-excitation and a shortcut. `part` is as in [`in_pieces`]; `gain` makes one of each
+/// channel, `[batch, channels, 1]`, from the mean over time of what `part` made.
+pub(crate) fn excited(
+    input: Pieces,
+    reach: usize,
+    part: impl Fn(Tensor<3>) -> Tensor<3>,
+    gain: impl FnOnce(Tensor<3>) -> Tensor<3>,
+) -> Pieces {
+    let hidden: Pieces = in_pieces(&input, reach, part).collect();
+    let gain = gain(mean_over_time(&hidden));
+    hidden.into_iter().zip(input).map(|(hidden, input)| hidden * gain.clone() + input).collect()
+}
+
 /// The sequences side by side: `[batch, sum of channels, frames]`, piece by piece. What has been read is dropped.
 pub(crate) fn concatenated(sequences: Vec<Pieces>) -> impl Iterator<Item = Tensor<3>> {
     let mut sequences: Vec<_> = sequences.into_iter().map(Pieces::into_iter).collect();

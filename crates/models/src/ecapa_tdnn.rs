@@ -13,7 +13,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
-use crate::blocks::{Pieces, ReceptiveField, concatenated, in_blocks, in_pieces, mean_over_time};
+use crate::blocks::{Pieces, ReceptiveField, concatenated, excited, in_blocks};
 use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
 use crate::network::{Network, NetworkConfig};
@@ -226,9 +226,7 @@ impl SeRes2Block {
     }
 
     fn forward(&self, input: Pieces) -> Pieces {
-        let hidden: Pieces = in_pieces(&input, self.reach(), |piece| self.local(piece)).collect();
-        let gain = self.gain(mean_over_time(&hidden));
-        hidden.into_iter().zip(input).map(|(hidden, input)| hidden * gain.clone() + input).collect()
+        excited(input, self.reach(), |piece| self.local(piece), |mean| self.gain(mean))
     }
 }
 

@@ -14,7 +14,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::batch_norm::BatchNorm;
-use crate::blocks::{Pieces, concatenated, in_pieces, mean_over_time, pieces};
+use crate::blocks::{Pieces, concatenated, excited, in_pieces, pieces};
 use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
 use crate::network::{Network, NetworkConfig};
@@ -220,9 +220,7 @@ impl SeRes2Block {
     fn forward(&self, input: Pieces) -> Pieces {
         let (first, res2, last, excitation) = &self.se_res2block;
         let local = |piece| last.forward(res2.forward(first.forward(piece)));
-        let hidden: Pieces = in_pieces(&input, res2.reach(), local).collect();
-        let gain = excitation.gain(mean_over_time(&hidden));
-        hidden.into_iter().zip(input).map(|(hidden, input)| hidden * gain.clone() + input).collect()
+        excited(input, res2.reach(), local, |mean| excitation.gain(mean))
     }
 }
 
