@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known::{CODEC_ID_FLAC, CODEC_ID_OPUS};
-use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions, CODEC_ID_NULL_AUDIO};
+use symphonia::core::codecs::audio::{
+    AudioCodecParameters, AudioDecoder, AudioDecoderOptions, CODEC_ID_NULL_AUDIO,
+};
 use symphonia::core::errors::{Error as SymphoniaError, SeekErrorKind};
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
@@ -22,6 +24,9 @@ use crate::identify::Content;
 use crate::stream::Stream;
 use crate::{AudioInfo, Channel, Format, stages};
 
+/// Samples of all channels together that a packet may have: a second of 64 channels at 64 kHz. A decoder makes its buffer for
+/// a whole packet on the word of the header.
+const MAX_PACKET_SAMPLES: u64 = 1 << 22;
 /// Packets without a single sample in a row before the stream counts as damaged.
 const MAX_EMPTY_PACKETS: usize = 1 << 16;
 
@@ -83,6 +88,7 @@ impl Coded {
             let what = if parameters.codec == CODEC_ID_OPUS { "the Opus codec" } else { "an unknown codec" };
             return Err(Cause::Unsupported { format: format.name(), what: what.into() });
         }
+        require_small_packets(format, parameters)?;
         let is_flac = format == Format::Flac && parameters.codec == CODEC_ID_FLAC;
         // Without the encoder's tag the number of samples in an MP3 is a guess from the bit rate, by which a decoder would
         // cut off the end.
@@ -277,6 +283,19 @@ impl Coded {
     fn damaged(&self, at_sample: u64, message: &str) -> Cause {
         Cause::Decode { format: self.info.format.name(), at_sample, message: message.to_owned() }
     }
+}
+
+/// Refuses a header by which a decoder would take memory that the file does not account for.
+fn require_small_packets(format: Format, parameters: &AudioCodecParameters) -> Fallible<()> {
+    let channels = parameters.channels.as_ref().map_or(1, |channels| channels.count());
+    let frames = parameters.max_frames_per_packet.unwrap_or(0);
+    if frames.saturating_mul(channels as u64) <= MAX_PACKET_SAMPLES {
+        return Ok(());
+    }
+    let what = format!(
+        "packets of {frames} samples of {channels} channels, expected at most {MAX_PACKET_SAMPLES} in all"
+    );
+    Err(Cause::Malformed { format: format.name(), what })
 }
 
 /// The mean of the channels into the first plane.

@@ -151,15 +151,17 @@ impl Source {
     ) -> Fallible<Option<u64>> {
         self.require_channel(channel)?;
         let first = self.first;
+        // Where the header tells no length, a start may be any number: it is past the end then.
+        let start = first.saturating_add(start);
         match &mut self.samples {
             Samples::Pcm { stream, layout } => {
-                layout.read(stream, first + start, channel, out)?;
+                layout.read(stream, start, channel, out)?;
                 Ok(None)
             }
             Samples::Coded(_) if out.is_empty() => Ok(None),
             Samples::Coded(coded) => {
                 let mut filled = 0;
-                let ended = coded.run(first + start, channel, |block| {
+                let ended = coded.run(start, channel, |block| {
                     let count = block.len().min(out.len() - filled);
                     out[filled..filled + count].copy_from_slice(&block[..count]);
                     filled += count;

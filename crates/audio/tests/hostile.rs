@@ -100,12 +100,41 @@ fn flac_seek_table_that_runs_backwards() {
     read_all_ways(&[&bytes[..42], &block, &bytes[42..]].concat());
 }
 
-/// Nothing overflows at the far end of what a start can say. The file has no length in its header and another rate.
+/// Nothing overflows at the far end of what a start can say. The files have no length in their headers and another rate; that of
+/// the second begins behind the samples that its encoder put first.
 #[test]
 fn crops_from_beyond_any_file() {
-    let mut file = AudioFile::from_bytes("far", fixture("tone_16k_mono.aac")).unwrap();
-    for start in [1 << 40, 1 << 62, u64::MAX - 100, u64::MAX] {
-        let error = file.crop(start, 400, &ReadOptions::at_rate(48_000)).unwrap_err();
-        assert!(matches!(error.cause, Cause::CropPastEnd { start: named, .. } if named == start), "{error}");
+    let mut mp4 = fixture("tone_16k_mono.m4a");
+    let header = mp4.windows(4).position(|name| name == b"mdhd").unwrap();
+    // Units of a second that are not samples.
+    mp4[header + 16..header + 20].copy_from_slice(&8000_u32.to_be_bytes());
+    for bytes in [fixture("tone_16k_mono.aac"), mp4] {
+        let mut file = AudioFile::from_bytes("far", bytes).unwrap();
+        assert_eq!(file.frames(), None);
+        for start in [1 << 40, 1 << 62, u64::MAX - 100, u64::MAX] {
+            for options in [ReadOptions::default(), ReadOptions::at_rate(48_000)] {
+                let error = file.crop(start, 400, &options).unwrap_err();
+                assert!(
+                    matches!(error.cause, Cause::CropPastEnd { start: named, .. } if named == start),
+                    "{error}"
+                );
+            }
+        }
     }
+}
+
+/// A decoder makes its buffer for a whole packet of as many channels as the header says.
+#[test]
+fn no_memory_on_the_word_of_a_header() {
+    let channels = 20_000_u16;
+    // 16 kHz as an 80-bit number: 1.953125 times 2^13.
+    let rate = [0x40, 0x0c, 0xfa, 0, 0, 0, 0, 0, 0, 0];
+    let common =
+        [&channels.to_be_bytes()[..], &1000_u32.to_be_bytes(), &16_u16.to_be_bytes(), &rate].concat();
+    let sound = [0; 8 + 2000];
+    let chunk = |name: &[u8], body: &[u8]| [name, &(body.len() as u32).to_be_bytes(), body].concat();
+    let form = [b"AIFF".to_vec(), chunk(b"COMM", &common), chunk(b"SSND", &sound)].concat();
+    let error = AudioFile::from_bytes("wide", chunk(b"FORM", &form)).unwrap_err();
+    println!("{error}");
+    assert!(error.to_string().contains("20000 channels"), "{error}");
 }
