@@ -66,7 +66,7 @@ fn rate<T>(seconds: f64, mut work: impl FnMut() -> T, mut wait: impl FnMut(T)) -
 fn steps(config: &ModelConfig, args: &Args, device: &Device) -> anyhow::Result<f64> {
     let device = device.clone().autodiff();
     let mut training = Some(Training::new(config, &device)?);
-    let (features, speakers) = (features(args.batch, CROP, &device), speakers(args.batch, &device));
+    let (features, speakers) = (features(config, args.batch, CROP, &device), speakers(args.batch, &device));
     let step = || {
         let (after, loss) = training.take()?.step(features.clone(), speakers.clone());
         training = Some(after);
@@ -77,7 +77,7 @@ fn steps(config: &ModelConfig, args: &Args, device: &Device) -> anyhow::Result<f
 
 fn extraction(config: &ModelConfig, batch: usize, seconds: f64, device: &Device) -> anyhow::Result<f64> {
     let model = evaluated(config, &device.clone().autodiff())?;
-    let features = features(batch, UTTERANCE, device);
+    let features = features(config, batch, UTTERANCE, device);
     let wait = |embeddings: Tensor<2>| drop(embeddings.into_data());
     Ok(batch as f64 * rate(seconds, || model.forward(features.clone()), wait))
 }

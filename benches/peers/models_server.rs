@@ -40,7 +40,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 Some((kept, training)) if kept == name => training,
                 _ => Training::new(&config(name)?, &device)?,
             };
-            let (features, speakers) = (features(batch, frames, &device), speakers(batch, &device));
+            let features = features(&config(name)?, batch, frames, &device);
+            let speakers = speakers(batch, &device);
             for _ in 0..count {
                 let loss;
                 (training, loss) = training.step(features.clone(), speakers.clone());
@@ -51,7 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             if !models.contains_key(name) {
                 models.insert(name.to_owned(), evaluated(&config(name)?, &device)?);
             }
-            let features = features(batch, frames, &plain);
+            let features = features(&config(name)?, batch, frames, &plain);
             for _ in 0..count {
                 answer = models[name].forward(features.clone()).sum().into_scalar();
             }

@@ -44,13 +44,14 @@ enum Form {
 
 impl ValueEnum for Form {
     fn value_variants<'a>() -> &'a [Self] {
-        use Toolkit::{Ffsvc, ReDimNet, SpeechBrain, ThreeDSpeaker, Wespeaker};
+        use Toolkit::{Ffsvc, ReDimNet, Resemblyzer, SpeechBrain, ThreeDSpeaker, Wespeaker};
         &[
             Self::Checkpoint(Ffsvc),
             Self::Checkpoint(Wespeaker),
             Self::Checkpoint(ThreeDSpeaker),
             Self::Checkpoint(SpeechBrain),
             Self::Checkpoint(ReDimNet),
+            Self::Checkpoint(Resemblyzer),
             Self::Safetensors,
             Self::Onnx,
         ]

@@ -21,7 +21,7 @@ use crate::output::Output;
 #[command(after_long_help = "\
 Networks: ffsvc: ResNet34StatsPool (and ResNet18), ECAPA_TDNN; wespeaker: ResNet18 to ResNet293 with TSTP and MQMHASTP, ECAPA_TDNN with ASTP \
 and GLOB, SimAM_ResNet34 and 100, Res2Net, Gemini_DF_ResNet, REPVGG; 3dspeaker: CAMPPlus, ERes2Net, ERes2NetV2, Res2Net; speechbrain: ECAPA_TDNN; redimnet: \
-ReDimNetWrap, ReDimNet2Wrap.
+ReDimNetWrap, ReDimNet2Wrap; resemblyzer: VoiceEncoder.
 
 Examples:
   ffsvc-model import campplus_cn_en_common.pt -o campplus.safetensors

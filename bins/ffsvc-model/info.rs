@@ -1,8 +1,10 @@
 use std::path::PathBuf;
 
+use burn::module::Module;
 use burn::tensor::Device;
 use clap::Args;
-use ffsvc_models::{HeadConfig, ModelConfig, ModelFile, named_tensors};
+use ffsvc_features::FrontEnd;
+use ffsvc_models::{HeadConfig, ModelConfig, ModelFile, SpeakerModel, named_tensors};
 use serde::Serialize;
 
 use crate::import_first::import_first;
@@ -23,6 +25,10 @@ struct Findings {
     embedding_size: usize,
     /// Numbers in the network's tensors, running statistics included.
     numbers: usize,
+    /// Of those, the ones that are trained.
+    parameters: usize,
+    /// For two seconds of audio.
+    multiply_accumulates: u64,
     min_frames: usize,
     head: Option<HeadConfig>,
     speakers: Vec<String>,
@@ -38,11 +44,17 @@ impl Info {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         let file = ModelFile::open(&self.model).map_err(import_first)?;
         let (model, _) = file.load(&Device::flex())?;
+        let model = model.valid();
+        let tensors = named_tensors(&model);
+        let trained = tensors.iter().filter(|tensor| !tensor.name.contains("running_"));
+        let parameters = trained.map(|tensor| tensor.data.len()).sum();
         let (identity, info) = (file.identity(), file.info().clone());
         let findings = Findings {
             sha256: identity.sha256,
             embedding_size: identity.embedding_size,
-            numbers: named_tensors(&model).iter().map(|tensor| tensor.data.len()).sum(),
+            numbers: tensors.iter().map(|tensor| tensor.data.len()).sum(),
+            parameters,
+            multiply_accumulates: multiply_accumulates(&model, &FrontEnd::new(&info.front_end)?),
             min_frames: model.min_frames(),
             network: info.model,
             head: info.head,
@@ -62,7 +74,8 @@ impl Info {
         println!("sha256\t{}", findings.sha256);
         println!("network\t{}", line(toml::to_string(&findings.network)?));
         println!("embedding\t{} numbers", findings.embedding_size);
-        println!("weights\t{:.2} million", findings.numbers as f64 / 1e6);
+        println!("weights\t{:.2} million", findings.parameters as f64 / 1e6);
+        println!("work\t{:.3} GMAC for 2 s", findings.multiply_accumulates as f64 / 1e9);
         println!("least frames\t{}", findings.min_frames);
         println!("front end\t{}", serde_json::to_string(&findings.front_end)?);
         if findings.compat_lowpass {
@@ -85,4 +98,14 @@ impl Info {
         println!("written by\tversion {}", findings.program_version);
         Ok(())
     }
+}
+
+/// Of two seconds of audio.
+fn multiply_accumulates(model: &SpeakerModel, front_end: &FrontEnd) -> u64 {
+    let frames = front_end.num_frames(2 * front_end.config().sample_rate as usize);
+    let (windows, frames) = match model.windows() {
+        Some(windows) => (windows.count(frames), windows.frames),
+        None => (1, frames.max(model.min_frames())),
+    };
+    windows as u64 * model.multiply_accumulates(front_end.num_mels(), frames, &Device::flex())
 }

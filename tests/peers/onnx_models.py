@@ -55,6 +55,7 @@ NETWORKS = {
     "res2net": "architecture = 'res2net'\nin_planes = 8\nblocks = [1, 2, 1, 2]\nembedding_size = 24",
     "gemini-df-resnet": "architecture = 'gemini-df-resnet'\nin_planes = 2\ndepth = 60\nembedding_size = 24",
     "repvgg": "architecture = 'repvgg'\nwidths = [4, 8, 8, 16]\nblocks = [2, 1, 2, 1]\nembedding_size = 24",
+    "ge2e-lstm": "architecture = 'ge2e-lstm'\nhidden = 24\nembedding_size = 24\nwindows = { frames = 50, shift = 30 }",
     "redimnet2": "architecture = 'redimnet2'\nchannels = 4\nhead_channels = 16\nembedding_size = 24\nstages = [\n"
     "{ frequency_stride = 1, time_stride = 1, blocks = 1, inner_channels = 6, reduction = 9 },\n"
     "{ frequency_stride = 2, time_stride = 2, blocks = 2, inner_channels = 8 },\n"
@@ -89,8 +90,34 @@ max_frames = 100
 """
 
 
-def features(samples, front_end):
-    """[frames, mel], by Kaldi's conventions, less the mean of the utterance."""
+def count(windows, frames):
+    """Windows of a recording: the last one is left out if too little of it lies on the recording."""
+    windows_of = max(frames + windows["shift"] - windows["frames"], 0) // windows["shift"] + 1
+    on_recording = frames - 1 - (windows_of - 1) * windows["shift"]
+    return windows_of - (windows_of > 1 and on_recording < windows["least_coverage"] * windows["frames"])
+
+
+def features(samples, front_end, windows=None):
+    """[frames, mel], by Kaldi's conventions, less the mean of the utterance; as many frames as the windows reach over."""
+    frames = bands(samples, front_end)
+    if windows:
+        reach = (count(windows, len(frames)) - 1) * windows["shift"] + windows["frames"]
+        silence = numpy.zeros(max(reach - len(frames), 0) * SAMPLE_RATE // 100, samples.dtype)
+        frames = bands(numpy.concatenate([samples, silence]), front_end)[:reach]
+    return (frames - frames.mean(axis=0)).astype(numpy.float32)
+
+
+def run_session(session, batch, windows):
+    """Embeddings of a batch: of the whole, or the mean direction of those of its windows."""
+    if not windows:
+        return session.run(None, {"feats": batch})[0]
+    starts = range(0, batch.shape[1] - windows["frames"] + 1, windows["shift"])
+    sums = sum(session.run(None, {"feats": batch[:, start : start + windows["frames"]]})[0] for start in starts)
+    return sums / numpy.linalg.norm(sums, axis=1, keepdims=True)
+
+
+def bands(samples, front_end):
+    """[frames, mel], by Kaldi's conventions."""
     kind = front_end["kind"]
     assert kind["type"] == "fbank" and front_end["waveform_norm"] == "none", front_end
     options = kaldi_native_fbank.FbankOptions()
@@ -105,9 +132,8 @@ def features(samples, front_end):
     fbank = kaldi_native_fbank.OnlineFbank(options)
     fbank.accept_waveform(front_end["sample_rate"], (samples * (32768 if kind["int16_scale"] else 1)).tolist())
     fbank.input_finished()
-    frames = numpy.stack([fbank.get_frame(frame) for frame in range(fbank.num_frames_ready)])
     assert front_end["cmn"] == {"type": "utterance", "normalize_variance": False}, front_end
-    return (frames - frames.mean(axis=0)).astype(numpy.float32)
+    return numpy.stack([fbank.get_frame(frame) for frame in range(fbank.num_frames_ready)])
 
 
 def cosine_distance(a, b):
@@ -133,6 +159,7 @@ def check(name, programs, folder, model, recordings, sherpa):
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
     metadata = session.get_modelmeta().custom_metadata_map
     front_end = json.loads(metadata["front_end"])
+    windows = json.loads(metadata.get("windows", "null"))
     (given,), (wanted,) = session.get_inputs(), session.get_outputs()
     assert (given.name, wanted.name) == ("feats", "embs")
     assert given.shape == ["B", "T", front_end["kind"]["num_mels"]], given.shape
@@ -143,9 +170,9 @@ def check(name, programs, folder, model, recordings, sherpa):
         ours = []
         for samples in crops:
             ours.append(embed(run, folder, model, samples))
-        batch = numpy.stack([features(samples, front_end) for samples in crops])
-        together = session.run(None, {"feats": batch})[0]
-        alone = numpy.concatenate([session.run(None, {"feats": one[None]})[0] for one in batch])
+        batch = numpy.stack([features(samples, front_end, windows) for samples in crops])
+        together = run_session(session, batch, windows)
+        alone = numpy.concatenate([run_session(session, one[None], windows) for one in batch])
         apart = numpy.linalg.norm(ours[0] - ours[1])
         for theirs in (together, alone):
             assert theirs.shape == (len(crops), int(metadata["output_dim"])), theirs.shape

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::memory::{self, Admission, Memory, Reservations};
 use crate::options::ExtractorOptions;
 use crate::speech_only::SpeechOnly;
+use crate::windows;
 
 /// An embedding and the recording that it stands for.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,7 +179,7 @@ impl Extractor {
     /// Whether recordings of different lengths can share a batch
     /// ([`ExtractorOptions::length_bucket`]).
     pub fn supports_padding(&self) -> bool {
-        self.model.supports_padding()
+        self.model.supports_padding() || self.model.windows().is_some()
     }
 
     /// Embeds samples at the front end's sample rate (full scale 1.0).
@@ -254,8 +255,15 @@ impl Extractor {
         Ok(Prepared { index, features, duration_s, notices })
     }
 
+    /// The frames that the network sees: those of the recording, or those that its windows reach over.
     fn features(&self, samples: &[f32]) -> Result<Features> {
-        let features = self.front_end.compute(samples)?;
+        let features = match self.model.windows() {
+            None => self.front_end.compute(samples)?,
+            Some(windows) => {
+                let count = windows.count(self.front_end.num_frames(samples.len()));
+                self.front_end.compute_frames(samples, windows.reach(count))?
+            }
+        };
         self.model.check_frames(features.num_frames)?;
         Ok(features)
     }
@@ -280,8 +288,27 @@ impl Extractor {
                 .collect(),
         }
     }
+
+    /// The embeddings of a batch, less the mean of the model.
     fn forward(&self, batch: &[&Features]) -> Result<Vec<Vec<f32>>> {
-        let Some(first) = batch.first() else { return Ok(Vec::new()) };
+        let mut embeddings = match self.model.windows() {
+            None => self.of_recordings(batch),
+            Some(windows) => windows::embeddings(&self.model, windows, batch, &self.device),
+        };
+        if let Some(mean) = &self.mean {
+            for embedding in &mut embeddings {
+                embedding.iter_mut().zip(mean).for_each(|(value, mean)| *value -= mean);
+            }
+        }
+        if embeddings.iter().flatten().any(|value| !value.is_finite()) {
+            return Err(Error::NonFinite);
+        }
+        Ok(embeddings)
+    }
+
+    /// What the network makes of whole recordings.
+    fn of_recordings(&self, batch: &[&Features]) -> Vec<Vec<f32>> {
+        let Some(first) = batch.first() else { return Vec::new() };
         let frames: Vec<usize> = batch.iter().map(|features| features.num_frames).collect();
         let longest = frames.iter().copied().max().unwrap_or_default();
         let mut data = Vec::with_capacity(batch.len() * first.num_mels * longest);
@@ -301,19 +328,8 @@ impl Extractor {
             }
         });
         let Some(output) = output else {
-            let alone = batch.iter().map(|features| self.forward(&[features]));
-            return Ok(alone.collect::<Result<Vec<_>>>()?.concat());
+            return batch.iter().flat_map(|features| self.of_recordings(&[features])).collect();
         };
-        let size = output.dims()[1];
-        let mut values: Vec<f32> = output.into_data().iter::<f32>().collect();
-        if let Some(mean) = &self.mean {
-            for embedding in values.chunks_exact_mut(size) {
-                embedding.iter_mut().zip(mean).for_each(|(value, mean)| *value -= mean);
-            }
-        }
-        if values.iter().any(|value| !value.is_finite()) {
-            return Err(Error::NonFinite);
-        }
-        Ok(values.chunks_exact(size).map(<[f32]>::to_vec).collect())
+        windows::rows(output)
     }
 }

@@ -12,6 +12,7 @@ mod options;
 mod partial;
 mod speech_only;
 mod store;
+mod windows;
 
 pub use checksum::checksum;
 pub use error::{Error, Result};

@@ -7,6 +7,8 @@ use ffsvc_models::{
     ERes2NetConfig, ERes2NetV2Config, ModelConfig, PoolingConfig, Res2NetConfig, frames_at_once,
 };
 
+use crate::windows::WINDOWS_TOGETHER;
+
 /// The share of the available memory that is planned with: estimates are rounded, and others take memory too.
 const PLANNED_SHARE: f64 = 0.85;
 
@@ -206,6 +208,12 @@ pub(crate) fn network_bytes(config: &ModelConfig, num_mels: usize, frames: u64) 
         ModelConfig::WespeakerEcapaTdnn(config) if config.xi => floats(13 * config.aggregated / 3, frames),
         ModelConfig::WespeakerEcapaTdnn(config) => ecapa(config.channels, 13 * config.aggregated / 3),
         ModelConfig::SpeechBrainEcapaTdnn(config) => ecapa(config.channels, 8 * config.aggregated),
+        // Some windows at a time: the products of a layer's input, what it reads and what it gives.
+        ModelConfig::Ge2eLstm(config) => {
+            let windows = config.windows;
+            let count = windows.count(usize::try_from(frames).unwrap_or(usize::MAX));
+            floats(count.min(WINDOWS_TOGETHER) * 9 * config.hidden, windows.frames as u64)
+        }
         ModelConfig::Tdnn(config) => floats(3 * config.stats_dim.max(config.hidden_dim), block),
     }
 }

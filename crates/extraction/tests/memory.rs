@@ -13,9 +13,9 @@ use ffsvc_extraction::{Error, Extractor};
 use ffsvc_features::FrontEndConfig;
 use ffsvc_kaldi_io::WavSource;
 use ffsvc_models::{
-    CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, GeminiDfResNetConfig, ModelConfig,
-    ModelInfo, ReDimNet2Config, ReDimNetConfig, RepVggConfig, Res2NetConfig, ResNetConfig, SimAmResNetConfig,
-    SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig,
+    CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, Ge2eLstmConfig,
+    GeminiDfResNetConfig, ModelConfig, ModelInfo, ReDimNet2Config, ReDimNetConfig, RepVggConfig,
+    Res2NetConfig, ResNetConfig, SimAmResNetConfig, SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig,
 };
 
 /// The system's allocator, counting the bytes that are held.
@@ -91,6 +91,9 @@ fn recordings_take_what_is_estimated() {
         ("ECAPA-TDNN", ecapa.clone(), &long),
         ("ECAPA-TDNN of WeSpeaker", wespeaker_ecapa.clone(), &long),
         ("ECAPA-TDNN of SpeechBrain", speechbrain_ecapa.clone(), &long),
+        // In windows, some of them at a time.
+        ("LSTM", ModelConfig::Ge2eLstm(Ge2eLstmConfig::default()), &long),
+        ("LSTM", ModelConfig::Ge2eLstm(Ge2eLstmConfig::default()), &short),
         // All at once.
         ("ResNet34", resnet(34), &short),
         ("ResNet50", resnet(50), &short),

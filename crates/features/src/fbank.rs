@@ -150,6 +150,11 @@ impl Fbank {
         if self.options.snip_edges { self.frame_length } else { self.frame_shift - self.frame_shift / 2 }
     }
 
+    /// Samples from one frame to the next.
+    pub fn frame_shift(&self) -> usize {
+        self.frame_shift
+    }
+
     /// Features of one signal, `[num_mels, num_frames]`.
     ///
     /// # Errors

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::waveform::check_samples;
 use crate::{
-    Cmn, Error, Fbank, FbankOptions, LogMel, LogMelOptions, Result, Scratch, SpeechBrainFbank,
-    SpeechBrainFbankOptions, WaveformNorm,
+    Cmn, Error, Fbank, FbankOptions, LibrosaMel, LibrosaMelOptions, LogMel, LogMelOptions, Result, Scratch,
+    SpeechBrainFbank, SpeechBrainFbankOptions, WaveformNorm,
 };
 
 /// Options of a [`FrontEnd`]. They travel with a model's weights: a model only understands the features it was
@@ -30,10 +30,11 @@ use crate::{
 pub struct FrontEndConfig {
     /// Sample rate of the signals in hertz, 1000 to 768000. Default 16000. Signals are not resampled here.
     pub sample_rate: u32,
-    /// `"mean-std"` or `"none"`. Default `"mean-std"`; Kaldi-style models want `"none"`.
+    /// `"mean-std"`, `"none"` or `{ raise-to-dbfs = -30.0 }`. Default `"mean-std"`; Kaldi-style models want `"none"`.
     pub waveform_norm: WaveformNorm,
     /// `{ type = "log-mel", .. }` with the fields of [`LogMelOptions`] or `{ type = "fbank", .. }` with those of
-    /// [`FbankOptions`], or `{ type = "speechbrain-fbank", .. }` with those of [`SpeechBrainFbankOptions`]. Default the baseline's log-mel.
+    /// [`FbankOptions`], or `{ type = "speechbrain-fbank", .. }` with those of [`SpeechBrainFbankOptions`], or
+    /// `{ type = "librosa-mel", .. }` with those of [`LibrosaMelOptions`]. Default the baseline's log-mel.
     pub kind: Kind,
     /// `{ type = "utterance", .. }`, `{ type = "sliding", .. }` or `{ type = "none" }`. Default the mean over the utterance.
     pub cmn: Cmn,
@@ -62,6 +63,20 @@ pub enum Kind {
     /// [`SpeechBrainFbank`]: SpeechBrain's.
     #[serde(rename = "speechbrain-fbank")]
     SpeechBrainFbank(SpeechBrainFbankOptions),
+    /// [`LibrosaMel`]: librosa's, without a logarithm.
+    LibrosaMel(LibrosaMelOptions),
+}
+
+impl Kind {
+    /// The number of mel bands.
+    pub fn num_mels_mut(&mut self) -> &mut usize {
+        match self {
+            Self::LogMel(options) => &mut options.num_mels,
+            Self::Fbank(options) => &mut options.num_mels,
+            Self::SpeechBrainFbank(options) => &mut options.num_mels,
+            Self::LibrosaMel(options) => &mut options.num_mels,
+        }
+    }
 }
 
 impl Default for Kind {
@@ -84,6 +99,15 @@ pub struct Features {
 impl Features {
     pub(crate) fn zeros(num_mels: usize, num_frames: usize) -> Self {
         Self { data: vec![0.0; num_mels * num_frames], num_mels, num_frames }
+    }
+
+    /// Leaves out all frames from `num_frames` on.
+    fn truncate(&mut self, num_frames: usize) {
+        if num_frames < self.num_frames {
+            let rows = self.data.chunks_exact(self.num_frames);
+            self.data = rows.flat_map(|row| &row[..num_frames]).copied().collect();
+            self.num_frames = num_frames;
+        }
     }
 
     /// All frames of one band.
@@ -126,6 +150,19 @@ enum Computer {
     LogMel(LogMel),
     Fbank(Fbank),
     SpeechBrainFbank(SpeechBrainFbank),
+    LibrosaMel(LibrosaMel),
+}
+
+/// `$body` for what the variant of a [`Computer`] holds.
+macro_rules! each {
+    ($computer:expr, $inner:ident => $body:expr) => {
+        match $computer {
+            Computer::LogMel($inner) => $body,
+            Computer::Fbank($inner) => $body,
+            Computer::SpeechBrainFbank($inner) => $body,
+            Computer::LibrosaMel($inner) => $body,
+        }
+    };
 }
 
 impl FrontEnd {
@@ -138,6 +175,7 @@ impl FrontEnd {
         if !(1000..=768_000).contains(&rate) {
             return Err(Error::option("sample_rate", rate, "1000 to 768000 Hz"));
         }
+        config.waveform_norm.check()?;
         config.cmn.check()?;
         let computer = match &config.kind {
             Kind::LogMel(options) => Computer::LogMel(LogMel::new(rate, options)?),
@@ -145,6 +183,7 @@ impl FrontEnd {
             Kind::SpeechBrainFbank(options) => {
                 Computer::SpeechBrainFbank(SpeechBrainFbank::new(rate, options)?)
             }
+            Kind::LibrosaMel(options) => Computer::LibrosaMel(LibrosaMel::new(rate, options)?),
         };
         Ok(Self { config: config.clone(), computer })
     }
@@ -156,29 +195,22 @@ impl FrontEnd {
 
     /// Rows of the output (with an energy row, one more than there are mel bands).
     pub fn num_mels(&self) -> usize {
-        match &self.computer {
-            Computer::LogMel(log_mel) => log_mel.num_mels(),
-            Computer::Fbank(fbank) => fbank.num_mels(),
-            Computer::SpeechBrainFbank(fbank) => fbank.num_mels(),
-        }
+        each!(&self.computer, computer => computer.num_mels())
     }
 
     /// Columns of the output for a signal of `num_samples`; 0 below [`Self::min_samples`].
     pub fn num_frames(&self, num_samples: usize) -> usize {
-        match &self.computer {
-            Computer::LogMel(log_mel) => log_mel.num_frames(num_samples),
-            Computer::Fbank(fbank) => fbank.num_frames(num_samples),
-            Computer::SpeechBrainFbank(fbank) => fbank.num_frames(num_samples),
-        }
+        each!(&self.computer, computer => computer.num_frames(num_samples))
     }
 
     /// Shortest signal accepted, in samples.
     pub fn min_samples(&self) -> usize {
-        match &self.computer {
-            Computer::LogMel(log_mel) => log_mel.min_samples(),
-            Computer::Fbank(fbank) => fbank.min_samples(),
-            Computer::SpeechBrainFbank(fbank) => fbank.min_samples(),
-        }
+        each!(&self.computer, computer => computer.min_samples())
+    }
+
+    /// Samples from one frame to the next.
+    pub fn frame_shift(&self) -> usize {
+        each!(&self.computer, computer => computer.frame_shift())
     }
 
     /// Features of one signal.
@@ -188,6 +220,28 @@ impl FrontEnd {
     pub fn compute(&self, samples: &[f32]) -> Result<Features> {
         let mut features = Features::zeros(self.num_mels(), self.num_frames(samples.len()));
         self.compute_into(&mut Scratch::new(), samples, &mut features.data)?;
+        Ok(features)
+    }
+
+    /// Features of a signal with `num_frames` columns: where it has fewer, silence follows it; where it has more, the last are
+    /// left out. Waveform normalisation is of the signal alone, CMN of the columns.
+    ///
+    /// # Errors
+    /// As [`Self::compute`].
+    pub fn compute_frames(&self, samples: &[f32], num_frames: usize) -> Result<Features> {
+        check_samples(samples)?;
+        let own = self.num_frames(samples.len());
+        if own == 0 {
+            return Err(Error::TooShort { found: samples.len(), minimum: self.min_samples() });
+        }
+        let mut waveform = Vec::new();
+        self.config.waveform_norm.apply_into(samples, &mut waveform);
+        waveform.resize(samples.len() + num_frames.saturating_sub(own) * self.frame_shift(), 0.0);
+        let mut features = Features::zeros(self.num_mels(), own.max(num_frames));
+        let mut scratch = Scratch::new();
+        each!(&self.computer, computer => computer.compute_into(&mut scratch, &waveform, &mut features.data))?;
+        features.truncate(num_frames);
+        self.config.cmn.apply(&mut features.data, num_frames, &mut scratch.row);
         Ok(features)
     }
 
@@ -206,11 +260,7 @@ impl FrontEnd {
                 &waveform
             }
         };
-        let result = match &self.computer {
-            Computer::LogMel(log_mel) => log_mel.compute_into(scratch, normalised, out),
-            Computer::Fbank(fbank) => fbank.compute_into(scratch, normalised, out),
-            Computer::SpeechBrainFbank(fbank) => fbank.compute_into(scratch, normalised, out),
-        };
+        let result = each!(&self.computer, computer => computer.compute_into(scratch, normalised, out));
         scratch.waveform = waveform;
         result?;
         self.config.cmn.apply(out, self.num_frames(samples.len()), &mut scratch.row);

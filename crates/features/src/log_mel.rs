@@ -116,6 +116,11 @@ impl LogMel {
         self.options.n_fft / 2 + 1
     }
 
+    /// Samples from one frame to the next.
+    pub fn frame_shift(&self) -> usize {
+        self.options.hop_length
+    }
+
     /// Features of one signal, `[num_mels, num_frames]`.
     ///
     /// # Errors

@@ -32,6 +32,16 @@ fn htk_hertz(mel: f64) -> f64 {
     700.0 * (10f64.powf(mel / 2595.0) - 1.0)
 }
 
+/// The mel scale of Slaney's Auditory Toolbox: straight up to 1000 Hz, which are 15 mel, and 27 mel for each factor of 6.4 above.
+fn slaney_mel(hz: f64) -> f64 {
+    if hz < 1000.0 { hz * 3.0 / 200.0 } else { 15.0 + (hz / 1000.0).ln() * 27.0 / 6.4f64.ln() }
+}
+
+/// The frequency at a place of Slaney's mel scale.
+fn slaney_hertz(mel: f64) -> f64 {
+    if mel < 15.0 { mel * 200.0 / 3.0 } else { 1000.0 * ((mel - 15.0) * 6.4f64.ln() / 27.0).exp() }
+}
+
 /// Kaldi's mel scale.
 pub(crate) fn kaldi_mel(hz: f64) -> f64 {
     1127.0 * (1.0 + hz / 700.0).ln()
@@ -110,6 +120,25 @@ impl MelBanks {
             let (left, centre) = (edges[band], edges[band + 1]);
             let slope = (bin_hz * bin as f64 - centre) / (centre - left);
             (1.0 - slope.abs()).max(0.0) as f32
+        }))
+    }
+
+    /// librosa's default bank (`librosa.filters.mel`): edges equally spaced on Slaney's mel scale between 0 Hz and the Nyquist
+    /// frequency, sides straight in hertz, and each triangle of area 1. Bins `0 ..= n_fft / 2`.
+    ///
+    /// # Errors
+    /// As [`Self::htk`].
+    pub fn slaney(num_mels: usize, n_fft: usize, sample_rate: u32) -> Result<Self> {
+        let nyquist = f64::from(sample_rate) / 2.0;
+        check(num_mels, n_fft, sample_rate, 0.0, nyquist)?;
+        let step = slaney_mel(nyquist) / (num_mels + 1) as f64;
+        let edges: Vec<f64> = (0..num_mels + 2).map(|i| slaney_hertz(step * i as f64)).collect();
+        let bin_hz = f64::from(sample_rate) / n_fft as f64;
+        Ok(Self::from_weights(num_mels, n_fft / 2 + 1, |band, bin| {
+            let hz = bin_hz * bin as f64;
+            let (left, centre, right) = (edges[band], edges[band + 1], edges[band + 2]);
+            let height = ((hz - left) / (centre - left)).min((right - hz) / (right - centre)).max(0.0);
+            (height * 2.0 / (right - left)) as f32
         }))
     }
 

@@ -80,6 +80,11 @@ impl SpeechBrainFbank {
         1
     }
 
+    /// Samples from one frame to the next.
+    pub fn frame_shift(&self) -> usize {
+        self.hop_length
+    }
+
     /// Features of one signal into `out`, `[num_mels, num_frames]`, without any allocation once `scratch` has grown.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use crate::wide_vectors::{self, Kernel};
 use crate::{Error, Result};
 
 /// What is done to the samples first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum WaveformNorm {
@@ -17,6 +17,9 @@ pub enum WaveformNorm {
     MeanStd,
     /// The samples are taken as they are.
     None,
+    /// `{ raise-to-dbfs = -30.0 }`: a quieter signal is raised to this RMS level, in decibels of the full scale of 1.0, -200 to 0.
+    /// A louder signal, and one of zeros, stays as it is. Resemblyzer's `normalize_volume` with `increase_only`.
+    RaiseToDbfs(f64),
 }
 
 /// Least standard deviation that [`WaveformNorm::MeanStd`] divides by (baseline).
@@ -36,6 +39,23 @@ impl WaveformNorm {
             Self::MeanStd => {
                 wide_vectors::run(MeanStd { samples, out });
             }
+            Self::RaiseToDbfs(level) => {
+                let power = squared_deviations(samples, 0.0) / samples.len().max(1) as f64;
+                let gain = 10f64.powf(level / 20.0) / power.sqrt();
+                let gain = if power > 0.0 && gain > 1.0 { gain } else { 1.0 };
+                out.clear();
+                out.extend(samples.iter().map(|&x| (f64::from(x) * gain) as f32));
+            }
+        }
+    }
+
+    /// Checks the option.
+    pub(crate) fn check(self) -> Result<()> {
+        match self {
+            Self::RaiseToDbfs(level) if !(-200.0..=0.0).contains(&level) => {
+                Err(Error::option("waveform_norm.raise-to-dbfs", level, "-200 to 0 decibels"))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -97,6 +117,29 @@ mod tests {
         let m = mean(&out);
         assert!(m.abs() < 1e-6, "{m}");
         assert!((squared_deviations(&out, m) / 9_999.0 - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_quiet_signal_is_raised_and_a_loud_one_stays() {
+        let level =
+            |samples: &[f32]| 10.0 * (squared_deviations(samples, 0.0) / samples.len() as f64).log10();
+        let raise = |amplitude: f32| {
+            let samples: Vec<f32> = (0..4000).map(|i| amplitude * (i as f32 * 0.1).sin()).collect();
+            let mut out = Vec::new();
+            WaveformNorm::RaiseToDbfs(-30.0).apply_into(&samples, &mut out);
+            (samples, out)
+        };
+        for amplitude in [1e-30, 0.001, 0.04] {
+            let (_, out) = raise(amplitude);
+            assert!((level(&out) + 30.0).abs() < 1e-4, "{amplitude}: {}", level(&out));
+        }
+        for amplitude in [0.0, 0.05, 1.0] {
+            let (samples, out) = raise(amplitude);
+            assert_eq!(out, samples);
+        }
+        for level in [1.0, -201.0, f64::NAN] {
+            assert!(WaveformNorm::RaiseToDbfs(level).check().is_err());
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ fn conv(batch: usize, channels: [usize; 2], size: [usize; 2], stride: usize) -> 
         stride: [stride; 2],
         padding: [1, 1],
         dilation: [1, 1],
+        groups: 1,
     }
 }
 
@@ -24,11 +25,13 @@ fn convolutions(criterion: &mut Criterion) {
         ("c8-layer4", conv(16, [64, 64], [5, 19], 1)),
         ("c32-layer1", conv(4, [32, 32], [80, 200], 1)),
         ("c32-layer4", conv(4, [256, 256], [10, 25], 1)),
+        ("gemini-stage1", Conv2d { groups: 128, ..conv(4, [128, 128], [40, 200], 1) }),
+        ("redimnet-stage1", Conv2d { groups: 8, ..conv(4, [32, 32], [36, 200], 1) }),
     ];
     for (name, conv) in shapes {
         let mut group = criterion.benchmark_group(name);
         let [height, width] = conv.output_size();
-        let products = conv.batch * conv.channels_in * conv.channels_out * 9 * height * width;
+        let products = conv.batch * conv.channels_in / conv.groups * conv.channels_out * 9 * height * width;
         group.throughput(Throughput::Elements(products as u64));
         let (input, weights) = (vec![0.5; conv.input_len()], vec![0.5; conv.weight_len()]);
         let gradient = vec![0.5; conv.output_len()];

@@ -10,7 +10,7 @@ pub(crate) const fn channels_together(registers: usize) -> usize {
 }
 
 /// [`channels_together`] of this processor.
-pub(crate) fn channel_block() -> usize {
+pub(crate) fn widest_block() -> usize {
     struct Query;
     impl WithSimd for Query {
         type Output = usize;
@@ -22,7 +22,13 @@ pub(crate) fn channel_block() -> usize {
     pulp::Arch::new().dispatch(Query)
 }
 
-/// Floats past the end of the last plane that may be read: three vectors of the widest kind.
+/// Channels of a block where there are `channels` of them: the [`widest_block`], or 1, 2 or 4 if that is enough.
+pub(crate) fn channel_block(channels: usize) -> usize {
+    let widest = widest_block();
+    if channels >= widest { widest } else { channels.max(1).next_power_of_two() }
+}
+
+/// Floats past the end of the last plane that may be read, and past the end of the outputs that may be written: less than a tile has.
 pub(crate) const SLACK: usize = 64;
 
 /// Output positions that are computed before they are written out.
@@ -36,9 +42,11 @@ pub(crate) struct Correlation<'a> {
     /// Floats from one input channel to the next.
     pub(crate) plane_size: usize,
     pub(crate) channels_in: usize,
+    /// Output channels of the block, a [`channel_block`].
+    pub(crate) block: usize,
     /// Offset of each tap into an input channel's planes.
     pub(crate) taps: &'a [usize],
-    /// `[input channels, taps, channel_block()]`
+    /// `[input channels, taps, block]`
     pub(crate) weights: &'a [f32],
     /// Rows of the output.
     pub(crate) rows: usize,
@@ -57,7 +65,7 @@ impl Correlation<'_> {
         let rows_together = (CHUNK / self.pitch).clamp(1, self.rows);
         let stride = rows_together * self.pitch + SLACK;
         // Not within the dispatched code: what is called there and not inlined is compiled without vectors.
-        with_buffer(channel_block() * stride, |scratch| {
+        with_buffer(self.block * stride, |scratch| {
             pulp::Arch::new().dispatch(Job { correlation: self, rows_together, stride, scratch, write });
         });
     }
@@ -77,10 +85,11 @@ impl<W: FnMut(usize, usize, &[f32])> WithSimd for Job<'_, W> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if S::REGISTER_COUNT >= 32 {
-            run::<S, 8, W>(simd, self);
-        } else {
-            run::<S, 4, W>(simd, self);
+        match self.correlation.block {
+            1 => run::<S, 1, W>(simd, self),
+            2 => run::<S, 2, W>(simd, self),
+            4 => run::<S, 4, W>(simd, self),
+            _ => run::<S, 8, W>(simd, self),
         }
     }
 }
@@ -96,6 +105,13 @@ fn run<S: Simd, const CHANNELS: usize, W: FnMut(usize, usize, &[f32])>(simd: S, 
         while at < positions {
             let left = (positions - at).div_ceil(S::F32_LANES);
             let vectors = match left {
+                // So few channels leave registers for more sums, without which each would wait for the one before.
+                8.. if CHANNELS == 1 => {
+                    tile::<S, CHANNELS, 8>(simd, job, from + at, &mut scratch[at..], stride)
+                }
+                4.. if CHANNELS <= 2 => {
+                    tile::<S, CHANNELS, 4>(simd, job, from + at, &mut scratch[at..], stride)
+                }
                 1 => tile::<S, CHANNELS, 1>(simd, job, from + at, &mut scratch[at..], stride),
                 2 | 4 => tile::<S, CHANNELS, 2>(simd, job, from + at, &mut scratch[at..], stride),
                 _ => tile::<S, CHANNELS, 3>(simd, job, from + at, &mut scratch[at..], stride),

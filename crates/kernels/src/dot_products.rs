@@ -2,7 +2,6 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::correlation::channel_block;
 use crate::memory::with_buffer;
 
 /// Floats of the widest vector.
@@ -35,6 +34,8 @@ pub(crate) struct Dots<'a> {
     pub(crate) images: usize,
     /// Output positions.
     pub(crate) positions: usize,
+    /// Output channels of the block, a [`channel_block`](crate::correlation::channel_block).
+    pub(crate) block: usize,
     /// The input channels.
     pub(crate) channels: std::ops::Range<usize>,
 }
@@ -43,7 +44,7 @@ impl Dots<'_> {
     /// Adds to `out`, `[input channels of the range, taps, channel block]`.
     pub(crate) fn add_to(&self, out: &mut [f32]) {
         // A vector for each sum, of the widest kind.
-        let sums = self.channels.len() * self.taps.len().next_multiple_of(TAPS) * channel_block() * WIDEST;
+        let sums = self.channels.len() * self.taps.len().next_multiple_of(TAPS) * self.block * WIDEST;
         // Not within the dispatched code: what is called there and not inlined is compiled without vectors.
         with_buffer(sums, |sums| {
             sums.fill(0.0);
@@ -63,10 +64,11 @@ impl WithSimd for Job<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if S::REGISTER_COUNT >= 32 {
-            run::<S, 8>(simd, self);
-        } else {
-            run::<S, 4>(simd, self);
+        match self.dots.block {
+            1 => run::<S, 1>(simd, self),
+            2 => run::<S, 2>(simd, self),
+            4 => run::<S, 4>(simd, self),
+            _ => run::<S, 8>(simd, self),
         }
     }
 }

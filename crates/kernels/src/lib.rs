@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod activations;
 mod batch_norm;
 mod conv2d;
 mod correlation;
@@ -8,10 +9,11 @@ mod epilogue;
 mod lstm;
 mod memory;
 mod planes;
-
+mod sequences;
 mod winograd;
 
 pub use batch_norm::{BatchNorm, BatchStatistics};
 pub use conv2d::Conv2d;
 pub use epilogue::Epilogue;
 pub use lstm::{Lstm, LstmState};
+pub use sequences::{LstmMemory, LstmSequences};

@@ -15,9 +15,11 @@ fn products(conv: &Conv2d, mut visit: impl FnMut(usize, usize, usize)) {
             .checked_sub(conv.padding[axis])
             .filter(|place| *place < conv.size[axis])
     };
+    let (inputs, outputs) = (conv.channels_in / conv.groups, conv.channels_out / conv.groups);
     for n in 0..conv.batch {
         for o in 0..conv.channels_out {
-            for i in 0..conv.channels_in {
+            for of_group in 0..inputs {
+                let i = o / outputs * inputs + of_group;
                 for k in 0..conv.kernel[0] {
                     for l in 0..conv.kernel[1] {
                         for r in 0..out_height {
@@ -25,7 +27,7 @@ fn products(conv: &Conv2d, mut visit: impl FnMut(usize, usize, usize)) {
                                 let (Some(y), Some(x)) = (source(0, r, k), source(1, c, l)) else { continue };
                                 visit(
                                     ((n * conv.channels_in + i) * height + y) * width + x,
-                                    ((o * conv.channels_in + i) * conv.kernel[0] + k) * conv.kernel[1] + l,
+                                    ((o * inputs + of_group) * conv.kernel[0] + k) * conv.kernel[1] + l,
                                     ((n * conv.channels_out + o) * out_height + r) * out_width + c,
                                 );
                             }
@@ -62,10 +64,10 @@ fn check(conv: &Conv2d) {
     let kernel = conv.kernel[0] * conv.kernel[1];
     let mut output = vec![f32::NAN; conv.output_len()];
     conv.forward(&input, &weights, &mut output);
-    assert_near(&output, &expected[2], conv.channels_in * kernel, "output");
+    assert_near(&output, &expected[2], conv.channels_in / conv.groups * kernel, "output");
     let mut found = vec![f32::NAN; input.len()];
     conv.input_gradient(&gradient, &weights, &mut found);
-    assert_near(&found, &expected[0], conv.channels_out * kernel, "input gradient");
+    assert_near(&found, &expected[0], conv.channels_out / conv.groups * kernel, "input gradient");
     let mut found = vec![f32::NAN; weights.len()];
     conv.weight_gradient(&input, &gradient, &mut found);
     let [height, width] = conv.output_size();
@@ -74,18 +76,25 @@ fn check(conv: &Conv2d) {
 
 fn shape() -> impl Strategy<Value = Conv2d> {
     let axis = || (1usize..24, 1usize..5, 1usize..4, 0usize..4, 1usize..4);
-    (1usize..4, 1usize..12, 1usize..12, axis(), axis()).prop_map(
-        |(batch, channels_in, channels_out, rows, columns)| Conv2d {
+    // A group of channels, and how many of them.
+    let channels = prop_oneof![
+        (1usize..12, 1usize..12, Just(1usize)),
+        (1usize..5, 1usize..5, 2usize..5),
+        (Just(1usize), Just(1usize), 2usize..20),
+    ];
+    (1usize..4, channels, axis(), axis()).prop_map(|(batch, (inputs, outputs, groups), rows, columns)| {
+        Conv2d {
             batch,
-            channels_in,
-            channels_out,
+            channels_in: groups * inputs,
+            channels_out: groups * outputs,
             size: [rows.0, columns.0],
             kernel: [rows.1, columns.1],
             stride: [rows.2, columns.2],
             padding: [rows.3, columns.3],
             dilation: [rows.4, columns.4],
-        },
-    )
+            groups,
+        }
+    })
 }
 
 proptest! {
@@ -117,6 +126,7 @@ proptest! {
             stride: [1, 1],
             padding: [padding.0, padding.1],
             dilation: [1, 1],
+            groups: 1,
         });
     }
 }
@@ -132,6 +142,7 @@ fn the_convolutions_of_a_resnet_are_as_defined() {
         stride: [stride; 2],
         padding: [padding; 2],
         dilation: [1, 1],
+        groups: 1,
     };
     check(&conv(1, 8, [40, 150], 3, 1, 1));
     check(&conv(8, 8, [40, 150], 3, 1, 1));
@@ -154,8 +165,32 @@ fn the_dilated_convolutions_of_a_tdnn_are_as_defined() {
             stride: [1, 1],
             padding: [0, dilation * (kernel - 1) / 2],
             dilation: [1, dilation],
+            groups: 1,
         });
     }
+}
+
+/// Of each channel (ReDimNet's time context, Gemini DF-ResNet) and of groups (ReDimNet's planar blocks).
+#[test]
+fn the_convolutions_of_groups_are_as_defined() {
+    let conv = |groups, inputs, outputs, size, kernel: [usize; 2], stride| Conv2d {
+        batch: 2,
+        channels_in: groups * inputs,
+        channels_out: groups * outputs,
+        size,
+        kernel,
+        stride: [stride; 2],
+        padding: kernel.map(|taps| taps / 2),
+        dilation: [1, 1],
+        groups,
+    };
+    check(&conv(40, 1, 1, [1, 203], [1, 59], 1));
+    check(&conv(24, 1, 1, [20, 101], [3, 3], 1));
+    check(&conv(7, 1, 1, [3, 3], [3, 3], 1));
+    check(&conv(6, 4, 4, [9, 50], [3, 3], 1));
+    check(&conv(3, 9, 12, [9, 50], [3, 3], 1));
+    check(&conv(5, 2, 3, [9, 50], [3, 3], 2));
+    check(&conv(4, 16, 1, [5, 31], [3, 3], 1));
 }
 
 #[test]
@@ -169,6 +204,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
         stride: [1, 1],
         padding: [1, 1],
         dilation: [1, 1],
+        groups: 1,
     };
     let (input, weights) = (numbers(conv.input_len(), 1), numbers(conv.weight_len(), 2));
     let gradient = numbers(conv.output_len(), 3);

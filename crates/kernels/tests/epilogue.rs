@@ -80,18 +80,20 @@ proptest! {
     fn a_convolution_with_an_epilogue_is_one_after_the_other(
         which in 0u8..32,
         channels in (1usize..20, 1usize..20),
+        groups in 1usize..4,
         size in (3usize..30, 3usize..30),
         stride in 1usize..3,
     ) {
         let conv = Conv2d {
             batch: 2,
-            channels_in: channels.0,
-            channels_out: channels.1,
+            channels_in: groups * channels.0,
+            channels_out: groups * channels.1,
             size: [size.0, size.1],
             kernel: [3, 3],
             stride: [stride; 2],
             padding: [1, 1],
             dilation: [1, 1],
+            groups,
         };
         let (input, weights) = (numbers(conv.input_len(), 1), numbers(conv.weight_len(), 2));
         let mut alone = vec![f32::NAN; conv.output_len()];

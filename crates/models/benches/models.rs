@@ -25,13 +25,13 @@ fn models(criterion: &mut Criterion) {
         group.sample_size(10);
         let network = evaluated(&config, &device).expect("a network");
         for (what, batch, frames) in [("1 x 4 s", 1, 2 * TWO_SECONDS), ("16 x 2 s", BATCH, TWO_SECONDS)] {
-            let features = features(batch, frames, &plain);
+            let features = features(&config, batch, frames, &plain);
             group.throughput(Throughput::Elements(batch as u64));
             group.bench_function(what, |b| {
                 b.iter(|| network.forward(features.clone()).sum().into_scalar::<f32>());
             });
         }
-        let (features, speakers) = (features(BATCH, TWO_SECONDS, &device), speakers(BATCH, &device));
+        let (features, speakers) = (features(&config, BATCH, TWO_SECONDS, &device), speakers(BATCH, &device));
         let mut training = Some(Training::new(&config, &device).expect("a network"));
         group.bench_function("training step, 16 x 2 s", |b| {
             b.iter(|| {

@@ -7,22 +7,28 @@ use burn::tensor::{Tensor, module};
 
 use crate::batch_norm::Normalisation;
 use crate::cpu::{self, Steps, StepsInTime};
+use crate::multiplications::note;
 use crate::precision::Precision;
 
 /// `layer.forward(input)`, faster where there is a kernel for it.
 pub(crate) fn conv2d(layer: &Conv2d, input: Tensor<4>) -> Tensor<4> {
     let bias = layer.bias.as_ref().map(|bias| bias.val());
-    if let Some((dtype, steps)) = Precision::lowered().zip(steps(layer)) {
+    let weight = layer.weight.val();
+    let lowered = Precision::lowered().filter(|_| layer.groups == 1);
+    if let Some((dtype, steps)) = lowered.zip(steps(layer)) {
         let (around, options) =
             (input.dtype(), ConvOptions::new(steps.stride, steps.padding, steps.dilation, 1));
-        let weight = layer.weight.val().cast(dtype);
         let bias = bias.map(|bias| bias.cast(dtype));
-        return module::conv2d(input.cast(dtype), weight, bias, options).cast(around);
+        return module::conv2d(input.cast(dtype), weight.cast(dtype), bias, options).cast(around);
     }
-    match steps(layer).and_then(|steps| cpu::conv2d(&input, &layer.weight.val(), bias.as_ref(), steps)) {
-        Some(output) => output,
-        None => layer.forward(input),
-    }
+    let computed = steps(layer).and_then(|steps| cpu::conv2d(&input, &weight, bias.as_ref(), steps));
+    noted(computed.unwrap_or_else(|| layer.forward(input)), &weight)
+}
+
+/// The output, whose products are counted.
+fn noted<const D: usize>(output: Tensor<D>, weight: &Tensor<D>) -> Tensor<D> {
+    note(|| output.shape().num_elements() / weight.dims()[0] * weight.shape().num_elements());
+    output
 }
 
 /// `then.forward(layer.forward(input))`, on CPUs without gradients in one pass.
@@ -31,11 +37,12 @@ pub(crate) fn conv2d_then(layer: &Conv2d, input: Tensor<4>, then: Normalisation<
         return then.forward(conv2d(layer, input));
     }
     let bias = layer.bias.as_ref().map(|bias| bias.val());
-    let fused = steps(layer).zip(then.epilogue()).and_then(|(steps, epilogue)| {
-        cpu::conv2d_then(&input, &layer.weight.val(), bias.as_ref(), steps, &epilogue)
-    });
+    let weight = layer.weight.val();
+    let fused = steps(layer)
+        .zip(then.epilogue())
+        .and_then(|(steps, epilogue)| cpu::conv2d_then(&input, &weight, bias.as_ref(), steps, &epilogue));
     match fused {
-        Some(output) => output,
+        Some(output) => noted(output, &weight),
         None => then.forward(conv2d(layer, input)),
     }
 }
@@ -47,24 +54,22 @@ fn steps(layer: &Conv2d) -> Option<Steps> {
         PaddingConfig2d::Explicit(top, left, bottom, right) if top == bottom && left == right => [top, left],
         _ => return None,
     };
-    (layer.groups == 1).then_some(Steps { stride: layer.stride, padding, dilation: layer.dilation })
+    Some(Steps { stride: layer.stride, padding, dilation: layer.dilation, groups: layer.groups })
 }
 
 /// `layer.forward(input)`, faster where there is a kernel for it.
 pub(crate) fn conv1d(layer: &Conv1d, input: Tensor<3>) -> Tensor<3> {
     let bias = layer.bias.as_ref().map(|bias| bias.val());
-    if let Some((dtype, steps)) = Precision::lowered().zip(steps_in_time(layer)) {
+    let weight = layer.weight.val();
+    let lowered = Precision::lowered().filter(|_| layer.groups == 1);
+    if let Some((dtype, steps)) = lowered.zip(steps_in_time(layer)) {
         let options = ConvOptions::new([steps.stride], [steps.padding], [steps.dilation], 1);
-        let (around, weight) = (input.dtype(), layer.weight.val().cast(dtype));
+        let around = input.dtype();
         let bias = bias.map(|bias| bias.cast(dtype));
-        return module::conv1d(input.cast(dtype), weight, bias, options).cast(around);
+        return module::conv1d(input.cast(dtype), weight.cast(dtype), bias, options).cast(around);
     }
-    let output =
-        steps_in_time(layer).and_then(|steps| cpu::conv1d(&input, &layer.weight.val(), bias.as_ref(), steps));
-    match output {
-        Some(output) => output,
-        None => layer.forward(input),
-    }
+    let computed = steps_in_time(layer).and_then(|steps| cpu::conv1d(&input, &weight, bias.as_ref(), steps));
+    noted(computed.unwrap_or_else(|| layer.forward(input)), &weight)
 }
 
 /// `then.forward(layer.forward(input))`, on CPUs without gradients in one pass.
@@ -73,11 +78,12 @@ pub(crate) fn conv1d_then(layer: &Conv1d, input: Tensor<3>, then: Normalisation<
         return then.forward(conv1d(layer, input));
     }
     let bias = layer.bias.as_ref().map(|bias| bias.val());
-    let fused = steps_in_time(layer).zip(then.epilogue()).and_then(|(steps, epilogue)| {
-        cpu::conv1d_then(&input, &layer.weight.val(), bias.as_ref(), steps, &epilogue)
-    });
+    let weight = layer.weight.val();
+    let fused = steps_in_time(layer)
+        .zip(then.epilogue())
+        .and_then(|(steps, epilogue)| cpu::conv1d_then(&input, &weight, bias.as_ref(), steps, &epilogue));
     match fused {
-        Some(output) => output,
+        Some(output) => noted(output, &weight),
         None => then.forward(conv1d(layer, input)),
     }
 }
@@ -89,7 +95,7 @@ fn steps_in_time(layer: &Conv1d) -> Option<StepsInTime> {
         PaddingConfig1d::Explicit(left, right) if left == right => left,
         _ => return None,
     };
-    (layer.groups == 1).then_some(StepsInTime { stride: layer.stride, padding, dilation: layer.dilation })
+    Some(StepsInTime { stride: layer.stride, padding, dilation: layer.dilation, groups: layer.groups })
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::batch_norm::BatchNorm;
 use crate::blocks::{Pieces, ReceptiveField, concatenated, excited, in_blocks};
 use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
+use crate::multiplications::linear;
 use crate::network::{Network, NetworkConfig};
 use crate::pooling::{AttentiveStatistics, BaselineAttentivePooling};
 
@@ -222,7 +223,7 @@ impl SeRes2Block {
     /// Squeeze-excitation: a gain for each channel, `[batch, channels, 1]`, from the channel's mean over time.
     fn gain(&self, mean: Tensor<3>) -> Tensor<3> {
         let squeezed = mean.squeeze_dim::<2>(2);
-        sigmoid(self.fc2.forward(relu(self.fc1.forward(squeezed)))).unsqueeze_dim(2)
+        sigmoid(linear(&self.fc2, relu(linear(&self.fc1, squeezed)))).unsqueeze_dim(2)
     }
 
     fn forward(&self, input: Pieces) -> Pieces {
@@ -293,7 +294,7 @@ impl EcapaTdnn {
         };
         let aggregated = concatenated(outputs).map(|piece| relu(conv1d(&self.conv2, piece)));
         let pooled = self.bn2.forward(self.ASP.forward(aggregated.collect()));
-        self.bn3.forward(self.fc.forward(pooled))
+        self.bn3.forward(linear(&self.fc, pooled))
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::blocks::in_blocks;
 use crate::convolution::conv2d;
 use crate::error::{Result, require_size};
+use crate::multiplications::linear;
 use crate::network::{Network, NetworkConfig};
 use crate::pooling::tstp;
 use crate::res2::{AttentiveFusion, Groups, Res2Block, Res2Sizes};
@@ -146,6 +147,6 @@ impl ERes2Net {
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
         // The way through the stages sees more than the shorter ones through the fusions.
         let maps = in_blocks(features, self.front.receptive_field(), |block| self.map(block));
-        self.seg_1.forward(tstp::of_maps(maps, tstp::THREE_D_SPEAKER_EPSILON))
+        linear(&self.seg_1, tstp::of_maps(maps, tstp::THREE_D_SPEAKER_EPSILON))
     }
 }

@@ -12,6 +12,7 @@ use crate::batch_norm::BatchNorm;
 use crate::blocks::{ReceptiveField, in_blocks};
 use crate::convolution::conv2d_then;
 use crate::error::{Result, require, require_size};
+use crate::multiplications::linear;
 use crate::network::{Network, NetworkConfig};
 use crate::pooling::tstp;
 use crate::stages::conv1x1;
@@ -185,6 +186,6 @@ impl GeminiDfResNet {
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
         let maps = in_blocks(features, self.receptive_field(), |block| self.map(block));
-        self.seg_1.forward(tstp::of_maps(maps, tstp::WESPEAKER_EPSILON))
+        linear(&self.seg_1, tstp::of_maps(maps, tstp::WESPEAKER_EPSILON))
     }
 }

@@ -11,7 +11,9 @@ use crate::ecapa_tdnn::{EcapaTdnn, EcapaTdnnConfig};
 use crate::eres2net::{ERes2Net, ERes2NetConfig};
 use crate::eres2net_v2::{ERes2NetV2, ERes2NetV2Config};
 use crate::error::{Error, Result, require_size};
+use crate::ge2e_lstm::{Ge2eLstm, Ge2eLstmConfig};
 use crate::gemini_df_resnet::{GeminiDfResNet, GeminiDfResNetConfig};
+use crate::multiplications::multiplications;
 use crate::network::{Network, NetworkConfig};
 use crate::padding::Padding;
 use crate::parameters::initialise;
@@ -24,6 +26,7 @@ use crate::simam_resnet::{SimAmResNet, SimAmResNetConfig};
 use crate::speechbrain_ecapa::{SpeechBrainEcapa, SpeechBrainEcapaConfig};
 use crate::tdnn::{Tdnn, TdnnConfig};
 use crate::wespeaker_ecapa::{WespeakerEcapa, WespeakerEcapaConfig};
+use crate::windows::Windows;
 
 /// `$body` for what the variant of a [`ModelConfig`] or a [`SpeakerModel`] holds.
 macro_rules! each {
@@ -43,6 +46,7 @@ macro_rules! each {
             Self::Res2Net($inner) => $body,
             Self::GeminiDfResnet($inner) => $body,
             Self::RepVgg($inner) => $body,
+            Self::Ge2eLstm($inner) => $body,
         }
     };
 }
@@ -91,6 +95,9 @@ pub enum ModelConfig {
     /// `architecture = "repvgg"`.
     #[serde(rename = "repvgg")]
     RepVgg(RepVggConfig),
+    /// `architecture = "ge2e-lstm"`: the d-vector.
+    #[serde(rename = "ge2e-lstm")]
+    Ge2eLstm(Ge2eLstmConfig),
 }
 
 impl ModelConfig {
@@ -201,6 +208,8 @@ pub enum SpeakerModel {
     GeminiDfResnet(GeminiDfResNet),
     /// See [`RepVgg`].
     RepVgg(RepVgg),
+    /// See [`Ge2eLstm`].
+    Ge2eLstm(Ge2eLstm),
 }
 
 impl SpeakerModel {
@@ -242,6 +251,23 @@ impl SpeakerModel {
         each!(self, network => network.supports_padding())
     }
 
+    /// The windows in which the network sees a recording outside training: [`forward`](Self::forward) is of one, and the embedding of
+    /// the recording is the mean of theirs, of length 1. `None` where the network sees the recording as a whole.
+    pub fn windows(&self) -> Option<Windows> {
+        each!(self, network => network.windows())
+    }
+
+    /// Multiply-accumulates for features of zeros, `[1, num_mels, frames]`, which are computed for it: the products of convolutions,
+    /// linear layers, LSTM and attention. That is of one window where the network sees [`windows`](Self::windows).
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward), for features on `device`.
+    pub fn multiply_accumulates(&self, num_mels: usize, frames: usize, device: &Device) -> u64 {
+        multiplications(|| {
+            self.forward(Tensor::zeros([1, num_mels, frames], device));
+        })
+    }
+
     /// Least number of frames that the network can take.
     pub fn min_frames(&self) -> usize {
         each!(self, network => network.min_frames())
@@ -281,5 +307,6 @@ from_networks!(
     ReDimNet2(ReDimNet2),
     Res2Net(Res2Net),
     GeminiDfResnet(GeminiDfResNet),
-    RepVgg(RepVgg)
+    RepVgg(RepVgg),
+    Ge2eLstm(Ge2eLstm)
 );

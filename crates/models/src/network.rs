@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::error::Result;
 use crate::padding::Padding;
+use crate::windows::Windows;
 
 /// What [`ModelConfig`](crate::ModelConfig) asks of the options of every architecture, beside `validate` and the field `embedding_size`.
 pub(crate) trait NetworkConfig {
@@ -39,6 +40,11 @@ pub(crate) trait Network {
 
     /// As `forward`, in evaluation, of utterances of different lengths; `None` where padding cannot be left out.
     fn forward_padded(&self, _features: Tensor<3>, _padding: Padding) -> Option<Tensor<2>> {
+        None
+    }
+
+    /// The windows in which it sees a recording outside training; `None` where it sees the recording as a whole.
+    fn windows(&self) -> Option<Windows> {
         None
     }
 }

@@ -15,6 +15,7 @@ use crate::batch_norm::BatchNorm;
 use crate::convolution::{conv1d, conv2d, conv2d_then};
 use crate::error::Result;
 use crate::layer_norm::LayerNorm;
+use crate::multiplications::linear;
 use crate::network::{Network, NetworkConfig};
 use crate::pooling::{AttentiveStatistics, tstp};
 use crate::redimnet::{
@@ -213,7 +214,7 @@ impl ReDimNet2 {
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
         let pooled = self.bn.forward(self.pool.forward(self.backbone.forward(features)));
-        let embedding = self.linear.forward(pooled);
+        let embedding = linear(&self.linear, pooled);
         match &self.bn2 {
             Some(bn) => bn.forward(embedding),
             None => embedding,

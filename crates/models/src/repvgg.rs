@@ -14,6 +14,7 @@ use crate::batch_norm::BatchNorm;
 use crate::blocks::{ReceptiveField, in_blocks};
 use crate::convolution::{conv2d, conv2d_then};
 use crate::error::{Result, require_size};
+use crate::multiplications::linear;
 use crate::network::{Network, NetworkConfig};
 use crate::pooling::tstp;
 use crate::stages::{conv1x1, conv3x3};
@@ -244,6 +245,6 @@ impl RepVgg {
             self.blocks().fold(block.unsqueeze_dim(1), |hidden, block| block.forward(hidden))
         };
         let maps = in_blocks(features, field, front);
-        self.seg.forward(tstp::of_maps(maps, tstp::WESPEAKER_EPSILON))
+        linear(&self.seg, tstp::of_maps(maps, tstp::WESPEAKER_EPSILON))
     }
 }

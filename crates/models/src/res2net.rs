@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blocks::in_blocks;
 use crate::error::{Result, require, require_size};
+use crate::multiplications::linear;
 use crate::network::{Network, NetworkConfig};
 use crate::pooling::tstp;
 use crate::res2::{Groups, Res2Block, Res2Sizes};
@@ -135,6 +136,6 @@ impl Res2Net {
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
         let front = |block: Tensor<3>| self.front.forward(block.unsqueeze_dim(1));
         let maps = in_blocks(features, self.front.receptive_field(), front);
-        self.seg_1.forward(tstp::of_maps(maps, self.epsilon))
+        linear(&self.seg_1, tstp::of_maps(maps, self.epsilon))
     }
 }

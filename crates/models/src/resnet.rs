@@ -12,6 +12,7 @@ use crate::batch_norm::BatchNorm;
 use crate::blocks::in_blocks;
 use crate::convolution::conv2d_then;
 use crate::error::{Result, require, require_size};
+use crate::multiplications::linear;
 use crate::network::{Network, NetworkConfig};
 use crate::padding::{Padding, clear};
 use crate::pooling::{Pooling, PoolingConfig};
@@ -265,7 +266,7 @@ impl Network for ResNet {
         }
         let (map, padding) = self.front.forward_padded(features.unsqueeze_dim(1), padding);
         let pooled = self.pool.forward_padded(map, &padding)?;
-        Some(self.bottleneck.forward(pooled))
+        Some(linear(&self.bottleneck, pooled))
     }
 }
 
@@ -279,6 +280,6 @@ impl ResNet {
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
         let front = |block: Tensor<3>| self.front.forward(block.unsqueeze_dim(1));
         let pooled = self.pool.forward_pieces(in_blocks(features, self.front.receptive_field(), front));
-        self.dropout.forward(self.bottleneck.forward(pooled))
+        self.dropout.forward(linear(&self.bottleneck, pooled))
     }
 }

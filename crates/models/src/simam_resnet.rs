@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch_norm::BatchNorm;
 use crate::convolution::conv2d_then;
 use crate::error::{Result, require, require_size};
+use crate::multiplications::linear;
 use crate::network::{Network, NetworkConfig};
 use crate::pooling::{ReluAttentiveStatistics, tstp};
 use crate::stages::{StageBlock, Stages, conv3x3, projection, shortcut};
@@ -156,6 +157,6 @@ impl SimAmResNet {
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
         let map = self.front.forward(features.unsqueeze_dim(1));
-        self.bottleneck.forward(self.pooling.forward(tstp::per_frequency(map)))
+        linear(&self.bottleneck, self.pooling.forward(tstp::per_frequency(map)))
     }
 }

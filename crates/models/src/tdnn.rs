@@ -11,6 +11,7 @@ use crate::batch_norm::BatchNorm;
 use crate::blocks::{ReceptiveField, in_blocks};
 use crate::convolution::conv1d_then;
 use crate::error::{Result, require_size};
+use crate::multiplications::linear;
 use crate::network::{Network, NetworkConfig};
 use crate::padding::Padding;
 use crate::pooling::moments::Moments;
@@ -116,12 +117,10 @@ impl Network for Tdnn {
     /// The layers have no padding of their own, so no frame of speech sees what lies behind the end.
     fn forward_padded(&self, features: Tensor<3>, padding: Padding) -> Option<Tensor<2>> {
         let padding = padding.shortened(Self::MIN_FRAMES - 1);
-        Some(
-            self.seg_1.forward(with_std(
-                padding.mean_and_variance(self.frame_level(features), 1),
-                WESPEAKER_EPSILON,
-            )),
-        )
+        Some(linear(
+            &self.seg_1,
+            with_std(padding.mean_and_variance(self.frame_level(features), 1), WESPEAKER_EPSILON),
+        ))
     }
 }
 
@@ -136,7 +135,7 @@ impl Tdnn {
         let seen = |field: ReceptiveField, layer: &TdnnLayer| field.conv1d(&layer.conv_1d);
         let field = self.layers().into_iter().fold(ReceptiveField::FRAME, seen);
         let pieces = in_blocks(features, field, |block| self.frame_level(block));
-        self.seg_1.forward(with_std(Moments::of_all(pieces).mean_and_variance(), WESPEAKER_EPSILON))
+        linear(&self.seg_1, with_std(Moments::of_all(pieces).mean_and_variance(), WESPEAKER_EPSILON))
     }
 
     fn layers(&self) -> [&TdnnLayer; 5] {

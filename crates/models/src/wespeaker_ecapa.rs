@@ -17,6 +17,7 @@ use crate::batch_norm::BatchNorm;
 use crate::blocks::{Pieces, concatenated, excited, in_pieces, pieces};
 use crate::convolution::{conv1d, conv1d_then};
 use crate::error::{Result, require, require_size};
+use crate::multiplications::linear;
 use crate::network::{Network, NetworkConfig};
 use crate::pooling::{AttentiveStatistics, XiPosterior};
 
@@ -195,7 +196,7 @@ impl SqueezeExcitation {
     /// - mean, output: `[batch, channels, 1]`
     fn gain(&self, mean: Tensor<3>) -> Tensor<3> {
         let squeezed = mean.squeeze_dim::<2>(2);
-        sigmoid(self.linear2.forward(relu(self.linear1.forward(squeezed)))).unsqueeze_dim(2)
+        sigmoid(linear(&self.linear2, relu(linear(&self.linear1, squeezed)))).unsqueeze_dim(2)
     }
 }
 
@@ -279,7 +280,7 @@ impl WespeakerEcapa {
         let aggregated =
             concatenated(vec![first, second, third]).map(|piece| relu(conv1d(&self.conv, piece)));
         let pooled = self.bn.forward(self.pool.forward(aggregated.collect()));
-        let embedding = self.linear.forward(pooled);
+        let embedding = linear(&self.linear, pooled);
         match &self.bn2 {
             Some(bn) => bn.forward(embedding),
             None => embedding,

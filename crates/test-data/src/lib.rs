@@ -40,6 +40,14 @@ pub fn silero() -> PathBuf {
     model("FFSVC_SILERO", "silero_vad_16k_op15.onnx (pip download silero-vad==6.2.3 --no-deps)")
 }
 
+/// `pretrained.pt` of the PyPI wheel `Resemblyzer` 0.1.4, which `FFSVC_RESEMBLYZER` names.
+///
+/// # Panics
+/// The variable is not set, or the file is missing.
+pub fn resemblyzer() -> PathBuf {
+    model("FFSVC_RESEMBLYZER", "pretrained.pt (pip download Resemblyzer==0.1.4 --no-deps)")
+}
+
 fn model(variable: &str, file: &str) -> PathBuf {
     let path = std::env::var_os(variable).map(PathBuf::from);
     let path = path.unwrap_or_else(|| panic!("{variable} does not name {file}"));
@@ -109,6 +117,28 @@ macro_rules! silero_tests {
     ($($test:ident),+ $(,)?) => {
         mod with_silero {
             $(#[test] #[ignore = "FFSVC_SILERO is not set"] fn $test() { super::$test() })+
+        }
+    };
+}
+
+/// The functions are tests that need the weights of Resemblyzer.
+#[cfg(not(ignore_resemblyzer))]
+#[macro_export]
+macro_rules! resemblyzer_tests {
+    ($($test:ident),+ $(,)?) => {
+        mod with_resemblyzer {
+            $(#[test] fn $test() { super::$test() })+
+        }
+    };
+}
+
+/// The functions are tests that need the weights of Resemblyzer, which are missing.
+#[cfg(ignore_resemblyzer)]
+#[macro_export]
+macro_rules! resemblyzer_tests {
+    ($($test:ident),+ $(,)?) => {
+        mod with_resemblyzer {
+            $(#[test] #[ignore = "FFSVC_RESEMBLYZER is not set"] fn $test() { super::$test() })+
         }
     };
 }

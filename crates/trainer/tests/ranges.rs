@@ -31,6 +31,8 @@ const ALTERNATIVES: &[(&str, &str)] = &[
     ("features", "kind = { type = 'log-mel' }\ncmn = { type = 'sliding' }"),
     ("features", "kind = { type = 'fbank' }"),
     ("features", "kind = { type = 'speechbrain-fbank' }"),
+    ("features", "kind = { type = 'librosa-mel' }\nwaveform_norm = { raise-to-dbfs = -30.0 }"),
+    ("model", "architecture = 'ge2e-lstm'"),
     ("model", "architecture = 'resnet'"),
     ("model", "architecture = 'ecapa-tdnn'"),
     ("model", "architecture = 'tdnn'"),
@@ -49,6 +51,7 @@ const ALTERNATIVES: &[(&str, &str)] = &[
     ("head", "kind = 'sub-centre-aam-softmax'"),
     ("head", "kind = 'sphere-face'"),
     ("head", "kind = 'sphere-face2'"),
+    ("head", "kind = 'ham-softmax'"),
 ];
 
 /// Values that are right although they look wrong.
@@ -59,6 +62,7 @@ const LEGAL: &[(&str, &[f64], &str)] = &[
     ("augment.additive.noise.snr_db", &[-1.0], "decibels"),
     ("augment.additive.music.snr_db", &[-1.0], "decibels"),
     ("augment.additive.babble.snr_db", &[-1.0], "decibels"),
+    ("features.waveform_norm.raise-to-dbfs", &[-1.0], "decibels"),
     ("features.kind.high_frequency_hz", &[-1.0], "counts from the Nyquist frequency"),
     ("features.kind.dither_seed", &[LARGEST], "every number is a seed"),
     ("train.seed", &[LARGEST], "every number is a seed"),

@@ -208,6 +208,7 @@ impl Weights {
             stride: [1, HOP],
             padding: [0, 0],
             dilation: [1, 1],
+            groups: 1,
         };
         let mut spectra = vec![0.0; transform.output_len()];
         transform.forward(seen, &self.transform, &mut spectra);
@@ -230,6 +231,7 @@ impl Weights {
                 stride: [1, *stride],
                 padding: [0, 1],
                 dilation: [1, 1],
+                groups: 1,
             };
             let mut output = vec![0.0; convolution.output_len()];
             let epilogue = Epilogue { bias: Some(bias), relu: true, ..Epilogue::default() };

@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 
 use super::Conv2d;
-use super::layout::pack;
+use super::layout::{Packed, pack};
 use crate::correlation::{Correlation, channel_block};
-use crate::epilogue::Epilogue;
+use crate::epilogue::{Epilogue, planes_together};
 
 impl Conv2d {
     /// `output = weights * input`.
@@ -26,31 +26,49 @@ impl Conv2d {
         if output.is_empty() {
             return;
         }
+        if weights.is_empty() {
+            output.fill(0.0);
+            let [height, width] = self.output_size();
+            epilogue.apply(self.channels_out, height * width, output);
+            return;
+        }
         if let Some(winograd) = self.winograd() {
             let filters = winograd.filters(weights, |o, i| (o * self.channels_in + i) * 9, false);
             winograd.forward(input, &filters, epilogue, output);
             return;
         }
         let layout = self.input_layout();
-        let block = channel_block();
-        let packed = pack(weights, self.channels_out, self.channels_in, &layout.taps, block, |o, i, tap| {
-            (o * self.channels_in + i) * self.kernel[0] * self.kernel[1] + tap
-        });
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        let block = channel_block(outputs);
+        let kernel = self.kernel[0] * self.kernel[1];
+        let packed: Vec<Packed> = weights
+            .chunks(outputs * inputs * kernel)
+            .map(|weights| {
+                pack(weights, outputs, inputs, &layout.taps, block, |o, i, tap| {
+                    (o * inputs + i) * kernel + tap
+                })
+            })
+            .collect();
         let [height, width] = self.output_size();
         let offsets: Vec<usize> = layout.taps.iter().map(|tap| tap.offset).collect();
         let of_channel = height * width;
-        let image_in = self.channels_in * self.size[0] * self.size[1];
-        let image_out = self.channels_out * of_channel;
-        output.par_chunks_mut(image_out).enumerate().for_each(|(n, output)| {
-            layout.with_image(&input[n * image_in..][..image_in], self.channels_in, |planes| {
-                let blocks = packed.chunk_len(self.channels_in);
+        let group_in = inputs * self.size[0] * self.size[1];
+        let group_out = outputs * of_channel;
+        // The groups of an image follow one another, in the input too.
+        let groups = output.par_chunks_mut(group_out).with_min_len(planes_together(group_out));
+        groups.enumerate().for_each(|(n, output)| {
+            let group = n % self.groups;
+            layout.with_image(&input[n * group_in..][..group_in], inputs, |planes| {
+                let packed = &packed[group];
+                let blocks = packed.chunk_len(inputs);
                 let parts = output.par_chunks_mut(block * of_channel).zip(packed.weights.par_chunks(blocks));
                 parts.enumerate().for_each(|(b, (output, weights))| {
                     let channels = output.len() / of_channel;
                     Correlation {
                         planes,
                         plane_size: layout.channel_size(),
-                        channels_in: self.channels_in,
+                        channels_in: inputs,
+                        block,
                         taps: &offsets,
                         weights,
                         rows: height,
@@ -63,7 +81,8 @@ impl Conv2d {
                         }
                     });
                     for (channel, plane) in (b * block..).zip(output.chunks_mut(of_channel)) {
-                        epilogue.in_place(channel, n * image_out + channel * of_channel, plane);
+                        let place = n * group_out + channel * of_channel;
+                        epilogue.in_place(group * outputs + channel, place, plane);
                     }
                 });
             });

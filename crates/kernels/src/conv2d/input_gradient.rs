@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::Conv2d;
 use super::layout::{Layout, Packed, Tap, pack};
 use crate::correlation::{Correlation, channel_block};
-use crate::epilogue::Epilogue;
+use crate::epilogue::{Epilogue, planes_together};
 use crate::planes::Axis;
 use crate::winograd::Winograd;
 
@@ -29,7 +29,8 @@ struct GradientAxis {
 struct Phase {
     phase: [usize; 2],
     offsets: Vec<usize>,
-    packed: Packed,
+    /// Of each group.
+    packed: Vec<Packed>,
 }
 
 impl Conv2d {
@@ -55,19 +56,23 @@ impl Conv2d {
         let phases = self.gradient_phases(weights, &rows, &columns);
         let layout =
             Layout { rows: rows.layout, columns: columns.layout, phases: vec![[0, 0]], taps: Vec::new() };
-        let block = channel_block();
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        let block = channel_block(inputs);
         let of_channel = self.size[0] * self.size[1];
-        let image_out = self.channels_out * output_height * output_width;
-        let image_in = self.channels_in * of_channel;
-        input_gradient.par_chunks_mut(image_in).enumerate().for_each(|(n, gradient)| {
-            layout.with_image(&output_gradient[n * image_out..][..image_out], self.channels_out, |planes| {
+        let group_out = outputs * output_height * output_width;
+        let group_in = inputs * of_channel;
+        let groups = input_gradient.par_chunks_mut(group_in).with_min_len(planes_together(group_in));
+        groups.enumerate().for_each(|(n, gradient)| {
+            layout.with_image(&output_gradient[n * group_out..][..group_out], outputs, |planes| {
                 gradient.par_chunks_mut(block * of_channel).enumerate().for_each(|(b, gradient)| {
                     for Phase { phase, offsets, packed } in &phases {
-                        let weights = packed.chunk_len(self.channels_out);
+                        let packed = &packed[n % self.groups];
+                        let weights = packed.chunk_len(outputs);
                         Correlation {
                             planes,
                             plane_size: layout.channel_size(),
-                            channels_in: self.channels_out,
+                            channels_in: outputs,
+                            block,
                             taps: offsets,
                             weights: &packed.weights[b * weights..][..weights],
                             rows: rows.len,
@@ -123,6 +128,7 @@ impl Conv2d {
     /// The taps and weights of every phase of the stride.
     fn gradient_phases(&self, weights: &[f32], rows: &GradientAxis, columns: &GradientAxis) -> Vec<Phase> {
         let kernel = self.kernel[0] * self.kernel[1];
+        let (inputs, outputs) = (self.inputs(), self.outputs());
         let mut phases = Vec::new();
         for row_phase in 0..self.stride[0] {
             for column_phase in 0..self.stride[1] {
@@ -134,8 +140,11 @@ impl Conv2d {
                         taps.push(Tap { index: row.index * self.kernel[1] + column.index, offset });
                     }
                 }
-                let at = |i, o, tap| (o * self.channels_in + i) * kernel + tap;
-                let packed = pack(weights, self.channels_in, self.channels_out, &taps, channel_block(), at);
+                let at = |i, o, tap| (o * inputs + i) * kernel + tap;
+                let packed = weights
+                    .chunks(outputs * inputs * kernel)
+                    .map(|weights| pack(weights, inputs, outputs, &taps, channel_block(inputs), at))
+                    .collect();
                 let offsets = taps.iter().map(|tap| tap.offset).collect();
                 phases.push(Phase { phase: [row_phase, column_phase], offsets, packed });
             }

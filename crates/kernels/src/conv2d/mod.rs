@@ -10,10 +10,10 @@ use crate::winograd::Winograd;
 /// Channels from which on [`Winograd`] is faster.
 const WINOGRAD_CHANNELS: usize = 8;
 
-/// A two-dimensional convolution (cross-correlation, as everywhere in deep learning) without bias or channel groups.
+/// A two-dimensional convolution (cross-correlation, as everywhere in deep learning) without bias.
 ///
 /// All tensors are contiguous: input `[batch, channels_in, height, width]`, weights
-/// `[channels_out, channels_in, kernel height, kernel width]`, output
+/// `[channels_out, channels_in / groups, kernel height, kernel width]`, output
 /// `[batch, channels_out, output height, output width]`. A one-dimensional convolution has height and kernel height 1.
 /// Results do not depend on the number of threads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,9 @@ pub struct Conv2d {
     pub padding: [usize; 2],
     /// Input positions from one tap to the next.
     pub dilation: [usize; 2],
+    /// Groups of channels, each of which is a convolution of its own: 1 for a plain convolution, as many as there are channels for a
+    /// depthwise one.
+    pub groups: usize,
 }
 
 impl Conv2d {
@@ -57,7 +60,17 @@ impl Conv2d {
 
     /// Floats of the weights.
     pub fn weight_len(&self) -> usize {
-        self.channels_out * self.channels_in * self.kernel[0] * self.kernel[1]
+        self.channels_out * self.inputs() * self.kernel[0] * self.kernel[1]
+    }
+
+    /// Input channels of a group.
+    fn inputs(&self) -> usize {
+        self.channels_in / self.groups
+    }
+
+    /// Output channels of a group.
+    fn outputs(&self) -> usize {
+        self.channels_out / self.groups
     }
 
     /// Floats of the output.
@@ -69,7 +82,8 @@ impl Conv2d {
     /// The way with fewer multiplications, where it can be gone and there are enough channels to pay for its sums.
     fn winograd(&self) -> Option<Winograd> {
         let fits = self.kernel == [3, 3] && self.stride == [1, 1] && self.dilation == [1, 1];
-        (fits && self.channels_in.min(self.channels_out) >= WINOGRAD_CHANNELS).then_some(Winograd {
+        let is_wide = self.channels_in.min(self.channels_out) >= WINOGRAD_CHANNELS;
+        (fits && is_wide && self.groups == 1).then_some(Winograd {
             channels_in: self.channels_in,
             channels_out: self.channels_out,
             size: self.size,
@@ -81,6 +95,12 @@ impl Conv2d {
         assert!(
             self.stride.iter().chain(&self.dilation).all(|n| *n > 0),
             "a stride or dilation of 0: {self:?}"
+        );
+        assert!(
+            self.groups > 0
+                && self.channels_in.is_multiple_of(self.groups)
+                && self.channels_out.is_multiple_of(self.groups),
+            "channels that do not divide into groups: {self:?}"
         );
         let found = [input.len(), weights.len(), output.len()];
         let expected = [self.input_len(), self.weight_len(), self.output_len()];

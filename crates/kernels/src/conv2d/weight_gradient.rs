@@ -6,6 +6,7 @@ use super::Conv2d;
 use super::layout::Layout;
 use crate::correlation::{SLACK, channel_block};
 use crate::dot_products::Dots;
+use crate::epilogue::planes_together;
 use crate::memory::with_buffer;
 
 /// Floats of inputs and output gradients that are laid out at a time: about half of a second-level cache.
@@ -13,7 +14,7 @@ const GROUP: usize = 256 * 1024;
 
 /// The output's gradient laid out as rows of the input's planes, so that the two can be multiplied position by position.
 struct GradientLayout {
-    /// Output channels that are computed together, and how many such blocks there are.
+    /// Output channels that are computed together, and how many such blocks a group has.
     block: usize,
     blocks: usize,
     /// Floats of a channel: a multiple of every vector length.
@@ -22,6 +23,13 @@ struct GradientLayout {
     image: usize,
     /// Positions of a channel from the first to the last that mean something.
     positions: usize,
+}
+
+impl GradientLayout {
+    /// Channels of an image.
+    fn channels(&self) -> usize {
+        self.image / self.channel
+    }
 }
 
 impl Conv2d {
@@ -42,7 +50,7 @@ impl Conv2d {
         let layout = self.input_layout();
         let laid_out = self.gradient_layout(&layout);
         let offsets: Vec<usize> = layout.taps.iter().map(|tap| tap.offset).collect();
-        let mut sums = vec![0.0; laid_out.blocks * self.channels_in * offsets.len() * laid_out.block];
+        let mut sums = vec![0.0; laid_out.channels() * self.inputs() * offsets.len()];
         let planes_image = self.channels_in * layout.channel_size();
         // As many images at a time as stay in the cache.
         let together = (GROUP / (planes_image + laid_out.image)).clamp(1, self.batch);
@@ -55,6 +63,7 @@ impl Conv2d {
                     let source = &input[first * image_in..][..images * image_in];
                     planes[..images * planes_image]
                         .par_chunks_mut(layout.channel_size())
+                        .with_min_len(planes_together(layout.channel_size()))
                         .zip(source.par_chunks(self.size[0] * self.size[1]))
                         .for_each(|(planes, image)| layout.lay_out(image, planes));
                     // Past the last plane there are numbers that are multiplied by zero, so they must be numbers.
@@ -72,34 +81,39 @@ impl Conv2d {
                         gradient_size: laid_out.channel,
                         images,
                         positions: laid_out.positions,
+                        block: laid_out.block,
                         channels: 0..self.channels_in,
                     };
-                    add_dots(&dots, &laid_out, &mut sums);
+                    add_dots(&dots, &laid_out, self.inputs(), &mut sums);
                 }
             });
         });
-        self.sort_sums(&sums, &layout, laid_out.block, weight_gradient);
+        self.sort_sums(&sums, &layout, &laid_out, weight_gradient);
     }
 
     fn gradient_layout(&self, layout: &Layout) -> GradientLayout {
         let [height, width] = self.output_size();
         let pitch = layout.columns.len;
-        let block = channel_block();
-        let blocks = self.channels_out.div_ceil(block);
+        let block = channel_block(self.outputs());
+        let blocks = self.outputs().div_ceil(block);
         let channel = (height * pitch).next_multiple_of(SLACK);
+        let image = self.groups * blocks * block * channel;
         let positions = (height - 1) * pitch + width;
-        GradientLayout { block, blocks, channel, image: blocks * block * channel, positions }
+        GradientLayout { block, blocks, channel, image, positions }
     }
 
     /// Copies images of the output's gradient to rows of `pitch` floats, with zeros between and behind them.
     fn lay_out_gradient(&self, source: &[f32], laid_out: &GradientLayout, pitch: usize, out: &mut [f32]) {
         let [height, width] = self.output_size();
         let channels = laid_out.blocks * laid_out.block;
-        out.par_chunks_mut(laid_out.channel).enumerate().for_each(|(row, out)| {
-            let (n, channel) = (row / channels, row % channels);
+        let outputs = self.outputs();
+        let rows = out.par_chunks_mut(laid_out.channel).with_min_len(planes_together(laid_out.channel));
+        rows.enumerate().for_each(|(row, out)| {
+            // Groups of an image follow one another.
+            let (group, channel) = (row / channels, row % channels);
             out.fill(0.0);
-            if channel < self.channels_out {
-                let source = &source[(n * self.channels_out + channel) * height * width..];
+            if channel < outputs {
+                let source = &source[(group * outputs + channel) * height * width..];
                 for (out, source) in out.chunks_mut(pitch).zip(source.chunks(width)).take(height) {
                     out[..width].copy_from_slice(source);
                 }
@@ -107,12 +121,21 @@ impl Conv2d {
         });
     }
 
-    /// The sums `[blocks, channels_in, taps, block]` in the order of the weights.
-    fn sort_sums(&self, sums: &[f32], layout: &Layout, block: usize, weight_gradient: &mut [f32]) {
+    /// The sums `[groups, blocks, inputs, taps, block]` in the order of the weights.
+    fn sort_sums(
+        &self,
+        sums: &[f32],
+        layout: &Layout,
+        laid_out: &GradientLayout,
+        weight_gradient: &mut [f32],
+    ) {
         let kernel = self.kernel[0] * self.kernel[1];
+        let GradientLayout { block, blocks, .. } = *laid_out;
+        let (inputs, outputs) = (self.inputs(), self.outputs());
         let of_channel = layout.taps.len() * block;
-        for (o, out) in weight_gradient.chunks_exact_mut(self.channels_in * kernel).enumerate() {
-            let sums = &sums[o / block * self.channels_in * of_channel..];
+        for (o, out) in weight_gradient.chunks_exact_mut(inputs * kernel).enumerate() {
+            let (group, o) = (o / outputs, o % outputs);
+            let sums = &sums[(group * blocks + o / block) * inputs * of_channel..];
             for (i, out) in out.chunks_exact_mut(kernel).enumerate() {
                 for (t, tap) in layout.taps.iter().enumerate() {
                     out[tap.index] = sums[i * of_channel + t * block + o % block];
@@ -123,15 +146,15 @@ impl Conv2d {
 }
 
 /// Adds the dot products of some images, for all blocks of output channels. Each sum is formed by one task, in one order.
-fn add_dots(dots: &Dots<'_>, laid_out: &GradientLayout, sums: &mut [f32]) {
-    let channels_in = dots.channels.len();
+fn add_dots(dots: &Dots<'_>, laid_out: &GradientLayout, inputs: usize, sums: &mut [f32]) {
     let of_channel = dots.taps.len() * laid_out.block;
     // So many input channels a task that there are tasks for all threads.
     let wanted = (4 * rayon::current_num_threads()).div_ceil(laid_out.blocks);
-    let channels_together = channels_in.div_ceil(wanted.max(1)).clamp(1, 8);
-    sums.par_chunks_mut(channels_in * of_channel).enumerate().for_each(|(b, sums)| {
+    let channels_together = inputs.div_ceil(wanted.max(1)).clamp(1, 8);
+    sums.par_chunks_mut(inputs * of_channel).enumerate().for_each(|(b, sums)| {
+        let group = b / laid_out.blocks;
         sums.par_chunks_mut(channels_together * of_channel).enumerate().for_each(|(i, sums)| {
-            let first = i * channels_together;
+            let first = group * inputs + i * channels_together;
             Dots {
                 gradient: &dots.gradient[b * laid_out.block * laid_out.channel..],
                 channels: first..first + sums.len() / of_channel,

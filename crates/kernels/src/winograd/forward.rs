@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::components::{Split, input_components, store};
 use super::{COMPONENTS, VECTORS, WIDEST, Winograd};
-use crate::correlation::{SLACK, channel_block};
+use crate::correlation::{SLACK, widest_block};
 use crate::epilogue::Epilogue;
 use crate::memory::with_buffer;
 
@@ -40,7 +40,7 @@ impl Winograd {
         }
         let pitch = tile_columns + 1;
         let panels = (rows * pitch).div_ceil(WIDEST) + VECTORS;
-        let block = channel_block();
+        let block = widest_block();
         groups.into_par_iter().for_each(|(image, first, mut parts)| {
             with_buffer(4 * (rows + 1) * pitch + 2 * SLACK, |planes| {
                 with_buffer(COMPONENTS * self.channels_in * panels * WIDEST, |components| {

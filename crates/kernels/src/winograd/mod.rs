@@ -13,7 +13,7 @@ mod weight_gradient;
 
 use rayon::prelude::*;
 
-use crate::correlation::channel_block;
+use crate::correlation::widest_block;
 
 /// Components of a tile.
 const COMPONENTS: usize = 16;
@@ -56,7 +56,7 @@ impl Winograd {
         filter: impl Fn(usize, usize) -> usize + Sync,
         turned: bool,
     ) -> Vec<f32> {
-        if channel_block() == 8 {
+        if widest_block() == 8 {
             self.filters_in_blocks::<8>(weights, filter, turned)
         } else {
             self.filters_in_blocks::<4>(weights, filter, turned)

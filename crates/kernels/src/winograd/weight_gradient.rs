@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::components::{Components, Split, Tiles};
 use super::{COMPONENTS, VECTORS, WIDEST, Winograd};
-use crate::correlation::channel_block;
+use crate::correlation::widest_block;
 use crate::memory::with_buffer;
 
 /// Positions over which the weights' gradient is summed at a time: eight rows fill most of a first-level cache.
@@ -76,7 +76,7 @@ impl Winograd {
     ) {
         let [_, tile_columns] = self.tiles();
         let pitch = tile_columns + 1;
-        let outputs = self.channels_out.next_multiple_of(channel_block());
+        let outputs = self.channels_out.next_multiple_of(widest_block());
         // Runs of tile rows, as many to a segment as fit.
         let rows = (SEGMENT / pitch).clamp(1, self.tiles()[0]);
         let run = (rows * pitch).next_multiple_of(WIDEST);

@@ -7,16 +7,17 @@ use burn::tensor::{Shape, Tensor};
 
 use super::{Context, Epilogue, context, contiguous, dims, floats, plain, recorded, tensor, tracked};
 
-/// Stride, padding and dilation of a convolution over time.
+/// Stride, padding and dilation of a convolution over time, and its channel groups.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Steps {
     pub(crate) stride: usize,
     pub(crate) padding: usize,
     pub(crate) dilation: usize,
+    pub(crate) groups: usize,
 }
 
-/// A convolution without channel groups: `[batch, channels, frames]` with `[channels out, channels in, taps]`, and a bias
-/// `[channels out]`. With one tap it is a matrix product and so are its gradients.
+/// A convolution: `[batch, channels, frames]` with `[channels out, channels in of a group, taps]`, and a bias `[channels out]`. With
+/// one tap and one group it is a matrix product and so are its gradients.
 pub(crate) fn conv1d(
     input: &Tensor<3>,
     weight: &Tensor<3>,
@@ -109,12 +110,14 @@ impl Conv1d {
             stride: [1, steps.stride],
             padding: [0, steps.padding],
             dilation: [1, steps.dilation],
+            groups: steps.groups,
         })
     }
 
     /// Whether an output frame sees the input frame alone.
     fn is_product(&self) -> bool {
-        self.0.kernel[1] == 1 && self.0.stride[1] == 1 && self.0.padding[1] == 0
+        let conv = &self.0;
+        conv.groups == 1 && conv.kernel[1] == 1 && conv.stride[1] == 1 && conv.padding[1] == 0
     }
 
     fn forward(
@@ -150,7 +153,7 @@ impl Conv1d {
 
     fn weight_gradient(&self, input: &FlexTensor, gradient: &FlexTensor) -> FlexTensor {
         let conv = &self.0;
-        let shape = Shape::from([conv.channels_out, conv.channels_in, conv.kernel[1]]);
+        let shape = Shape::from([conv.channels_out, conv.channels_in / conv.groups.max(1), conv.kernel[1]]);
         let outer = || {
             let rows = |values: &FlexTensor, channels: usize| {
                 let rows = by_channel(floats(values), conv.batch, channels, conv.size[1]);
@@ -266,7 +269,7 @@ mod tests {
         let (x, w) = (random(input).require_grad(), random(weight).require_grad());
         let b = random([1, 1, weight[0]]).reshape([weight[0]]).detach().require_grad();
         let bias = with_bias.then_some(&b);
-        let options = ConvOptions::new([steps.stride], [steps.padding], [steps.dilation], 1);
+        let options = ConvOptions::new([steps.stride], [steps.padding], [steps.dilation], steps.groups);
         let theirs = module::conv1d(x.clone(), w.clone(), bias.cloned(), options);
         let ours = conv1d(&x, &w, bias, steps).expect("the CPU's kernel applies");
         let untracked = bias.map(|bias| bias.clone().inner());
@@ -297,7 +300,7 @@ mod tests {
 
     #[test]
     fn outputs_and_gradients_are_those_of_burn() {
-        let plain = Steps { stride: 1, padding: 0, dilation: 1 };
+        let plain = Steps { stride: 1, padding: 0, dilation: 1, groups: 1 };
         for with_bias in [false, true] {
             compare([3, 20, 37], [17, 20, 1], with_bias, plain);
             compare([1, 5, 1], [3, 5, 1], with_bias, plain);
@@ -305,6 +308,8 @@ mod tests {
             compare([2, 10, 41], [6, 10, 5], with_bias, Steps { stride: 2, padding: 2, ..plain });
             compare([2, 10, 41], [6, 10, 1], with_bias, Steps { stride: 2, padding: 1, ..plain });
             compare([2, 10, 41], [6, 10, 5], with_bias, plain);
+            compare([2, 10, 41], [10, 1, 7], with_bias, Steps { padding: 3, groups: 10, ..plain });
+            compare([2, 10, 41], [6, 5, 1], with_bias, Steps { groups: 2, ..plain });
         }
     }
 }

@@ -7,16 +7,17 @@ use burn::tensor::{Shape, Tensor};
 
 use super::{Context, Epilogue, context, contiguous, dims, floats, plain, recorded, tensor, tracked};
 
-/// Stride, padding and dilation of a convolution, each of rows and columns.
+/// Stride, padding and dilation of a convolution, each of rows and columns, and its channel groups.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Steps {
     pub(crate) stride: [usize; 2],
     pub(crate) padding: [usize; 2],
     pub(crate) dilation: [usize; 2],
+    pub(crate) groups: usize,
 }
 
-/// A convolution without channel groups: `[batch, channels, height, width]` with `[channels out, channels in, height, width]`,
-/// and a bias `[channels out]`.
+/// A convolution: `[batch, channels, height, width]` with `[channels out, channels in of a group, height, width]`, and a bias
+/// `[channels out]`.
 pub(crate) fn conv2d(
     input: &Tensor<4>,
     weight: &Tensor<4>,
@@ -93,6 +94,7 @@ fn shape(input: &FlexTensor, weight: &FlexTensor, steps: Steps) -> ffsvc_kernels
         stride: steps.stride,
         padding: steps.padding,
         dilation: steps.dilation,
+        groups: steps.groups,
     }
 }
 
@@ -143,7 +145,7 @@ mod tests {
         device.seed(7);
         let random = |shape: [usize; 4]| Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device);
         let (x, w) = (random(input).require_grad(), random(weight).require_grad());
-        let options = ConvOptions::new(steps.stride, steps.padding, steps.dilation, 1);
+        let options = ConvOptions::new(steps.stride, steps.padding, steps.dilation, steps.groups);
         let theirs = module::conv2d(x.clone(), w.clone(), None, options);
         let ours = conv2d(&x, &w, None, steps).expect("the CPU's kernel applies");
         assert_eq!(ours.dims(), theirs.dims());
@@ -164,12 +166,21 @@ mod tests {
 
     #[test]
     fn outputs_and_gradients_are_those_of_burn() {
-        let steps = |stride, padding| Steps { stride: [stride; 2], padding: [padding; 2], dilation: [1; 2] };
+        let steps = |stride, padding| Steps {
+            stride: [stride; 2],
+            padding: [padding; 2],
+            dilation: [1; 2],
+            groups: 1,
+        };
         compare([3, 5, 12, 31], [9, 5, 3, 3], steps(1, 1));
         compare([2, 8, 13, 30], [16, 8, 3, 3], steps(2, 1));
         compare([2, 8, 13, 30], [16, 8, 1, 1], steps(2, 0));
-        let dilated = Steps { stride: [1; 2], padding: [0, 6], dilation: [1, 3] };
+        let dilated = Steps { stride: [1; 2], padding: [0, 6], dilation: [1, 3], groups: 1 };
         compare([2, 10, 1, 40], [7, 10, 1, 5], dilated);
+        // Of each channel, and of groups.
+        compare([2, 10, 9, 21], [10, 1, 3, 3], Steps { groups: 10, ..steps(1, 1) });
+        compare([2, 10, 9, 21], [20, 1, 3, 3], Steps { groups: 10, ..steps(2, 1) });
+        compare([3, 12, 9, 21], [6, 4, 3, 3], Steps { groups: 3, ..steps(1, 1) });
     }
 
     #[test]
@@ -177,7 +188,7 @@ mod tests {
         let device = Device::flex().autodiff();
         let x = Tensor::<4>::ones([1, 1, 3, 3], &device).require_grad();
         let w = Tensor::<4>::ones([1, 1, 3, 3], &device);
-        let steps = Steps { stride: [1; 2], padding: [1; 2], dilation: [1; 2] };
+        let steps = Steps { stride: [1; 2], padding: [1; 2], dilation: [1; 2], groups: 1 };
         let gradients = conv2d(&x, &w, None, steps).expect("the CPU's kernel applies").sum().backward();
         assert!(w.grad(&gradients).is_none());
         let expected = [4.0, 6.0, 4.0, 6.0, 9.0, 6.0, 4.0, 6.0, 4.0];

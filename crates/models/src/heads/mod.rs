@@ -6,6 +6,7 @@
 mod aam_softmax;
 mod am_softmax;
 mod cosines;
+mod ham_softmax;
 mod margin;
 mod none;
 mod softmax;
@@ -16,6 +17,7 @@ mod transfer;
 
 pub use aam_softmax::{AamSoftmax, AamSoftmaxConfig};
 pub use am_softmax::{AmSoftmax, AmSoftmaxConfig};
+pub use ham_softmax::{HamSoftmax, HamSoftmaxConfig};
 pub use none::{NoHead, NoHeadConfig};
 pub use softmax::{Softmax, SoftmaxConfig};
 pub use sphere_face::{SphereFace, SphereFaceConfig};
@@ -87,6 +89,7 @@ macro_rules! each {
             Self::SubCentreAam($inner) => $body,
             Self::SphereFace($inner) => $body,
             Self::SphereFace2($inner) => $body,
+            Self::HamSoftmax($inner) => $body,
             Self::Softmax($inner) => $body,
             Self::NoHead($inner) => $body,
         }
@@ -111,6 +114,8 @@ pub enum HeadConfig {
     /// `kind = "sphere-face2"`: a binary classifier for each class.
     #[serde(rename = "sphere-face2")]
     SphereFace2(SphereFace2Config),
+    /// `kind = "ham-softmax"`: additive margin on hyperbolic distances.
+    HamSoftmax(HamSoftmaxConfig),
     /// `kind = "softmax"`: a linear classifier.
     Softmax(SoftmaxConfig),
     /// `kind = "none"`: no classes and no labels; the network learns from a teacher alone.
@@ -171,7 +176,7 @@ pub struct HeadOutput {
     pub loss: Tensor<1>,
     /// What the softmax sees: with margin, scaled, `[batch, num_classes]`.
     pub logits: Tensor<2>,
-    /// Cosines to the centres (margin heads) or linear scores, without the margin, `[batch, num_classes]`: their
+    /// Cosines to the centres (margin heads), negative distances ([`HamSoftmax`]) or linear scores, without the margin, `[batch, num_classes]`: their
     /// largest is the class that the model would choose, which is the accuracy to report. (The baseline logs the
     /// accuracy on the margin logits, which is lower.)
     pub cosines_or_scores: Tensor<2>,
@@ -190,6 +195,8 @@ pub enum Head {
     SphereFace(SphereFace),
     /// See [`SphereFace2`].
     SphereFace2(SphereFace2),
+    /// See [`HamSoftmax`].
+    HamSoftmax(HamSoftmax),
     /// See [`Softmax`].
     Softmax(Softmax),
     /// See [`NoHead`].
@@ -256,7 +263,7 @@ macro_rules! from_heads {
     )*};
 }
 
-from_heads!(AamSoftmax, AmSoftmax, SubCentreAam, SphereFace, SphereFace2, Softmax, NoHead);
+from_heads!(AamSoftmax, AmSoftmax, SubCentreAam, SphereFace, SphereFace2, HamSoftmax, Softmax, NoHead);
 
 impl HeadOutput {
     /// The output of a head whose softmax sees `logits`.

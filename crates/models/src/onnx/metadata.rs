@@ -2,6 +2,7 @@
 
 use ffsvc_features::{Cmn, FbankOptions, FrontEndConfig, Kind, WaveformNorm};
 
+use crate::model::ModelConfig;
 use crate::model_info::ModelInfo;
 use crate::toolkits::Toolkit;
 
@@ -12,7 +13,7 @@ pub(super) fn metadata(info: &ModelInfo) -> Vec<(&'static str, String)> {
     // An int16 scale is sherpa-onnx's samples that are not normalised.
     let normalize_samples = match &front_end.kind {
         Kind::Fbank(options) => !options.int16_scale,
-        Kind::LogMel(_) | Kind::SpeechBrainFbank(_) => true,
+        Kind::LogMel(_) | Kind::SpeechBrainFbank(_) | Kind::LibrosaMel(_) => true,
     };
     let json = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
     let mut entries = vec![
@@ -25,6 +26,9 @@ pub(super) fn metadata(info: &ModelInfo) -> Vec<(&'static str, String)> {
     ];
     if matches!(&front_end.cmn, Cmn::Utterance(mean) if !mean.normalize_variance) {
         entries.push(("feature_normalize_type", "global-mean".to_owned()));
+    }
+    if let ModelConfig::Ge2eLstm(network) = &info.model {
+        entries.push(("windows", json(serde_json::to_string(&network.windows))));
     }
     entries.extend([
         ("min_frames", info.model.min_frames().to_string()),

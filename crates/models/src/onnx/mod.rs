@@ -6,6 +6,7 @@
 mod cam_plus_plus;
 mod ecapa_tdnn;
 mod eres2net;
+mod ge2e_lstm;
 mod gemini_df_resnet;
 mod layers;
 mod metadata;
@@ -90,6 +91,7 @@ fn embedding(g: &mut NetworkGraph<'_>, config: &ModelConfig, features: &Value, n
         ModelConfig::ReDimNet2(config) => redimnet2::embedding(g, config, features, num_mels),
         ModelConfig::Res2Net(config) => eres2net::embedding_res2net(g, config, features, num_mels),
         ModelConfig::GeminiDfResnet(config) => gemini_df_resnet::embedding(g, config, features, num_mels),
+        ModelConfig::Ge2eLstm(config) => ge2e_lstm::embedding(g, config, features),
         ModelConfig::RepVgg(config) => repvgg::embedding(g, config, features, num_mels),
     }
 }

@@ -10,6 +10,7 @@ use super::moments::Moments;
 use super::weighted::weighted_statistics;
 use crate::blocks::Pieces;
 use crate::convolution::conv1d;
+use crate::multiplications::product;
 
 /// Floor of the weighted variance and part of the context's (WeSpeaker's values).
 pub(crate) const EPSILON: f64 = 1e-7;
@@ -72,13 +73,13 @@ impl AttentiveStatistics {
     /// `W_h h_t` for every frame.
     fn of_frame(&self, input: Tensor<3>) -> Tensor<3> {
         let rows = input.dims()[1];
-        self.weight().narrow(2, 0, rows).matmul(input)
+        product(self.weight().narrow(2, 0, rows), input)
     }
 
     /// `W_c [mean; std] + b`.
     fn of_context(&self, mean: Tensor<3>, std: Tensor<3>) -> Tensor<3> {
         let rows = mean.dims()[1];
-        let product = self.weight().narrow(2, rows, 2 * rows).matmul(Tensor::cat(vec![mean, std], 1));
+        let product = product(self.weight().narrow(2, rows, 2 * rows), Tensor::cat(vec![mean, std], 1));
         match &self.linear1.bias {
             Some(bias) => product + bias.val().reshape([1, -1, 1]),
             None => product,

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 use super::concatenate;
 use super::weighted::weighted_mean_and_variance;
 use crate::blocks::Pieces;
+use crate::multiplications::product;
 
 /// One weight a frame: `softmax_t(tanh(v . (W h_t + b)))`.
 #[derive(Module, Debug)]
@@ -42,11 +43,11 @@ impl BaselineAttention {
         let [channels, bottleneck] = self.lin_proj.weight.dims();
         // W^T from the left keeps the frames innermost: the feature map is not transposed.
         let weight = self.lin_proj.weight.val().transpose().reshape([1, bottleneck, channels]);
-        let mut projected = weight.matmul(input);
+        let mut projected = product(weight, input);
         if let Some(bias) = &self.lin_proj.bias {
             projected = projected + bias.val().reshape([1, bottleneck, 1]);
         }
-        let scores = self.v.val().reshape([1, 1, bottleneck]).matmul(projected);
+        let scores = product(self.v.val().reshape([1, 1, bottleneck]), projected);
         scores.tanh()
     }
 }

@@ -20,6 +20,7 @@ use crate::batch_norm::BatchNorm;
 use crate::convolution::{conv2d, conv2d_then};
 use crate::error::Result;
 use crate::layer_norm::LayerNorm;
+use crate::multiplications::linear;
 use crate::network::{Network, NetworkConfig};
 use crate::pooling::AttentiveStatistics;
 
@@ -228,7 +229,7 @@ impl ReDimNet {
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
         let pooled = self.bn.forward(self.pool.forward(self.backbone.forward(features)));
-        let embedding = self.linear.forward(pooled);
+        let embedding = linear(&self.linear, pooled);
         match &self.bn2 {
             Some(bn) => bn.forward(embedding),
             None => embedding,

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor};
 use super::config::BlockKind;
 use crate::batch_norm::BatchNorm;
 use crate::convolution::{conv2d, conv2d_then};
+use crate::multiplications::linear;
 
 /// Hidden size of the squeeze-excitation: the number of channels within these bounds.
 const SQUEEZED: (usize, usize) = (32, 64);
@@ -124,7 +125,7 @@ impl FrequencyGain {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let [batch, _, frequencies, _] = input.dims();
         let mean = input.clone().mean_dim(3).mean_dim(1).reshape([batch, frequencies]);
-        let gain = sigmoid(self.exitation.forward(relu(self.squeeze.forward(mean))));
+        let gain = sigmoid(linear(&self.exitation, relu(linear(&self.squeeze, mean))));
         input * gain.reshape([batch, 1, frequencies, 1])
     }
 }

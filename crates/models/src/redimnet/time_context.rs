@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor};
 use crate::batch_norm::BatchNorm;
 use crate::convolution::{conv1d, conv1d_then};
 use crate::layer_norm::LayerNorm;
+use crate::multiplications::{linear, product};
 
 /// Kernels of the convolutions.
 pub(crate) const KERNELS: [usize; 4] = [7, 19, 31, 59];
@@ -126,17 +127,17 @@ impl Attention {
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
         let [batch, frames, size] = input.dims();
         let heads = |projection: &Linear| -> Tensor<4> {
-            projection.forward(input.clone()).reshape([batch, frames, HEADS, size / HEADS]).swap_dims(1, 2)
+            linear(projection, input.clone()).reshape([batch, frames, HEADS, size / HEADS]).swap_dims(1, 2)
         };
         let queries = heads(&self.q_proj) / ((size / HEADS) as f64).sqrt();
         let (keys, values) = (heads(&self.k_proj).swap_dims(2, 3), heads(&self.v_proj));
-        let answer = |queries: Tensor<4>| softmax(queries.matmul(keys.clone()), 3).matmul(values.clone());
+        let answer = |queries: Tensor<4>| product(softmax(product(queries, keys.clone()), 3), values.clone());
         let step = if input.device().is_autodiff() { frames } else { QUERIES };
         let answers = (0..frames)
             .step_by(step)
             .map(|start| answer(queries.clone().narrow(2, start, step.min(frames - start))));
         let joined = Tensor::cat(answers.collect(), 2).swap_dims(1, 2).reshape([batch, frames, size]);
-        self.out_proj.forward(joined)
+        linear(&self.out_proj, joined)
     }
 }
 
@@ -154,6 +155,6 @@ impl FeedForward {
     }
 
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        self.output_dense.forward(gelu_approximate(self.intermediate_dense.forward(input)))
+        linear(&self.output_dense, gelu_approximate(linear(&self.intermediate_dense, input)))
     }
 }

@@ -16,7 +16,8 @@ use crate::parameters::{NamedTensor, named_tensors};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportFormat {
     /// As the toolkit's own checkpoints, in the zip format of `torch.save`. The baseline's is
-    /// `{"model": ..., "classifier": ...}`; the others' are flat, WeSpeaker's with the head as `projection.weight`.
+    /// `{"model": ..., "classifier": ...}` and Resemblyzer's `{"model_state": ...}`; the others' are flat, WeSpeaker's with the head as
+    /// `projection.weight`.
     Torch(Toolkit),
     /// Tensors alone, under the names of the toolkit that has the network; the head's as `classifier.*`.
     Safetensors,
@@ -88,6 +89,10 @@ pub fn export_model(
             let sections =
                 sections.iter().map(|(name, tensors)| (*name, Value::dictionary(tensors))).collect();
             save(path, &Value::Dictionary(sections)).map_err(io)?;
+        }
+        ExportFormat::Torch(Toolkit::Resemblyzer) => {
+            (count, with_head) = (network.len(), false);
+            save(path, &Value::Dictionary(vec![("model_state", Value::dictionary(&network))])).map_err(io)?;
         }
         ExportFormat::Torch(toolkit) => {
             let mut tensors = network;

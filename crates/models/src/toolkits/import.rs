@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use ffsvc_features::{FrontEndConfig, Kind};
+use ffsvc_features::FrontEndConfig;
 
 use super::names::in_toolkit;
 use super::recognise::{Recognised, recognise};
@@ -116,11 +116,7 @@ fn describe(
     let front_end = front_end.unwrap_or_else(|| {
         let mut front_end = toolkit.front_end();
         if let Some(rows) = recognised.num_mels {
-            match &mut front_end.kind {
-                Kind::LogMel(options) => options.num_mels = rows,
-                Kind::Fbank(options) => options.num_mels = rows,
-                Kind::SpeechBrainFbank(options) => options.num_mels = rows,
-            }
+            *front_end.kind.num_mels_mut() = rows;
         }
         front_end
     });
@@ -165,7 +161,7 @@ impl Source<'_> {
         let known: HashSet<&str> = wanted.iter().map(|wanted| wanted.theirs.as_str()).collect();
         let (mut outside, mut mismatch) = (Vec::new(), TensorMismatch::default());
         for name in self.file.names().filter(|name| !known.contains(name)) {
-            let is_outside = !name.starts_with(prefix.as_str()) || self.is_of_front_end(name);
+            let is_outside = !name.starts_with(prefix.as_str()) || self.is_beside_network(name);
             if is_outside || self.name_in_head(name).is_some() {
                 outside.push(name.to_owned());
             } else if !name.ends_with(".num_batches_tracked") {
@@ -232,11 +228,10 @@ impl Source<'_> {
         Some(if *toolkit == Toolkit::Ffsvc { head.to_owned() } else { format!("{prefix}{head}") })
     }
 
-    /// Windows and filters follow from the front end's options.
-    fn is_of_front_end(&self, name: &str) -> bool {
+    fn is_beside_network(&self, name: &str) -> bool {
         let Recognised { toolkit, prefix, .. } = self.network;
         let name = name.strip_prefix(prefix.as_str()).unwrap_or(name);
-        toolkit.front_end_prefix().is_some_and(|front_end| name.starts_with(front_end))
+        toolkit.beside_network().is_some_and(|beside| name.starts_with(beside))
     }
 
     /// What the tensor is called in the head, if it is of the head.

@@ -20,7 +20,8 @@ pub use tensor_file::TensorFile;
 pub(crate) use tensor_file::is_torch_file;
 
 use ffsvc_features::{
-    Cmn, FbankOptions, FrontEndConfig, Kind, LogMelOptions, SpeechBrainFbankOptions, WaveformNorm, WindowType,
+    Cmn, FbankOptions, FrontEndConfig, Kind, LibrosaMelOptions, LogMelOptions, SpeechBrainFbankOptions,
+    WaveformNorm, WindowType,
 };
 
 use crate::model::ModelConfig;
@@ -45,12 +46,20 @@ pub enum Toolkit {
     /// ReDimNet's authors
     #[cfg_attr(feature = "clap", value(name = "redimnet"))]
     ReDimNet,
+    /// Resemblyzer
+    Resemblyzer,
 }
 
 impl Toolkit {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Ffsvc, Self::Wespeaker, Self::ThreeDSpeaker, Self::SpeechBrain, Self::ReDimNet];
+    pub const ALL: [Self; 6] = [
+        Self::Ffsvc,
+        Self::Wespeaker,
+        Self::ThreeDSpeaker,
+        Self::SpeechBrain,
+        Self::ReDimNet,
+        Self::Resemblyzer,
+    ];
 
     /// The toolkit that has `model`, whose names of tensors are the model's own. The paper's ECAPA-TDNN and the x-vector
     /// count as the baseline's: they have its names.
@@ -70,6 +79,7 @@ impl Toolkit {
             }
             ModelConfig::SpeechBrainEcapaTdnn(_) => Self::SpeechBrain,
             ModelConfig::ReDimNet(_) | ModelConfig::ReDimNet2(_) => Self::ReDimNet,
+            ModelConfig::Ge2eLstm(_) => Self::Resemblyzer,
         }
     }
 
@@ -81,6 +91,7 @@ impl Toolkit {
             Self::ThreeDSpeaker => "3D-Speaker",
             Self::SpeechBrain => "SpeechBrain",
             Self::ReDimNet => "ReDimNet's authors",
+            Self::Resemblyzer => "Resemblyzer",
         }
     }
 
@@ -90,13 +101,19 @@ impl Toolkit {
             Self::Ffsvc => Some("classifier."),
             Self::Wespeaker => Some("projection."),
             Self::ReDimNet => Some("cls_head.2."),
-            Self::ThreeDSpeaker | Self::SpeechBrain => None,
+            Self::ThreeDSpeaker | Self::SpeechBrain | Self::Resemblyzer => None,
         }
     }
 
-    /// In front of the tensors of the front end, where a network has it inside.
-    fn front_end_prefix(self) -> Option<&'static str> {
-        (self == Self::ReDimNet).then_some("spec.")
+    /// In front of tensors that the toolkit's module has beside the network.
+    fn beside_network(self) -> Option<&'static str> {
+        match self {
+            // Windows and filters follow from the front end's options.
+            Self::ReDimNet => Some("spec."),
+            // Scale and offset of the cosines in the GE2E loss.
+            Self::Resemblyzer => Some("similarity_"),
+            _ => None,
+        }
     }
 
     /// The front end that the toolkit's recipes train with.
@@ -118,6 +135,12 @@ impl Toolkit {
             Self::ThreeDSpeaker => fbank(WindowType::Povey, false),
             // recipes/VoxCeleb/SpeakerRec/hparams/train_ecapa_tdnn.yaml: Fbank, and the mean of the sentence.
             Self::SpeechBrain => of(Kind::SpeechBrainFbank(SpeechBrainFbankOptions::default())),
+            // resemblyzer/audio.py, without its removal of silence.
+            Self::Resemblyzer => FrontEndConfig {
+                waveform_norm: WaveformNorm::RaiseToDbfs(-30.0),
+                cmn: Cmn::None {},
+                ..of(Kind::LibrosaMel(LibrosaMelOptions::default()))
+            },
             // redimnet/layers/features.py and redimnet2/layers/features.py MelBanks.
             Self::ReDimNet => of(Kind::LogMel(LogMelOptions {
                 num_mels: 72,

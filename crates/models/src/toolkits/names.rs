@@ -13,6 +13,7 @@ pub(super) fn in_toolkit<'n>(model: &ModelConfig, ours: &'n str) -> Cow<'n, str>
     match model {
         ModelConfig::Resnet(_) if Toolkit::of(model) == Toolkit::Wespeaker => wespeaker_resnet(ours),
         ModelConfig::CamPlusPlus(_) => cam_plus_plus(ours),
+        ModelConfig::Ge2eLstm(_) => torch_lstm(ours).map_or(Cow::Borrowed(ours), Cow::Owned),
         ModelConfig::ERes2Net(_) | ModelConfig::ERes2NetV2(_) | ModelConfig::Res2Net(_) => at_the_top(ours),
         ModelConfig::ReDimNet(config) => {
             let squeezed = |stage: &ReDimStage| (stage.blocks, stage.expansion > 1);
@@ -46,6 +47,12 @@ fn wespeaker_resnet(ours: &str) -> Cow<'_, str> {
         Some(rest) => Cow::Owned(format!("seg_1.{rest}")),
         None => Cow::Borrowed(ours),
     }
+}
+
+/// `lstm.0.weight_ih` is `lstm.weight_ih_l0` in PyTorch's module of all layers.
+fn torch_lstm(ours: &str) -> Option<String> {
+    let (layer, tensor) = ours.strip_prefix("lstm.")?.split_once('.')?;
+    Some(format!("lstm.{tensor}_l{layer}"))
 }
 
 /// The layers of CAM++'s dense blocks count from 1: `tdnnd.0` is `tdnnd1`.
@@ -93,6 +100,7 @@ mod tests {
     use super::*;
     use crate::cam_plus_plus::CamPlusPlusConfig;
     use crate::eres2net::ERes2NetConfig;
+    use crate::ge2e_lstm::Ge2eLstmConfig;
     use crate::redimnet::ReDimNetConfig;
     use crate::redimnet2::ReDimNet2Config;
     use crate::resnet::ResNetConfig;
@@ -104,6 +112,7 @@ mod tests {
         let baseline = ModelConfig::Resnet(ResNetConfig::baseline());
         let cam = ModelConfig::CamPlusPlus(CamPlusPlusConfig::default());
         let eres2net = ModelConfig::ERes2Net(ERes2NetConfig::default());
+        let lstm = ModelConfig::Ge2eLstm(Ge2eLstmConfig::default());
         let simam = ModelConfig::SimAmResnet(SimAmResNetConfig::default());
         let b1 = ModelConfig::ReDimNet(ReDimNetConfig::of_size(1).expect("B1"));
         let second = ModelConfig::ReDimNet2(ReDimNet2Config::default());
@@ -139,6 +148,8 @@ mod tests {
             (&second, "backbone.stages.0.squeeze.1.bias", "backbone.stage0.5.1.bias"),
             (&second, "backbone.stages.0.context.exp_dim_conv.bias", "backbone.stage0.7.exp_dim_conv.bias"),
             (&second, "backbone.stages.1.context.exp_dim_conv.bias", "backbone.stage1.7.exp_dim_conv.bias"),
+            (&lstm, "lstm.2.bias_hh", "lstm.bias_hh_l2"),
+            (&lstm, "linear.weight", "linear.weight"),
             (&simam, "front.layer2.0.downsample.0.weight", "front.layer2.0.downsample.0.weight"),
         ] {
             assert_eq!(in_toolkit(model, ours), theirs);

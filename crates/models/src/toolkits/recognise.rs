@@ -8,6 +8,7 @@ use crate::cam_plus_plus::CamPlusPlusConfig;
 use crate::ecapa_tdnn::EcapaTdnnConfig;
 use crate::eres2net::ERes2NetConfig;
 use crate::eres2net_v2::ERes2NetV2Config;
+use crate::ge2e_lstm::Ge2eLstmConfig;
 use crate::gemini_df_resnet::{GeminiDfResNetConfig, depth_of as gemini_depth_of};
 use crate::model::ModelConfig;
 use crate::pooling::PoolingConfig;
@@ -74,6 +75,7 @@ fn kinds(toolkit: Toolkit) -> &'static [Kind] {
             ("layer1.0.convs.0.weight", three_d_speaker_res2net),
         ],
         Toolkit::SpeechBrain => &[("asp.tdnn.conv.conv.weight", speechbrain_ecapa)],
+        Toolkit::Resemblyzer => &[("lstm.weight_hh_l0", ge2e_lstm)],
         Toolkit::ReDimNet => &[("backbone.fin_wght1d.w", redimnet), ("backbone.fin_wght1d.w", redimnet2)],
     }
 }
@@ -87,6 +89,7 @@ fn known(toolkit: Toolkit) -> &'static str {
         }
         Toolkit::ThreeDSpeaker => "CAMPPlus, ERes2Net, ERes2NetV2 and Res2Net (one embedding layer, TSTP)",
         Toolkit::SpeechBrain => "ECAPA_TDNN",
+        Toolkit::Resemblyzer => "VoiceEncoder",
         Toolkit::ReDimNet => "ReDimNet and ReDimNet2 (conv+att, ASTP)",
     }
 }
@@ -343,6 +346,16 @@ fn cam_plus_plus(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> 
     let front_channels = tensors.size("head.conv2.weight", 0)?;
     let rows = tensors.size("xvector.tdnn.linear.weight", 1)?;
     Some((ModelConfig::CamPlusPlus(config), Some((rows / front_channels.max(1)).saturating_mul(8))))
+}
+
+fn ge2e_lstm(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {
+    let config = Ge2eLstmConfig {
+        hidden: tensors.size("lstm.weight_hh_l0", 1)?,
+        layers: (0..).take_while(|layer| tensors.has(&format!("lstm.weight_hh_l{layer}"))).count(),
+        embedding_size: tensors.size("linear.weight", 0)?,
+        ..Ge2eLstmConfig::default()
+    };
+    Some((ModelConfig::Ge2eLstm(config), tensors.size("lstm.weight_ih_l0", 1)))
 }
 
 fn speechbrain_ecapa(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>)> {

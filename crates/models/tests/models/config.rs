@@ -5,10 +5,11 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use ffsvc_models::heads::{AamSoftmaxConfig, AmSoftmaxConfig, SoftmaxConfig};
 use ffsvc_models::{
-    BlockKind, CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, Error,
+    BlockKind, CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, Error, Ge2eLstmConfig,
     GeminiDfResNetConfig, HeadConfig, ModelConfig, PoolingConfig, ReDim2Stage, ReDimNet2Config,
     ReDimNetConfig, ReDimStage, RepVggConfig, Res2NetConfig, ResNetConfig, SimAmResNetConfig, SpeakerModel,
-    SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig, named_gradients, named_tensors, parameter_ids,
+    SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig, Windows, named_gradients, named_tensors,
+    parameter_ids,
 };
 
 use crate::goldens::values_of;
@@ -112,6 +113,15 @@ fn values_out_of_range_are_errors_that_name_the_field() {
             ModelConfig::GeminiDfResnet(GeminiDfResNetConfig { depth: 34, ..Default::default() }),
         ),
         ("model.widths", ModelConfig::RepVgg(RepVggConfig { widths: [8, 8, 0, 8], ..Default::default() })),
+        ("4 * model.hidden", ModelConfig::Ge2eLstm(Ge2eLstmConfig { hidden: 20_000, ..Default::default() })),
+        ("model.layers", ModelConfig::Ge2eLstm(Ge2eLstmConfig { layers: 0, ..Default::default() })),
+        (
+            "model.windows.shift",
+            ModelConfig::Ge2eLstm(Ge2eLstmConfig {
+                windows: Windows { shift: 161, ..Default::default() },
+                ..Default::default()
+            }),
+        ),
         (
             "model.xi",
             ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig {
@@ -258,6 +268,12 @@ pub(crate) fn networks() -> Vec<ModelConfig> {
         ModelConfig::GeminiDfResnet(GeminiDfResNetConfig { in_planes: 1, depth: 60, embedding_size: 5 }),
         repvgg(false),
         repvgg(true),
+        ModelConfig::Ge2eLstm(Ge2eLstmConfig {
+            hidden: 6,
+            layers: 2,
+            embedding_size: 5,
+            ..Default::default()
+        }),
         redimnet2(0, false),
         redimnet2(3, false),
         redimnet2(3, true),
@@ -267,7 +283,7 @@ pub(crate) fn networks() -> Vec<ModelConfig> {
     ]
 }
 
-fn num_parameters(model: &SpeakerModel) -> usize {
+pub(crate) fn num_parameters(model: &SpeakerModel) -> usize {
     let tensors = named_tensors(model);
     let parameters = tensors.iter().filter(|tensor| !tensor.name.contains("running_"));
     parameters.map(|tensor| tensor.data.len()).sum()
