@@ -31,6 +31,24 @@ fn json<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
     Ok(text)
 }
 
+/// The command line of this process as a shell reads it, with the program's name without its folder.
+pub fn command_line() -> String {
+    let mut words = std::env::args_os();
+    let program = words.next().unwrap_or_default();
+    let program = Path::new(&program).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let words = words.map(|word| quoted(&word.to_string_lossy()));
+    std::iter::once(program).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./,:=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// Prints a value as indented JSON and a newline on standard output. An object gets the field `schema`, its version.
 ///
 /// # Errors
@@ -60,4 +78,22 @@ pub fn write_json<T: Serialize + ?Sized>(path: impl AsRef<Path>, value: &T) -> a
     let path = path.as_ref();
     let text = json(value)?;
     ffsvc_atomic_file::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        for (word, expected) in [
+            ("--scores=a.txt", "--scores=a.txt"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("<script>", "'<script>'"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
 }
