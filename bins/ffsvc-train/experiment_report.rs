@@ -311,5 +311,8 @@ fn made_from(dir: &ExperimentDir) -> anyhow::Result<Html> {
             table.row([Cell::text(what), Cell::text(path), Cell::text(sha256)]);
         }
     }
-    Ok(Html::new().table(&table).heading("Command").preformatted(ffsvc_cli::command_line()))
+    Ok(Html::new()
+        .table(&table)
+        .heading("Command")
+        .preformatted(ffsvc_cli::command_line(&["--output", "-o"])))
 }

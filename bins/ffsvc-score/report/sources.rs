@@ -72,5 +72,5 @@ pub(super) fn made_from(
         html = html.heading("Remarks");
         html = remarks.into_iter().fold(html, |html, remark| html.paragraph(remark));
     }
-    html.heading("Command").preformatted(ffsvc_cli::command_line())
+    html.heading("Command").preformatted(ffsvc_cli::command_line(&["--output", "-o"]))
 }
