@@ -96,6 +96,11 @@ case $target in
             cp "$file" "$folder/$(basename "$(dirname "$file")")-$(basename "$file")"
         done
         ;;
+    training_log)
+        step='"event":"step","step":1,"epoch":1,"loss":3.5,"accuracy":0.25,"learning_rate":1e-3,"margin":0.2'
+        make log "{$step,\"utterances_per_s\":4.0,\"data_wait\":0.5}\n{\"event\":\"end\",\"step\":1,\"interrupted\":true}\n"
+        make validation '{"event":"validation","epoch":1,"step":1,"eer":0.1,"min_dcf":0.5,"lists":{"far":{"eer":0.1,"min_dcf":1}}}\n'
+        ;;
     model_file | torch_file) FFSVC_FUZZ_SEEDS=$folder "$program" > /dev/null 2>&1 ;;
     *)
         printf 'no seeds for %s\n' "$target" >&2

@@ -8,6 +8,7 @@ mod errors;
 mod messages;
 mod options;
 mod plot;
+mod report;
 mod score;
 mod systems;
 mod train_backend;
@@ -49,6 +50,8 @@ Examples:
     ffsvc-score errors --trials data/dev/trials --scores exp/dev/scores --utt2spk data/dev/utt2spk
   Draw the DET curves of two systems:
     ffsvc-score plot det --trials data/dev/trials --scores a=exp/a/scores --scores b=exp/b/scores -o det.svg
+  All of this on one page, to mail or print:
+    ffsvc-score report --trials data/dev/trials --scores a=exp/a/scores --scores b=exp/b/scores -o report.html
   The options from a TOML file (p_target = 0.01 for --p-target 0.01):
     ffsvc-score --options configs/scoring.toml
   Make an FFSVC submission from a list without labels:
@@ -127,6 +130,7 @@ enum Command {
     Compare(compare::Compare),
     Errors(errors::Errors),
     Plot(plot::Plot),
+    Report(report::ReportPage),
 }
 
 fn main() -> ExitCode {
@@ -148,6 +152,7 @@ impl Args {
             Some(Command::Compare(command)) => command.run(),
             Some(Command::Errors(command)) => command.run(),
             Some(Command::Plot(command)) => command.run(),
+            Some(Command::Report(command)) => command.run(),
         }
     }
 }

@@ -155,7 +155,8 @@ pub(crate) struct MeasureArgs {
     #[arg(long, value_name = "N", requires = "by", range = AT_LEAST_ONE)]
     min_trials: Option<usize>,
 
-    /// Speakers of the utterances: for --bootstrap, for --by with a table of speakers, and to look for them in the cohort
+    /// Speakers of the utterances: for --bootstrap, for --by with a table of speakers, to look for them in the cohort, and
+    /// to list them in a report
     #[arg(long, value_name = "FILE")]
     utt2spk: Option<PathBuf>,
 
@@ -289,15 +290,7 @@ impl CohortArgs {
 impl MeasureArgs {
     /// Refuses options that nothing would use.
     pub(crate) fn check(&self, cohort: &CohortArgs) -> Result<(), UsageError> {
-        if self.p_target.is_empty() && !self.dcf.is_empty() {
-            for (option, cost) in [("--c-miss", self.c_miss), ("--c-fa", self.c_fa)] {
-                if cost.is_some() {
-                    return Err(UsageError::new(format!(
-                        "{option} is the cost with --p-target, and --dcf has costs of its own: give --p-target, or leave {option} out"
-                    )));
-                }
-            }
-        }
+        self.check_costs()?;
         if self.utt2spk.is_some()
             && self.bootstrap.is_none()
             && self.by.is_empty()
@@ -306,6 +299,20 @@ impl MeasureArgs {
             return Err(UsageError::new(
                 "--utt2spk is for --bootstrap, --by or --cohort: give one of them, or leave it out",
             ));
+        }
+        Ok(())
+    }
+
+    /// Refuses costs that nothing would use.
+    pub(crate) fn check_costs(&self) -> Result<(), UsageError> {
+        if self.p_target.is_empty() && !self.dcf.is_empty() {
+            for (option, cost) in [("--c-miss", self.c_miss), ("--c-fa", self.c_fa)] {
+                if cost.is_some() {
+                    return Err(UsageError::new(format!(
+                        "{option} is the cost with --p-target, and --dcf has costs of its own: give --p-target, or leave {option} out"
+                    )));
+                }
+            }
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use ffsvc_plots::{
 };
 use ffsvc_scoring::Pav;
 use ffsvc_scoring::metrics::{DcfParameters, Definition, DetCurve, Measures, evaluate};
-use ffsvc_scoring::report::Report;
+use ffsvc_scoring::report::{BreakDown, Report};
 use tracing::info;
 
 use crate::options::TrialArgs;
@@ -199,26 +199,11 @@ impl Conditions {
             })?;
             read.push((name, self.find(file, report)?));
         }
-        // The conditions of all reports, in the order of the first one that has them.
-        let mut seen = BTreeSet::new();
-        let all = read.iter().flat_map(|(_, by)| by.conditions.iter().map(|condition| &condition.value));
-        let conditions: Vec<String> = all.filter(|value| seen.insert(*value)).cloned().collect();
-        let bar = |by: &ffsvc_scoring::report::BreakDown, value: &String| {
-            let metrics =
-                by.conditions.iter().find(|condition| condition.value == *value)?.metrics.as_ref()?;
-            let interval = metrics.eer_interval.map(|interval| (100.0 * interval.low, 100.0 * interval.high));
-            Some(Bar { value: 100.0 * metrics.eer, interval })
-        };
-        let system = |(name, by): &(&String, _)| ConditionSystem {
-            name: (*name).clone(),
-            bars: conditions.iter().map(|value| bar(by, value)).collect(),
-        };
-        let systems = read.iter().map(system).collect();
-        let (title, measure) = (self.files.title.clone(), "EER (%)".to_owned());
-        self.files.write(&ConditionBars { title, measure, conditions, systems })
+        let systems: Vec<(&str, &BreakDown)> = read.iter().map(|(name, by)| (name.as_str(), by)).collect();
+        self.files.write(&condition_bars(self.files.title.clone(), &systems))
     }
 
-    fn find(&self, file: &Path, report: Report) -> anyhow::Result<ffsvc_scoring::report::BreakDown> {
+    fn find(&self, file: &Path, report: Report) -> anyhow::Result<BreakDown> {
         let names: Vec<String> = report.conditions.iter().map(|by| by.name.clone()).collect();
         let wanted = |name: &String| self.by.as_ref().is_none_or(|by| by == name);
         let mut found = report.conditions.into_iter().filter(|by| wanted(&by.name));
@@ -235,4 +220,22 @@ impl Conditions {
             }
         }
     }
+}
+
+/// The EER of each system by condition. The conditions are those of all systems, in the order of the first one that has them.
+pub(crate) fn condition_bars(title: Option<String>, systems: &[(&str, &BreakDown)]) -> ConditionBars {
+    let mut seen = BTreeSet::new();
+    let all = systems.iter().flat_map(|(_, by)| by.conditions.iter().map(|condition| &condition.value));
+    let conditions: Vec<String> = all.filter(|value| seen.insert(*value)).cloned().collect();
+    let bar = |by: &BreakDown, value: &String| {
+        let metrics = by.conditions.iter().find(|condition| condition.value == *value)?.metrics.as_ref()?;
+        let interval = metrics.eer_interval.map(|interval| (100.0 * interval.low, 100.0 * interval.high));
+        Some(Bar { value: 100.0 * metrics.eer, interval })
+    };
+    let system = |&(name, by): &(&str, &BreakDown)| ConditionSystem {
+        name: name.to_owned(),
+        bars: conditions.iter().map(|value| bar(by, value)).collect(),
+    };
+    let systems = systems.iter().map(system).collect();
+    ConditionBars { title, measure: "EER (%)".to_owned(), conditions, systems }
 }

@@ -85,7 +85,10 @@ impl Observer for Dashboard {
                 self.renderer.update_valid(state(EER, 100.0 * result.eer));
                 self.renderer.update_valid(state(MIN_DCF, result.min_dcf));
             }
-            Event::ValidationFailed { .. } | Event::Checkpoint { .. } => {}
+            Event::CropPlans { .. }
+            | Event::Epoch { .. }
+            | Event::ValidationFailed { .. }
+            | Event::Checkpoint { .. } => {}
             Event::End { .. } => self.renderer.end(),
         }
         if self.interrupter.should_stop() {

@@ -4,10 +4,12 @@ mod advice;
 #[cfg(feature = "tui")]
 mod dashboard;
 mod display;
+mod experiment_report;
 #[path = "../import_first.rs"]
 mod import_first;
 mod serve_device;
 mod template;
+mod tensorboard;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -26,6 +28,7 @@ use ffsvc_trainer::{
 use ffsvc_ranges::{Range, RangeArg as _};
 
 use crate::advice::with_advice;
+use crate::tensorboard::TensorBoard;
 
 /// Range of `--overfit`.
 const OVERFIT_STEPS: Range<usize> = Range::of(1, 1_000_000_000);
@@ -63,6 +66,7 @@ Examples:
   ffsvc-train configs/resnet34.toml exp/short --set train.epochs=3 --set optimizer.learning_rate=0.001
   ffsvc-train configs/resnet34.toml exp/tuned --init-from exp/resnet34/best.safetensors --set data.train=data/far
   ffsvc-train configs/resnet34-ddp.toml exp/resnet34-ddp --device cuda:0,1
+  ffsvc-train report exp/resnet34 -o report.html
 
 Several devices share the batches of a step, train.accumulate of them: one for each device, unless the configuration has a
 multiple of their number. train.batch_size is the batch of one of them, and the learning rate belongs to all batches of a step
@@ -126,6 +130,10 @@ struct Args {
     #[arg(long, conflicts_with = "dry_run")]
     tui: bool,
 
+    /// Write the numbers of the run into this folder, for TensorBoard; made where it is missing
+    #[arg(long, value_name = "DIR", conflicts_with = "dry_run")]
+    tensorboard: Option<OutputPath>,
+
     /// Print the outcome as JSON
     #[arg(long)]
     json: bool,
@@ -138,6 +146,7 @@ fn main() -> ExitCode {
     ffsvc_cli::keep_freed_memory();
     ffsvc_cli::program(|invocation| match invocation {
         Invocation::Train(args) => args.run(),
+        Invocation::Report(args) => args.run(),
         Invocation::ServeDevice(args) => args.run(),
         Invocation::Template(args) => args.run(),
     })
@@ -146,13 +155,17 @@ fn main() -> ExitCode {
 /// What a command line asks for. A subcommand has options of its own, and none of those for training.
 enum Invocation {
     Train(Args),
+    Report(experiment_report::Args),
     ServeDevice(serve_device::Args),
     Template(template::Args),
 }
 
 impl CommandFactory for Invocation {
     fn command() -> clap::Command {
-        Args::command().subcommand(template::Args::command()).subcommand(serve_device::Args::command())
+        Args::command()
+            .subcommand(template::Args::command())
+            .subcommand(experiment_report::Args::command())
+            .subcommand(serve_device::Args::command())
     }
 
     fn command_for_update() -> clap::Command {
@@ -164,6 +177,7 @@ impl FromArgMatches for Invocation {
     fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
         Ok(match matches.subcommand() {
             Some(("template", matches)) => Self::Template(template::Args::from_arg_matches(matches)?),
+            Some(("report", matches)) => Self::Report(experiment_report::Args::from_arg_matches(matches)?),
             Some((_, matches)) => Self::ServeDevice(serve_device::Args::from_arg_matches(matches)?),
             None => Self::Train(Args::from_arg_matches(matches)?),
         })
@@ -241,6 +255,7 @@ impl Args {
             .input("CONFIG", [&self.config.config])
             .input("--init-from", &self.init_from)
             .output_folder("EXP", &self.exp)
+            .output_folder("--tensorboard", &self.tensorboard)
     }
 
     /// Before anything is written.
@@ -261,7 +276,7 @@ impl Args {
 
     /// Who shows the run.
     #[cfg_attr(not(feature = "tui"), allow(unused_variables))]
-    fn observer(&self, stop: &Arc<AtomicBool>) -> Box<dyn Observer> {
+    fn display(&self, stop: &Arc<AtomicBool>) -> Box<dyn Observer> {
         #[cfg(feature = "tui")]
         if self.tui {
             return Box::new(dashboard::Dashboard::new(Arc::clone(stop)));
@@ -293,13 +308,20 @@ fn train(
     // From here on a signal ends the run in good order, also one that comes while lists are read.
     let stop = ffsvc_cli::interrupt::flag();
     let run = Run::prepare(config, exp, start, devices).map_err(with_advice)?;
-    let mut observer = args.observer(&stop);
+    let mut tensorboard = args.tensorboard.as_deref().map(TensorBoard::create).transpose()?;
+    let mut display = args.display(&stop);
+    let mut observer = |event: &Event| {
+        display.event(event);
+        if let Some(tensorboard) = &mut tensorboard {
+            tensorboard.event(event);
+        }
+    };
     if args.validate_first
         && let Some(result) = run.validate(&stop).map_err(with_advice)?
     {
         observer.event(&Event::Validation(result));
     }
-    run.train(&stop, &mut *observer).map_err(with_advice)
+    run.train(&stop, &mut observer).map_err(with_advice)
 }
 
 fn report(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {

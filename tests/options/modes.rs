@@ -106,6 +106,13 @@ pub(crate) const MODES: &[Mode] = &[
     mode("ffsvc-score", "plot calibration", "--trials trials --scores scores --output out.svg", ""),
     mode("ffsvc-score", "plot conditions", "--report report.json --output out.svg", ""),
     mode(
+        "ffsvc-score",
+        "report",
+        "--trials trials --scores a=scores --output out.html",
+        "--c-miss=2?--dcf=0.1,1,1 --c-fa=2?--dcf=0.1,1,1 --min-trials=3 --seed=1 --level=0.5 --bootstrap=10 \
+         --fa-rate=0.1?--compat",
+    ),
+    mode(
         "ffsvc-cluster",
         "kmeans",
         "e.npz --output out --overwrite --k 6",
@@ -220,8 +227,10 @@ pub(crate) const MODES: &[Mode] = &[
         "ffsvc-train",
         "",
         "tiny.toml --dry-run",
-        "--resume --resume-or-start --validate-first --head=keep --tui",
+        "--resume --resume-or-start --validate-first --head=keep --tui --tensorboard=events",
     ),
+    mode("ffsvc-train", "", "tiny.toml out --tensorboard events", "--tui --dry-run"),
+    mode("ffsvc-train", "report", "exp --output out.html", ""),
     mode("ffsvc-train", "template", "small", ""),
     Mode {
         program: "ffsvc-train",

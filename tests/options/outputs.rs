@@ -122,6 +122,12 @@ const RUNS: &[Run] = &[
         &["trials", "scores"],
     ),
     run("ffsvc-score", Form::File, "plot conditions --report report.json --output OUTPUT", &["report.json"]),
+    run(
+        "ffsvc-score",
+        Form::Text,
+        "report --trials trials --scores scores --utt2spk utt2spk --output OUTPUT",
+        &["trials", "scores", "utt2spk"],
+    ),
     run("ffsvc-cluster", Form::Folder, "kmeans e.npz --k 6 --output OUTPUT", &["e.npz"]),
     run("ffsvc-cluster", Form::Folder, "ahc e.npz --k 6 --output OUTPUT", &["e.npz"]),
     run("ffsvc-cluster", Form::Folder, "sweep e.npz --k 2..6:2 --output OUTPUT", &["e.npz"]),
@@ -205,6 +211,8 @@ const RUNS: &[Run] = &[
         "tiny.toml OUTPUT --init-from exp/final.safetensors",
         &["exp/final.safetensors"],
     ),
+    run("ffsvc-train", Form::Folder, "tiny.toml out --tensorboard OUTPUT", &["tiny.toml", "corpus/train"]),
+    run("ffsvc-train", Form::Text, "report exp --output OUTPUT", &["exp/train.jsonl", "exp/config.toml"]),
     run(
         "ffsvc-extract",
         Form::File,

@@ -283,7 +283,7 @@ fn a_fine_tune_starts_from_the_weights_it_is_given() {
     // The model is measured before it changes.
     run("new-head", &["--validate-first"])
         .success()
-        .stderr(contains("epoch 0: EER").and(contains("epoch 1: EER")));
+        .stderr(contains("epoch 0: EER").and(contains("epoch 1/1: loss").and(contains(" %, EER"))));
     assert!(
         weights(&folder.path().join("new-head/initial.safetensors"))
             != weights(&final_model(&folder, "first"))

@@ -19,7 +19,7 @@ pub use config::{ConfigArgs, ConfigError, load_config, load_config_with};
 pub use config_reference::config_reference;
 pub use exit::{Failed, Interrupted, UsageError, run};
 pub use logging::Logging;
-pub use output::{print_json, write_json};
+pub use output::{command_line, print_json, write_json};
 pub use output_file::{OutputFile, OutputPath};
 pub use program::program;
 pub use progress::Progress;

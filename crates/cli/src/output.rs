@@ -31,6 +31,42 @@ fn json<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
     Ok(text)
 }
 
+/// The command line of this process as a shell reads it: the program without its folder, and the words but those of the
+/// options `without`, such as `--output` and `-o`, and their values. What a result is made from does not depend on where it goes.
+pub fn command_line(without: &[&str]) -> String {
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    shell_line(words, without)
+}
+
+fn shell_line(mut words: impl Iterator<Item = String>, without: &[&str]) -> String {
+    let program = words.next().unwrap_or_default();
+    let mut line = program.rsplit('/').next().unwrap_or_default().to_owned();
+    while let Some(word) = words.next() {
+        if without.contains(&word.as_str()) {
+            words.next();
+            continue;
+        }
+        // `--output=FILE` and `-oFILE`.
+        let has_value = |rest: &str, option: &str| rest.starts_with('=') || !option.starts_with("--");
+        let is_left_out =
+            |option: &&str| word.strip_prefix(option).is_some_and(|rest| has_value(rest, option));
+        if !without.iter().any(is_left_out) {
+            line += " ";
+            line += &quoted(&word);
+        }
+    }
+    line
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./,:=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// Prints a value as indented JSON and a newline on standard output. An object gets the field `schema`, its version.
 ///
 /// # Errors
@@ -60,4 +96,32 @@ pub fn write_json<T: Serialize + ?Sized>(path: impl AsRef<Path>, value: &T) -> a
     let path = path.as_ref();
     let text = json(value)?;
     ffsvc_atomic_file::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        for (word, expected) in [
+            ("--scores=a.txt", "--scores=a.txt"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("<script>", "'<script>'"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
+
+    #[test]
+    fn a_command_line_has_no_output() {
+        let line = |words: &str| shell_line(words.split(' ').map(str::to_owned), &["--output", "-o"]);
+        let expected = "ffsvc-score report --scores a=b --output-format x";
+        for words in ["--output page.html", "--output=page.html", "-o page.html", "-opage.html"] {
+            let words = format!("/usr/bin/ffsvc-score report --scores a=b {words} --output-format x");
+            assert_eq!(line(&words), expected);
+        }
+    }
 }

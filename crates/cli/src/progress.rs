@@ -114,9 +114,14 @@ impl Progress {
 
     /// `steps` more are done.
     pub fn inc(&self, steps: u64) {
+        self.inc_shown(steps);
+    }
+
+    /// As [`inc`](Self::inc). Returns whether it wrote a line, which a bar does not.
+    pub fn inc_shown(&self, steps: u64) -> bool {
         self.bar.inc(steps);
         let Some(plain) = self.plain.as_ref().filter(|_| !self.quiet) else {
-            return;
+            return false;
         };
         let mut state = plain.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -124,7 +129,9 @@ impl Progress {
             state.next = now + plain.interval;
             // A progress line that cannot be written is no reason to stop the work.
             let _ = writeln!(state.out, "{}", self.line(now - self.started));
+            return true;
         }
+        false
     }
 
     /// A short remark beside the bar (the current loss, the current file); it replaces the former one.
@@ -237,7 +244,7 @@ mod tests {
         let (progress, sink) = plain(4, false, Duration::ZERO);
         progress.inc(1);
         progress.set_message("loss 2.5");
-        progress.inc(1);
+        assert!(progress.inc_shown(1));
         progress.println("a remark");
         progress.finish();
         let text = sink.text();
@@ -284,7 +291,7 @@ mod tests {
     #[test]
     fn lines_wait_for_the_interval_and_quiet_prints_none() {
         let (progress, sink) = plain(0, false, Duration::from_secs(3600));
-        (0..1000).for_each(|_| progress.inc(1));
+        (0..1000).for_each(|_| assert!(!progress.inc_shown(1)));
         assert_eq!((sink.text().as_str(), progress.position()), ("", 1000));
         let (progress, sink) = plain(2, true, Duration::ZERO);
         progress.inc(2);

@@ -39,7 +39,7 @@ pub struct FurtherView {
 }
 
 /// Everything that is done to one crop. Displays as one line of JSON a view.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CropPlan {
     /// The utterance that is cropped.
     pub utterance: String,
@@ -50,7 +50,7 @@ pub struct CropPlan {
 }
 
 /// What is done to the samples of one view.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ViewPlan {
     /// Which view.
     pub view: View,

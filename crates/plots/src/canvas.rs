@@ -108,7 +108,12 @@ fn register() -> Result<()> {
     if *registered { Ok(()) } else { Err(Error::Drawing("the font cannot be read".to_owned())) }
 }
 
-fn svg(picture: &impl Picture) -> Result<String> {
+/// Draws a picture as the text of an SVG element, to stand in a page.
+///
+/// # Errors
+/// The picture cannot be drawn.
+pub fn svg(picture: &impl Picture) -> Result<String> {
+    register()?;
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, picture.size()).into_drawing_area();

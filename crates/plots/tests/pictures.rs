@@ -2,7 +2,8 @@
 
 use ffsvc_plots::{
     Bar, CalibrationPlot, CalibrationSystem, ConditionBars, ConditionSystem, DetPlot, DetSystem, Error,
-    HistogramPlot, Picture, SweepCurve, SweepPanel, SweepPlot, write,
+    HistogramPlot, Picture, PriorPlot, PriorSystem, StepCurve, StepsPlot, SweepCurve, SweepPanel, SweepPlot,
+    write,
 };
 use ffsvc_scoring::Pav;
 use ffsvc_scoring::metrics::{DcfParameters, DetCurve};
@@ -226,4 +227,64 @@ fn a_sweep_with_what_is_proposed() {
     assert!(write(&plot, "x.svg").unwrap_err().to_string().contains("the measure of 50 clusters is NaN"));
     plot.panels.clear();
     assert!(matches!(write(&plot, "x.svg"), Err(Error::Empty(_))));
+}
+
+#[test]
+fn costs_over_the_prior() {
+    let (target, nontarget) = (scores(2000, 2.0, 1.5), scores(20_000, -2.0, 1.5));
+    let system = PriorSystem::new("llr", &target, &nontarget).unwrap();
+    // At the ends and in the middle by the definition: errors counted at the Bayes threshold, and at every score.
+    let costs = system.costs();
+    for at in [0, 35, 70] {
+        let (log_odds, actual, least) = costs[at];
+        assert!((log_odds - (at as f64 / 5.0 - 7.0)).abs() < 1e-12);
+        let p = 1.0 / (1.0 + f64::exp(-log_odds));
+        let share = |scores: &[f64], is_error: &dyn Fn(f64) -> bool| {
+            scores.iter().filter(|&&score| is_error(score)).count() as f64 / scores.len() as f64
+        };
+        let cost = |threshold: f64| {
+            let (p_miss, p_fa) =
+                (share(&target, &|score| score < threshold), share(&nontarget, &|score| score >= threshold));
+            (p * p_miss + (1.0 - p) * p_fa) / p.min(1.0 - p)
+        };
+        assert!((cost(-log_odds) - actual).abs() < 1e-9, "{at}");
+        let thresholds = target.iter().chain(nontarget.iter().step_by(7)).copied().chain([f64::INFINITY]);
+        let found = thresholds.map(cost).fold(f64::INFINITY, f64::min);
+        assert!(
+            least <= found + 1e-9 && least <= actual + 1e-9 && least > found - 0.01,
+            "{at}: {least} {found}"
+        );
+    }
+    let poor = PriorSystem::new("poor", &scores(200, 0.2, 1.5), &nontarget).unwrap();
+    let plot = PriorPlot { title: None, systems: vec![system, poor], costs: vec![DcfParameters::default()] };
+    let svg = drawn(&plot);
+    for expected in ["Log odds of the prior of a target", "Normalised DCF", "llr", "poor"] {
+        assert!(says(&svg, expected), "{expected}");
+    }
+    let nobody = drawn_error(&PriorPlot { title: None, systems: Vec::new(), costs: Vec::new() });
+    assert_eq!(nobody, "nothing to draw: no system");
+}
+
+#[test]
+fn curves_over_steps() {
+    let curve = |name: &str, count: usize| StepCurve {
+        name: name.to_owned(),
+        values: (1..=count).map(|step| (step, 1.0 / step as f64)).collect(),
+    };
+    let mut broken = curve("broken", 30);
+    broken.values[3].1 = f64::NAN;
+    let plot = |curves| StepsPlot { title: None, label: "Loss".to_owned(), curves, from_zero: true };
+    let svg = drawn(&plot(vec![curve("long", 100_000), broken]));
+    for expected in ["Step", "Loss", "long", "broken"] {
+        assert!(says(&svg, expected), "{expected}");
+    }
+    assert!(!svg.contains("NaN") && svg.len() < 60_000, "{}", svg.len());
+    // One curve needs no legend, and one step is a picture.
+    let svg = drawn(&plot(vec![curve("alone", 1)]));
+    assert!(!says(&svg, "alone"));
+    assert_eq!(drawn_error(&plot(Vec::new())), "nothing to draw: no step has a number for \"Loss\"");
+}
+
+fn drawn_error(picture: &impl Picture) -> String {
+    ffsvc_plots::svg(picture).unwrap_err().to_string()
 }

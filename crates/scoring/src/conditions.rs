@@ -43,6 +43,17 @@ impl Sides {
         others.filter(move |&sides| sides != self && sides != Self::Gap)
     }
 
+    /// What makes a condition, in words.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Enrolment => "of the enrolment",
+            Self::Test => "of the test",
+            Self::Both => "enrolment-test",
+            Self::Relation => "enrolment and test",
+            Self::Gap => "difference of enrolment and test",
+        }
+    }
+
     /// Its word in a [`By`].
     pub fn word(self) -> &'static str {
         Self::ALL.iter().find(|(_, sides)| *sides == self).map_or("both", |(word, _)| word)

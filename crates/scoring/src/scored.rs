@@ -94,6 +94,14 @@ impl Scored {
         }
     }
 
+    /// The trials and their scores, of a list that was kept.
+    pub fn kept(&self) -> Option<(&Trials, &TrialScores)> {
+        match &self.scores {
+            Scores::List(trials, scores) => Some((trials, scores)),
+            Scores::Classes { .. } => None,
+        }
+    }
+
     /// The model that the embeddings came from, where that is known.
     pub fn model(&self) -> Option<&Provenance> {
         self.model.as_ref()

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use ffsvc_dataset::CropPlan;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, IoContext, Result};
@@ -33,6 +34,16 @@ pub enum Event {
         parameters: usize,
         /// Version of this program.
         version: String,
+        /// The lowest EER of the validations before, where there were any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        best_eer: Option<f64>,
+    },
+    /// What augmentation does to the first crops of the run: examples, so that the log shows what was trained on.
+    CropPlans {
+        /// Steps done before.
+        step: usize,
+        /// The crops, in the order of the first batch.
+        plans: Vec<CropPlan>,
     },
     /// A batch was learnt from.
     Step {
@@ -57,6 +68,34 @@ pub enum Event {
         utterances_per_s: f64,
         /// Share of the step's time spent waiting for data.
         data_wait: f64,
+    },
+    /// The last step of an epoch was done. The numbers are means over the epoch's steps, as far as this process trained it.
+    Epoch {
+        /// Epochs done.
+        epoch: usize,
+        /// Steps done.
+        step: usize,
+        /// Steps that the means are of.
+        steps: usize,
+        /// Mean loss.
+        loss: f64,
+        /// Mean of the teacher's part of it, where there is a teacher.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        teacher_loss: Option<f64>,
+        /// Share of the epoch's crops whose own speaker has the best score, where the head has classes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accuracy: Option<f64>,
+        /// Learning rate of the last step.
+        learning_rate: f64,
+        /// The head's margin at the last step, where a schedule moves it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        margin: Option<f64>,
+        /// Utterances per second of the steps.
+        utterances_per_s: f64,
+        /// Share of the steps' time spent waiting for data.
+        data_wait: f64,
+        /// Seconds that the steps took.
+        seconds: f64,
     },
     /// The network was measured on the validation trials.
     Validation(ValidationResult),
@@ -90,7 +129,9 @@ impl Event {
     fn is_part_of(&self, progress: &Progress) -> bool {
         match self {
             Self::Start { step, .. }
+            | Self::CropPlans { step, .. }
             | Self::Step { step, .. }
+            | Self::Epoch { step, .. }
             | Self::Checkpoint { step, .. }
             | Self::End { step, .. } => *step <= progress.step,
             Self::Validation(result) => progress.validations.iter().any(|known| known.step == result.step),

@@ -34,9 +34,9 @@ impl Pace {
         format!(
             "{} for {steps} steps{what}, at {:.3} s a step without validations; {} for {epochs} epochs of VoxCeleb2 dev ({} \
              utterances of {} speakers)",
-            in_words(self.seconds(steps)),
+            time_in_words(self.seconds(steps)),
             self.step_seconds,
-            in_words(self.voxceleb2_seconds(epochs)),
+            time_in_words(self.voxceleb2_seconds(epochs)),
             Self::VOXCELEB2_UTTERANCES,
             Self::VOXCELEB2_SPEAKERS,
         )
@@ -44,7 +44,7 @@ impl Pace {
 }
 
 /// A time in the unit that suits it.
-fn in_words(seconds: f64) -> String {
+pub fn time_in_words(seconds: f64) -> String {
     let (minute, hour, day) = (60.0, 3600.0, 86_400.0);
     match seconds {
         s if s < 2.0 * minute => format!("{s:.0} s"),
@@ -68,7 +68,7 @@ mod tests {
         assert!(text.starts_with("2 min for 240 steps that are left, at 0.500 s a step"), "{text}");
         assert!(text.contains("2.5 days for 50 epochs of VoxCeleb2 dev (1092009 utterances"), "{text}");
         for (seconds, words) in [(3.4, "3 s"), (600.0, "10 min"), (9000.0, "2.5 h"), (1e6, "11.6 days")] {
-            assert_eq!(in_words(seconds), words);
+            assert_eq!(time_in_words(seconds), words);
         }
     }
 }

@@ -23,6 +23,9 @@ use crate::step_reports::StepReports;
 use crate::teacher;
 use crate::validation::ValidationResult;
 
+/// Crops whose plans are in the log.
+const PLANS_SHOWN: usize = 5;
+
 /// What a run ended with.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
@@ -188,8 +191,10 @@ impl Run {
             speakers: self.setup.classes.len(),
             parameters: self.learner.network.num_trainable(),
             version: env!("CARGO_PKG_VERSION").into(),
+            best_eer: self.progress.best().map(|best| best.eer),
         };
         self.emit(&start, observer)?;
+        self.emit_crop_plans(observer)?;
         // A run that was killed, stopped or refused during a validation has it still to do.
         self.validate_if_due(stop, observer)?;
         let accumulate = self.config.train.accumulate;
@@ -233,6 +238,19 @@ impl Run {
         self.finish(interrupted, observer)
     }
 
+    /// At the start of a run with augmentation, what it does to the first crops.
+    fn emit_crop_plans(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let maker = &self.setup.maker;
+        let is_augmented = maker.augmentation().is_some() || maker.view_frames().next().is_some();
+        if self.progress.step > 0 || !is_augmented {
+            return Ok(());
+        }
+        let first = self.setup.sampler.plan(0);
+        let draws = first.batch(0).iter().take(PLANS_SHOWN);
+        let plans = draws.map(|&draw| maker.plan(0, draw)).collect();
+        self.emit(&Event::CropPlans { step: 0, plans }, observer)
+    }
+
     /// What the schedules say about the next step.
     fn step_context(&self) -> StepContext {
         let step = self.progress.step;
@@ -262,6 +280,9 @@ impl Run {
             let total = self.setup.maker.set().utterances.len();
             tracing::warn!("so far {failed} of {total} recordings could not be used: {crops} crops replaced");
         }
+        let event = self.reports.finish(self.setup.maker.set())?;
+        self.emit_some(event, observer)?;
+        self.emit_some(self.reports.epoch(), observer)?;
         self.checkpoint(observer)?;
         self.validate_if_due(stop, observer)
     }
@@ -333,7 +354,7 @@ impl Run {
         }
         self.emit(&Event::End { step: self.progress.step, interrupted }, observer)?;
         let existing = |path: PathBuf| path.is_file().then_some(path);
-        let (loss, accuracy) = self.reports.means();
+        let (loss, accuracy) = (self.reports.means().loss(), self.reports.means().accuracy());
         Ok(Outcome {
             step: self.progress.step,
             interrupted,

@@ -7,7 +7,8 @@ use ffsvc_dataset::TrainingSet;
 
 use crate::error::Result;
 use crate::event::Event;
-use crate::learner::{PendingOutput, StepContext, StepOutput};
+use crate::learner::{PendingOutput, StepContext};
+use crate::step_means::StepMeans;
 
 /// Reads steps in their order, and adds them up.
 #[derive(Debug)]
@@ -20,16 +21,10 @@ pub(crate) struct StepReports {
     since: Instant,
     /// Seconds since then that were spent waiting for batches.
     waited: f64,
-    totals: EpochTotals,
-}
-
-/// Sums over the steps of an epoch.
-#[derive(Debug, Default)]
-struct EpochTotals {
-    steps: usize,
-    loss: f64,
-    correct: Option<usize>,
-    utterances: usize,
+    /// Over the steps of the epoch.
+    means: StepMeans,
+    /// The last step that was read.
+    last: Option<StepContext>,
 }
 
 impl StepReports {
@@ -40,7 +35,8 @@ impl StepReports {
             in_flight: None,
             since: Instant::now(),
             waited: 0.0,
-            totals: EpochTotals::default(),
+            means: StepMeans::default(),
+            last: None,
         }
     }
 
@@ -79,11 +75,27 @@ impl StepReports {
         last.map(|step| self.read(step, set)).transpose()
     }
 
-    /// Mean loss of the epoch's steps, and share of its crops whose own class had the best score.
-    pub(crate) fn means(&self) -> (Option<f64>, Option<f64>) {
-        let mean = |sum: f64, count: usize| (count > 0).then(|| sum / count as f64);
-        let EpochTotals { steps, loss, correct, utterances } = self.totals;
-        (mean(loss, steps), correct.and_then(|correct| mean(correct as f64, utterances)))
+    /// Means over the epoch's steps that were read.
+    pub(crate) fn means(&self) -> &StepMeans {
+        &self.means
+    }
+
+    /// The event of the end of an epoch, whose last step was read.
+    pub(crate) fn epoch(&self) -> Option<Event> {
+        let StepContext { step, epoch, learning_rate, margin, .. } = self.last?;
+        Some(Event::Epoch {
+            epoch: epoch + 1,
+            step: step + 1,
+            steps: self.means.steps(),
+            loss: self.means.loss()?,
+            teacher_loss: self.means.teacher_loss(),
+            accuracy: self.means.accuracy(),
+            learning_rate,
+            margin,
+            utterances_per_s: self.means.utterances_per_s()?,
+            data_wait: self.means.data_wait()?,
+            seconds: self.means.seconds(),
+        })
     }
 
     fn read(&mut self, (context, output): (StepContext, PendingOutput), set: &TrainingSet) -> Result<Event> {
@@ -92,10 +104,10 @@ impl StepReports {
         let data_wait = self.waited / seconds;
         self.restart(Instant::now());
         if context.step.is_multiple_of(self.steps_per_epoch) {
-            self.totals = EpochTotals::default();
+            self.means = StepMeans::default();
         }
-        self.totals.add(&output);
-        Ok(Event::Step {
+        self.last = Some(context);
+        let event = Event::Step {
             step: context.step + 1,
             epoch: context.epoch + 1,
             loss: output.loss,
@@ -105,22 +117,13 @@ impl StepReports {
             margin: context.margin,
             utterances_per_s: output.utterances as f64 / seconds,
             data_wait,
-        })
+        };
+        self.means.add(&event, output.utterances);
+        Ok(event)
     }
 
     fn restart(&mut self, at: Instant) {
         self.since = at;
         self.waited = 0.0;
-    }
-}
-
-impl EpochTotals {
-    fn add(&mut self, output: &StepOutput) {
-        self.steps += 1;
-        self.loss += f64::from(output.loss);
-        if let Some(correct) = output.correct {
-            *self.correct.get_or_insert(0) += correct;
-        }
-        self.utterances += output.utterances;
     }
 }

@@ -83,14 +83,9 @@ impl fmt::Display for Report {
 
 impl fmt::Display for BreakDown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of = match self.sides {
-            Sides::Enrolment => " of the enrolment",
-            Sides::Test => " of the test",
-            Sides::Both => ", enrolment-test",
-            Sides::Relation => ", enrolment and test",
-            Sides::Gap => ", difference of enrolment and test",
-        };
-        writeln!(f, "by           {}{of} ({})", self.name, self.table.path)?;
+        let comma = if matches!(self.sides, Sides::Enrolment | Sides::Test) { "" } else { "," };
+        let of = self.sides.in_words();
+        writeln!(f, "by           {}{comma} {of} ({})", self.name, self.table.path)?;
         if self.without_value > 0 {
             writeln!(f, "left out     {} trials without a value", self.without_value)?;
         }
