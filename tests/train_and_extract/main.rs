@@ -12,6 +12,7 @@ mod recordings;
 mod resume;
 mod segments;
 mod speakers;
+mod speech_only;
 mod teacher;
 mod training;
 mod validation_failures;
