@@ -12,7 +12,9 @@ fn main() -> anyhow::Result<()> {
     let verifier = Verifier::open(model)?;
     let (a, b) = (verifier.embed(a)?, verifier.embed(b)?);
     let decision = verifier.decide(&a, &b, Some(&rule))?;
-    println!("score {:.6}", decision.score);
+    if let Some(score) = decision.score {
+        println!("score {score:.6}");
+    }
     match (decision.same_speaker, decision.no_decision) {
         (Some(true), _) => println!("same speaker"),
         (Some(false), _) => println!("different speakers"),

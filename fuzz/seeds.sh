@@ -52,7 +52,12 @@ case $target in
         for archive in $data/audio/kaldiio/*.ark; do
             { printf '\5'; cat "$archive"; } > "$folder/$(basename "$archive")"
         done
+        # From the header before a recording on: without the header and the entry of its speaker.
+        for shard in $data/shards/*0.tar; do
+            { printf '\0'; tail -c +1025 "$shard"; } > "$folder/$(basename "$shard")"
+        done
         ;;
+    shards) take $data/shards/*.tar ;;
     archive) take $data/archives/*.ark ;;
     scp)
         for table in $data/archives/*.scp; do

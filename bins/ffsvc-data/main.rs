@@ -7,6 +7,7 @@ mod convert;
 mod detector;
 mod ffsvc_tables;
 mod from_folders;
+mod from_shards;
 mod make_trials;
 mod prepare;
 mod quality;
@@ -63,6 +64,7 @@ enum Command {
     Synth(synth::Synth),
     Prepare(prepare::Prepare),
     FromFolders(from_folders::FromFolders),
+    FromShards(from_shards::FromShards),
     MakeTrials(make_trials::MakeTrials),
     Convert(convert::Convert),
     Segment(segment::Segment),
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
             Command::Synth(args) => args.run(json),
             Command::Prepare(args) => args.run(json),
             Command::FromFolders(args) => args.run(json),
+            Command::FromShards(args) => args.run(json),
             Command::MakeTrials(args) => args.run(json),
             Command::Convert(args) => args.run(json),
             Command::Segment(args) => args.run(json),

@@ -1,4 +1,4 @@
-//! `ffsvc-data audio-quality`: how much speech, clipping and level is in each recording.
+//! `ffsvc-data audio-quality`: how much speech, clipping, level, noise and reverberation is in each recording.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,10 +22,11 @@ const WINDOW: usize = 64;
 /// Range of `--min-speech`, s.
 const SECONDS: Range<f64> = Range::at_least(0.0);
 
-/// Measure the quality of recordings: duration, speech, clipping, level
+/// Measure the quality of recordings: duration, speech, clipping, level, noise, reverberation
 ///
 /// Writes the tables utt2dur and utt2speech (seconds; speech without its pauses), utt2clipping (share of samples, from
-/// 0 to 1) and utt2level (RMS, dB below full scale) to OUT. Calibration with quality measures reads them. Also writes
+/// 0 to 1), utt2level (RMS, dB below full scale), utt2snr and utt2c50 (estimates of the signal-to-noise ratio and of the
+/// clarity of the room, dB) to OUT. Calibration with quality measures and --by of ffsvc-score read them. Also writes
 /// utt2warning for recordings that are silent, clipped, off centre or have too little speech. A line for each kind of
 /// warning says how many there are. OUT may be the data directory itself. The recordings are measured at their own
 /// sample rate.
@@ -191,6 +192,14 @@ impl Quality {
         table("utt2clipping", &|quality| format!("{:.6}", quality.levels.clipped_share))?;
         // Digital silence has no level in dB: the least of a 24-bit sample stands for it.
         table("utt2level", &|quality| format!("{:.2}", quality.levels.rms_dbfs().max(-144.5)))?;
+        // Recordings that say nothing about the room have no line.
+        let estimates: [(&str, fn(&Measured) -> Option<f64>); 2] =
+            [("utt2snr", |quality| quality.room.snr_db), ("utt2c50", |quality| quality.room.c50_db)];
+        for (name, value) in estimates {
+            let rows =
+                measured.iter().filter_map(|(id, quality)| Some((*id, format!("{:.2}", value(quality)?))));
+            write_table(self.out.join(name), rows)?;
+        }
         let warnings: BTreeMap<String, String> = measured
             .iter()
             .map(|(id, quality)| {

@@ -44,7 +44,9 @@ pub(crate) fn warn_of_conditions(report: &Report) {
 
 /// The value of `--by` for a table by these sides.
 fn option(by: &BreakDown, sides: Sides) -> String {
-    format!("{}:{}={}", sides.word(), by.name, by.table.path)
+    let edges: Vec<String> = by.edges.iter().map(ToString::to_string).collect();
+    let edges = if edges.is_empty() { String::new() } else { format!(":{}", edges.join(",")) };
+    format!("{}:{}{edges}={}", sides.word(), by.name, by.table.path)
 }
 
 /// How larger conditions can be had.

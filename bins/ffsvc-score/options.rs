@@ -147,8 +147,9 @@ pub(crate) struct MeasureArgs {
     ///
     /// SIDES selects the part of a trial that is its condition. With enrol or test it is the value of that side. With
     /// both (the default) it is the pair of values. With relation it is whether they are the same. With gap it is by
-    /// how much the two numbers differ.
-    #[arg(long, value_name = "[SIDES:]NAME=TABLE")]
+    /// how much the two numbers differ. With EDGES after SIDES:NAME, such as test:snr:5,10,20=utt2snr, numbers fall into the intervals
+    /// between them: below 5, from 5 to below 10, from 10 to below 20, 20 and above.
+    #[arg(long, value_name = "[SIDES:]NAME[:EDGES]=TABLE")]
     by: Vec<By>,
 
     /// Conditions with fewer target or non-target trials than this get no error rates [default: 30]

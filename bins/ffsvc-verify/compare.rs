@@ -61,7 +61,7 @@ impl Compare {
         // What is quickly read first: a wrong report costs no extraction.
         let rule = decision.rule(mean.store())?;
         let verifier = hearing.open_with(mean)?;
-        decision.check_model(rule.as_ref(), verifier.model())?;
+        decision.check_model(rule.as_ref(), &verifier)?;
         let enrolment = verifier.embed(&self.enrolment)?;
         let test = verifier.embed(&self.test)?;
         let decided = verifier.decide(&enrolment, &test, rule.as_ref())?;
@@ -85,10 +85,12 @@ impl Compare {
             ffsvc_cli::print_json(&comparison)?;
         } else {
             print!("{}{}", describe("enrolment", &enrolment), describe("test", &test));
-            print!("score      {:.6}", decided.score);
-            match mean_subtracted {
-                Some(store) => println!(" (cosine, minus the mean of {store})"),
-                None => println!(" (cosine)"),
+            match (decided.score, mean_subtracted) {
+                (Some(score), Some(store)) => {
+                    println!("score      {score:.6} (cosine, minus the mean of {store})");
+                }
+                (Some(score), None) => println!("score      {score:.6} (cosine)"),
+                (None, _) => println!("score      none"),
             }
             if let Some(llr) = decided.log_likelihood_ratio {
                 println!("llr        {llr:.6} (log-likelihood ratio, natural logarithm)");

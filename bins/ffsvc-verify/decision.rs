@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use ffsvc_cli::{Range, RangeArg, RunFiles, UsageError};
 use ffsvc_scoring::metrics::DcfParameters;
-use ffsvc_scoring::report::SourceFile;
 use ffsvc_scoring::threshold::{Origin, Point, Threshold};
-use ffsvc_verification::Rule;
+use ffsvc_verification::{Rule, Verifier};
 use tracing::warn;
 
 /// A prior.
@@ -84,10 +83,22 @@ impl DecisionArgs {
         Ok(Some(Rule::Threshold(threshold)))
     }
 
-    /// Checks that a rule is for scores of `model`.
-    pub(crate) fn check_model(&self, rule: Option<&Rule>, model: &SourceFile) -> anyhow::Result<()> {
+    /// Checks that a rule is for scores of the model of `verifier`, and warns if it is for recordings with their pauses and
+    /// `verifier` leaves them out, or the other way round.
+    pub(crate) fn check_model(&self, rule: Option<&Rule>, verifier: &Verifier) -> anyhow::Result<()> {
         let Some(rule) = rule else { return Ok(()) };
-        match rule.check_model(model) {
+        let in_words = |detector: Option<&str>| match detector {
+            Some(detector) => format!("the speech of recordings ({detector})"),
+            None => "whole recordings".to_owned(),
+        };
+        if let Some(origin) = rule.origin() {
+            let (theirs, ours) = (origin.audio.speech_only.as_deref(), verifier.speech_only());
+            if theirs != ours {
+                let (theirs, ours) = (in_words(theirs), in_words(ours));
+                warn!("the threshold is for scores of {theirs}, and here they are of {ours}");
+            }
+        }
+        match rule.check_model(verifier.model()) {
             Ok(None) => {}
             Ok(Some(remark)) => warn!("{remark}"),
             Err(error) if self.allow_other_model => warn!("{error}: allowed by --allow-other-model"),

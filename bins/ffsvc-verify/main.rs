@@ -6,6 +6,8 @@ mod heard;
 #[path = "../import_first.rs"]
 mod import_first;
 mod speakers;
+#[path = "../speech_rule.rs"]
+mod speech_rule;
 
 use std::process::ExitCode;
 
@@ -23,9 +25,12 @@ const PROGRAM: &str = concat!("ffsvc-verify ", env!("CARGO_PKG_VERSION"));
 /// must come from trials of recordings like these. --threshold-from takes it from the report of a scoring run with the
 /// same model. Without a threshold there is a score and no decision.
 ///
-/// Each recording's seconds of speech are printed. A warning is printed if it is silent, has too little speech, is
+/// Each recording's seconds of speech are printed, with estimates of its noise (SNR) and reverberation (C50). A warning is printed if it is silent, has too little speech, is
 /// clipped or off centre, has several channels, or has a lower sample rate than the model. A recording without speech
 /// gets no decision.
+///
+/// --speech-only leaves out the pauses. What was embedded and what was left out is printed. Take the threshold from
+/// embeddings that were extracted with the same option.
 #[derive(Debug, Parser)]
 #[command(
     name = "ffsvc-verify",

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use ffsvc_cli::{Range, RangeArg, RunFiles, print_json};
-use ffsvc_verification::{Candidate, SpeakerDatabase, Voice};
+use ffsvc_verification::{Candidate, EnrolledRecording, EnrolledSpeaker, SpeakerDatabase, Verifier, Voice};
 use serde::Serialize;
+use tracing::warn;
 
 use crate::PROGRAM;
 use crate::decision::DecisionArgs;
@@ -181,20 +182,28 @@ impl Claim {
         let database = SpeakerDatabase::open(&self.database.database)?;
         database.speaker(&self.name)?;
         let verifier = self.hearing.open_with(&self.mean)?;
-        self.decision.check_model(rule.as_ref(), verifier.model())?;
+        self.decision.check_model(rule.as_ref(), &verifier)?;
         let voice = verifier.embed(&self.recording)?;
-        let candidate = database.verify(&verifier, &self.name, &voice)?;
-        let decided = verifier.judge(candidate.score, [&voice], rule.as_ref())?;
+        warn_of_other_speech(&verifier, [database.speaker(&self.name)?]);
+        let has_embedding = !voice.embedding.is_empty();
+        let candidate = has_embedding.then(|| database.verify(&verifier, &self.name, &voice)).transpose()?;
+        let score = candidate.map(|candidate| candidate.score);
+        let decided = verifier.judge(score, [&voice], rule.as_ref())?;
         if self.database.json {
             print_json(&serde_json::json!({
                 "program": PROGRAM,
-                "speaker": candidate.speaker,
+                "speaker": self.name,
                 "test": voice,
                 "decision": decided,
             }))?;
         } else {
             print!("{}", describe("test", &voice));
-            println!("score      {:.6} (cosine with the mean of {}'s recordings)", decided.score, self.name);
+            match decided.score {
+                Some(score) => {
+                    println!("score      {score:.6} (cosine with the mean of {}'s recordings)", self.name);
+                }
+                None => println!("score      none"),
+            }
             if let Some(rule) = &rule {
                 println!("threshold  {rule}");
             }
@@ -216,10 +225,14 @@ impl Identify {
         let rule = self.decision.rule(self.mean.store())?;
         let database = SpeakerDatabase::open(&self.database.database)?;
         let verifier = self.hearing.open_with(&self.mean)?;
-        self.decision.check_model(rule.as_ref(), verifier.model())?;
+        self.decision.check_model(rule.as_ref(), &verifier)?;
         let voice = verifier.embed(&self.recording)?;
-        let candidates = database.identify(&verifier, &voice)?;
-        let best = candidates.first().map_or(f64::NEG_INFINITY, |best| best.score);
+        warn_of_other_speech(&verifier, database.speakers());
+        let candidates = match voice.embedding.is_empty() {
+            true => Vec::new(),
+            false => database.identify(&verifier, &voice)?,
+        };
+        let best = candidates.first().map(|best| best.score);
         let decided = verifier.judge(best, [&voice], rule.as_ref())?;
         let shown = &candidates[..candidates.len().min(self.show)];
         let identified = candidates
@@ -284,7 +297,26 @@ impl Remove {
     }
 }
 
-fn enrolled(speaker: &ffsvc_verification::EnrolledSpeaker) -> Enrolled<'_> {
+/// Warns if one of the speakers was enrolled with pauses and the verifier leaves them out, or the other way round.
+fn warn_of_other_speech<'a>(verifier: &Verifier, speakers: impl IntoIterator<Item = &'a EnrolledSpeaker>) {
+    let ours = verifier.speech_only();
+    let recordings = speakers
+        .into_iter()
+        .flat_map(|speaker| speaker.recordings.iter().map(move |recording| (&speaker.name, recording)));
+    let mut others = recordings.filter(|(_, recording)| recording.speech_only.as_deref() != ours);
+    if let Some((name, EnrolledRecording { recording, speech_only, .. })) = others.next() {
+        let words = |detector: Option<&str>| {
+            detector.map_or_else(|| "not used".to_owned(), |detector| format!("`{detector}`"))
+        };
+        warn!(
+            "--speech-only: it is {} here, and was {} when {name} was enrolled with {recording}",
+            words(ours),
+            words(speech_only.as_deref())
+        );
+    }
+}
+
+fn enrolled(speaker: &EnrolledSpeaker) -> Enrolled<'_> {
     Enrolled {
         speaker: &speaker.name,
         recordings: speaker.recordings.iter().map(|recording| recording.recording.as_str()).collect(),

@@ -42,6 +42,7 @@ const LISTS: &[(&str, &str)] = &[
     ("CN-Celeb_flac/eval/lists/trials.lst", "id00800-enroll test/id00800-singing-01-005.wav 1\n"),
     ("CN-Celeb2_flac/spk.lst", "id10001\n"),
     ("LibriSpeech/SPEAKERS.TXT", "; id | sex | subset\n103 | F | train-clean-100 | 25.03 | a reader\n"),
+    ("shard.list", "shard.tar\n"),
     ("trials_dev_keys", "0 ffsvc22_dev_000000.wav ffsvc22_dev_000001.wav\n"),
     ("trials_eval", "ffsvc22_eval_000000.wav ffsvc22_eval_000001.wav\n"),
     (
@@ -58,4 +59,6 @@ pub(crate) fn write(folder: &Path) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
+    let shard = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/shards/shards_000000000.tar");
+    fs::copy(shard, folder.join("shard.tar")).unwrap();
 }

@@ -48,6 +48,15 @@ pub(crate) const MODES: &[Mode] = &[
     ),
     mode(
         "ffsvc-score",
+        "",
+        "--trials trials --scores scores --by test:snr:10,20=utt2snr --min-trials 1",
+        "--embeddings=e.npz --enrol-embeddings=e.npz --allow-other-model --mean-subtract=e.npz \
+         --enrol-mean-subtract=e.npz --utt2domain=utt2device --domain=far=e.npz --backend=plda.safetensors --enrolment=utt2spk \
+         --enrol-average=directions --score-norm=z-norm --cohort=e.npz --cohort-utt2spk=utt2spk --top=5 --c-miss=2?--dcf=0.1,1,1 \
+         --c-fa=2?--dcf=0.1,1,1 --seed=1 --level=0.5 --bootstrap=10",
+    ),
+    mode(
+        "ffsvc-score",
         "train-backend",
         "--embeddings e.npz --utt2spk utt2spk --output out.safetensors",
         "--lda-dim=3 --total-covariance-factor=0.1 --em-iterations=3 --smoothing=0.1 --plda-length-norm=expected",
@@ -176,6 +185,7 @@ pub(crate) const MODES: &[Mode] = &[
     mode("ffsvc-data", "prepare musan", "musan out --overwrite", ""),
     mode("ffsvc-data", "prepare rirs", "RIRS_NOISES out --overwrite", ""),
     mode("ffsvc-data", "from-folders", "tree out --overwrite", ""),
+    mode("ffsvc-data", "from-shards", "shard.list out --overwrite", ""),
     mode(
         "ffsvc-data",
         "from-folders",
@@ -286,14 +296,14 @@ pub(crate) const MODES: &[Mode] = &[
         "",
         "corpus/wav/dev00000/dev00000-00000.wav corpus/wav/dev00001/dev00001-00000.wav --model exp/final.safetensors \
          --threshold-from heard.json",
-        "--threshold=0.5 --calibration=calibration.json --p-target=0.1 --c-miss=2 --c-fa=2",
+        "--threshold=0.5 --calibration=calibration.json --p-target=0.1 --c-miss=2 --c-fa=2 --vad-model=silero.safetensors",
     ),
     mode(
         "ffsvc-verify",
         "",
         "corpus/wav/dev00000/dev00000-00000.wav corpus/wav/dev00001/dev00001-00000.wav --model exp/final.safetensors \
          --calibration calibration.json --p-target 0.1",
-        "--threshold=0.5 --threshold-from=heard.json --operating-point=eer",
+        "--threshold=0.5 --threshold-from=heard.json --operating-point=eer --vad-model=silero.safetensors",
     ),
     mode(
         "ffsvc-verify",
@@ -301,12 +311,33 @@ pub(crate) const MODES: &[Mode] = &[
         "corpus/wav/dev00000/dev00000-00000.wav corpus/wav/dev00001/dev00001-00000.wav --model exp/final.safetensors \
          --threshold 0.5",
         "--threshold-from=heard.json --operating-point=eer --allow-other-model --calibration=calibration.json --p-target=0.1 \
-         --c-miss=2 --c-fa=2",
+         --c-miss=2 --c-fa=2 --vad-model=silero.safetensors",
+    ),
+    mode(
+        "ffsvc-verify",
+        "",
+        "corpus/wav/dev00000/dev00000-00000.wav corpus/wav/dev00001/dev00001-00000.wav --model exp/final.safetensors \
+         --speech-only silero --vad-model silero.safetensors",
+        "--operating-point=eer --allow-other-model --p-target=0.1 --c-miss=2 --c-fa=2",
+    ),
+    mode(
+        "ffsvc-verify",
+        "",
+        "corpus/wav/dev00000/dev00000-00000.wav corpus/wav/dev00001/dev00001-00000.wav --model exp/final.safetensors \
+         --speech-only noise-floor",
+        "--operating-point=eer --allow-other-model --p-target=0.1 --c-miss=2 --c-fa=2 --vad-model=silero.safetensors",
     ),
     mode(
         "ffsvc-verify",
         "enrol",
         "eve corpus/wav/dev00001/dev00001-00000.wav --model exp/final.safetensors --database people",
+        "--mean-subtract=heard.npz --vad-model=silero.safetensors",
+    ),
+    mode(
+        "ffsvc-verify",
+        "enrol",
+        "eve corpus/wav/dev00001/dev00001-00000.wav --model exp/final.safetensors --database people \
+         --speech-only silero --vad-model silero.safetensors",
         "--mean-subtract=heard.npz",
     ),
     mode(
@@ -317,16 +348,30 @@ pub(crate) const MODES: &[Mode] = &[
     ),
     mode(
         "ffsvc-verify",
+        "claim",
+        "ann corpus/wav/dev00001/dev00001-00000.wav --model exp/final.safetensors --database people \
+         --speech-only silero --vad-model silero.safetensors",
+        "--operating-point=eer --allow-other-model --p-target=0.1 --c-miss=2 --c-fa=2",
+    ),
+    mode(
+        "ffsvc-verify",
         "identify",
         "corpus/wav/dev00001/dev00001-00000.wav --model exp/final.safetensors --database people",
         NO_RULE,
+    ),
+    mode(
+        "ffsvc-verify",
+        "identify",
+        "corpus/wav/dev00001/dev00001-00000.wav --model exp/final.safetensors --database people \
+         --speech-only silero --vad-model silero.safetensors",
+        "--operating-point=eer --allow-other-model --p-target=0.1 --c-miss=2 --c-fa=2",
     ),
     mode("ffsvc-verify", "list", "--database people", ""),
     mode("ffsvc-verify", "remove", "ann --database people", ""),
 ];
 
 /// What `ffsvc-verify` refuses where no rule decides.
-const NO_RULE: &str = "--operating-point=eer --allow-other-model --p-target=0.1 --c-miss=2 --c-fa=2";
+const NO_RULE: &str = "--operating-point=eer --allow-other-model --p-target=0.1 --c-miss=2 --c-fa=2 --vad-model=silero.safetensors";
 
 #[test]
 fn every_command_has_a_mode() {

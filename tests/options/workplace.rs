@@ -165,6 +165,7 @@ fn make(folder: &Path) {
     write("utt2spk", table(&|n| format!("s{}", n % 6)));
     write("spk2utt", (0..6).map(|s| format!("s{s} {}\n", name(s))).collect());
     write("utt2device", table(&|n| ["far", "near"][n % 2].to_owned()));
+    write("utt2snr", table(&|n| format!("{}.5", n)));
     fs::create_dir(folder.join("data")).unwrap();
     write("data/wav.scp", table(&|n| format!("{n}.wav")));
     write("tiny.toml", format!("{TINY}\n[validation]\ndata = 'corpus/dev'\ntrials = 'corpus/dev/trials'\n"));

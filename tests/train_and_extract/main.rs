@@ -13,6 +13,7 @@ mod report;
 mod resume;
 mod segments;
 mod speakers;
+mod speech_only;
 mod teacher;
 mod tensorboard;
 mod training;

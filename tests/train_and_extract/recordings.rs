@@ -26,12 +26,12 @@ fn json(assert: &Assert) -> Value {
     serde_json::from_slice(&assert.get_output().stdout).unwrap()
 }
 
-fn write(folder: &TempDir, name: &str, samples: &[f32]) {
+pub(crate) fn write(folder: &TempDir, name: &str, samples: &[f32]) {
     write_wav(folder.path().join(name), samples, 16_000, SampleFormat::Pcm16).unwrap();
 }
 
 /// Vowels with pauses as long as they are, over a little noise: half of it is speech.
-fn vowels(seconds: f64) -> Vec<f32> {
+pub(crate) fn vowels(seconds: f64) -> Vec<f32> {
     let speaker = Speaker::draw(0, 1);
     let vowel = sustained_vowel(&speaker, Vowel::Hod, speaker.f0_hz, 0.25);
     let mut samples = [vec![0.0; 4000], vowel].concat().repeat((2.0 * seconds) as usize);

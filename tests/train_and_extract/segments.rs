@@ -1,4 +1,4 @@
-//! The same speech as files, as segments of longer recordings, and inside an archive: every program hears the same.
+//! The same speech as files, as segments of longer recordings, inside an archive and in tar shards: every program hears the same.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -61,12 +61,41 @@ fn as_archive(folder: &TempDir, from: &str, to: &str) {
     fs::write(folder.path().join(to).join("wav.ark"), archive).unwrap();
 }
 
-/// Three data directories of the same training speech, and of the same other speech.
-fn three_forms() -> TempDir {
+/// Copies a data directory of files to one of two shards, as WeSpeaker makes them.
+fn as_shards(folder: &TempDir, from: &str, to: &str) {
+    fs::create_dir_all(folder.path().join(to)).unwrap();
+    let dir = DataDir::open(folder.path().join(from)).unwrap();
+    let utterances: Vec<_> = dir.utterances().collect();
+    let mut list = String::new();
+    for (number, utterances) in utterances.chunks(utterances.len().div_ceil(2)).enumerate() {
+        let path = format!("{to}/shards_{number:09}.tar");
+        let mut tar = tar::Builder::new(fs::File::create(folder.path().join(&path)).unwrap());
+        let mut append = |name: String, content: &[u8]| {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, content).unwrap();
+        };
+        for utterance in utterances {
+            append(format!("{}.spk", utterance.id), utterance.speaker.unwrap().as_bytes());
+            let content = fs::read(folder.path().join(utterance.wav)).unwrap();
+            append(format!("{}.wav", utterance.id), &content);
+        }
+        tar.finish().unwrap();
+        list += &format!("{path}\n");
+    }
+    fs::write(folder.path().join(to).join("shard.list"), list).unwrap();
+    let said = run(folder, "ffsvc-data", &format!("from-shards {to}/shard.list {to}"));
+    assert!(said.contains(&format!("{to}: {} utterances", dir.len())), "{said}");
+}
+
+/// Four data directories of the same training speech, and of the same other speech.
+fn four_forms() -> TempDir {
     let folder = workplace();
     for set in ["train", "dev"] {
         as_segments(&folder, &format!("data/{set}"), &format!("cut/{set}"));
         as_archive(&folder, &format!("data/{set}"), &format!("ark/{set}"));
+        as_shards(&folder, &format!("data/{set}"), &format!("tar/{set}"));
     }
     folder
 }
@@ -82,11 +111,11 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn training_and_extraction_give_the_same_bytes_for_all_three() {
-    let folder = three_forms();
+fn training_and_extraction_give_the_same_bytes_for_all_four() {
+    let folder = four_forms();
     // Babble is made of the training utterances.
     let babble = "--set augment.additive.probability=0.8 --set augment.additive.babble.talkers=[2,3]";
-    for form in ["data", "cut", "ark"] {
+    for form in ["data", "cut", "ark", "tar"] {
         run(&folder, "ffsvc-data", &format!("validate {form}/train"));
         run(
             &folder,
@@ -95,7 +124,7 @@ fn training_and_extraction_give_the_same_bytes_for_all_three() {
         );
         run(&folder, "ffsvc-extract", &format!("--model exp-data/final.safetensors {form}/dev {form}.npz"));
     }
-    let [data, cut, ark] = ["data", "cut", "ark"].map(|form| {
+    let [data, cut, ark, tar] = ["data", "cut", "ark", "tar"].map(|form| {
         let store = Embeddings::read(folder.path().join(format!("{form}.npz"))).unwrap();
         let trained = weights(&final_model(&folder, &format!("exp-{form}")));
         (trained, store.keys().to_vec(), store.data().to_vec())
@@ -103,12 +132,13 @@ fn training_and_extraction_give_the_same_bytes_for_all_three() {
     assert_eq!(data.1.len(), 9);
     assert!(data == cut, "segments differ from files");
     assert!(data == ark, "archives differ from files");
+    assert!(data == tar, "shards differ from files");
 }
 
 #[test]
-fn copies_and_measures_are_the_same_for_all_three() {
-    let folder = three_forms();
-    let [data, cut, ark] = ["data", "cut", "ark"].map(|form| {
+fn copies_and_measures_are_the_same_for_all_four() {
+    let folder = four_forms();
+    let [data, cut, ark, tar] = ["data", "cut", "ark", "tar"].map(|form| {
         run(&folder, "ffsvc-data", &format!("audio-quality {form}/train {form}/quality"));
         run(&folder, "ffsvc-data", &format!("convert {form}/train {form}/wav-files"));
         run(&folder, "ffsvc-data", &format!("augment {form}/train {form}/copies --config tiny.toml"));
@@ -119,6 +149,7 @@ fn copies_and_measures_are_the_same_for_all_three() {
     assert_eq!((data[1].len(), data[2].len()), (17, 16));
     assert!(data == cut, "segments differ from files");
     assert!(data == ark, "archives differ from files");
+    assert!(data == tar, "shards differ from files");
     // What is converted has no segments left.
     assert!(!folder.path().join("cut/wav-files/segments").exists());
 }
@@ -186,7 +217,7 @@ fn the_embedding_of_speech_only_is_that_of_its_parts_put_together() {
 
 #[test]
 fn a_segment_past_the_end_is_named_with_its_seconds() {
-    let folder = three_forms();
+    let folder = four_forms();
     let table = folder.path().join("cut/dev/segments");
     let text = fs::read_to_string(&table).unwrap();
     let (first, rest) = text.split_once('\n').unwrap();

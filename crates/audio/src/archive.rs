@@ -1,4 +1,4 @@
-//! Recordings inside Kaldi archives, named `ARCHIVE:OFFSET`.
+//! Recordings inside Kaldi archives and tar files, named `ARCHIVE:OFFSET`.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use symphonia::core::io::MediaSource;
 
 use crate::error::{Cause, Fallible};
+use crate::tar_header;
 
-/// Bytes that say what an entry is and how long: `AUDIO`, a length of up to eight bytes, and a byte for how many.
-const HEAD: usize = 14;
+/// Bytes that say what an entry is and how long: the header of a tar file; `AUDIO`, a byte for how many bytes the length has, and
+/// at most eight of them; the first bytes of a WAV file.
+const HEAD: usize = tar_header::LENGTH;
 
 /// The archive and the offset, in bytes, of a name `wav.ark:1234`.
 pub(crate) fn place(path: &Path) -> Option<(PathBuf, u64)> {
@@ -43,7 +45,9 @@ pub(crate) fn open(archive: &Path, offset: u64) -> Fallible<(Box<dyn MediaSource
 
 /// The first byte and the length of the recording whose entry begins with `head` at `offset` of an archive of `len` bytes.
 fn extent(head: &[u8], offset: u64, len: u64) -> Result<(u64, u64), String> {
-    let (start, part) = if let Some(rest) = head.strip_prefix(b"AUDIO") {
+    let (start, part) = if let Some(size) = tar_header::file_size(head)? {
+        (offset.saturating_add(tar_header::LENGTH as u64), size)
+    } else if let Some(rest) = head.strip_prefix(b"AUDIO") {
         let digits = rest.first().map_or(0, |&count| usize::from(count));
         let number = rest.get(1..=digits).filter(|number| (1..=8).contains(&number.len()));
         let number = number.ok_or_else(|| format!("the token AUDIO with a length of {digits} bytes"))?;
@@ -57,7 +61,7 @@ fn extent(head: &[u8], offset: u64, len: u64) -> Result<(u64, u64), String> {
         }
         (offset, 8 + u64::from(size))
     } else {
-        return Err(format!("it is {}, expected a WAV file or the token AUDIO", what_is(head)));
+        return Err(format!("it is {}, expected a WAV file, the token AUDIO or a tar header", what_is(head)));
     };
     if part > len.saturating_sub(start) {
         let there = len.saturating_sub(start);
@@ -71,7 +75,7 @@ fn what_is(head: &[u8]) -> String {
         (b"\0B", "a matrix or a vector"),
         (b"NPY", "a NumPy array"),
         (b"PKL", "a Python pickle"),
-        (b"fLaC", "a FLAC file, whose end in an archive only the token AUDIO tells"),
+        (b"fLaC", "a FLAC file, whose end in an archive only the token AUDIO or a tar header tells"),
         (b"RF64", "an RF64 file"),
         (b"NIST_1A", "a NIST SPHERE file"),
     ];
@@ -151,6 +155,13 @@ mod tests {
     }
 
     #[test]
+    fn a_tar_header_tells_where_the_file_is() {
+        assert_eq!(extent(&tar_header::of_file(b"00000000310\0"), 1024, 1736), Ok((1536, 200)));
+        let fault = |size: &[u8; 12]| extent(&tar_header::of_file(size), 1024, 1735).unwrap_err();
+        assert_eq!(fault(b"00000000310\0"), "truncated: 199 of its 200 bytes are there");
+    }
+
+    #[test]
     fn the_token_tells_where_the_recording_is() {
         assert_eq!(extent(b"AUDIO\x02\x10\x01RIFF", 5, 400), Ok((13, 272)));
         assert_eq!(extent(b"RIFF\x24\0\0\0WAVE", 5, 400), Ok((5, 44)));
@@ -166,6 +177,7 @@ mod tests {
         fn no_extent_leaves_the_archive(
             head in prop_oneof![
                 prop::collection::vec(any::<u8>(), 0..=HEAD),
+                any::<[u8; 12]>().prop_map(|size| tar_header::of_file(&size).to_vec()),
                 prop::collection::vec(any::<u8>(), 0..9).prop_map(|rest| [b"AUDIO", &rest[..]].concat()),
                 prop::collection::vec(any::<u8>(), 0..9).prop_map(|rest| [b"RIFF", &rest[..]].concat()),
             ],

@@ -36,8 +36,8 @@ impl std::fmt::Debug for AudioFile {
 impl AudioFile {
     /// Opens a file and reads its header. A pipe or device (`/dev/stdin`) is read into memory, once.
     ///
-    /// A path `ARCHIVE:OFFSET` for which there is no file means the recording at that byte of a Kaldi archive: a WAV file, or the
-    /// token `AUDIO` with any file behind it, as kaldiio and ESPnet write it.
+    /// A path `ARCHIVE:OFFSET` for which there is no file means the recording at that byte of a Kaldi archive or a tar file: a WAV
+    /// file, the token `AUDIO` with any file behind it, as kaldiio and ESPnet write it, or the header of a tar file's entry.
     ///
     /// # Errors
     /// The file is missing, empty, not audio, or its header is damaged; a WAV file is shorter than its header says.

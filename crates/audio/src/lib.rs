@@ -18,6 +18,7 @@ mod source;
 mod sphere;
 mod stages;
 mod stream;
+mod tar_header;
 mod w64;
 mod wav;
 mod write;

@@ -40,6 +40,25 @@ fn every_recording_of_an_archive_is_read_whole_and_in_crops() {
     }
 }
 
+/// Shards of WeSpeaker (tests/peers/wespeaker_shards.py), with the same samples.
+#[test]
+fn every_recording_of_a_tar_file_is_read_whole_and_in_crops() {
+    // The headers before rec0 (WAV), rec1 (FLAC) and rec2 (WAV, behind a header for its long name).
+    for (k, shard, offset) in [(0, 0, 1024), (1, 0, 4608), (2, 1, 3072)] {
+        let path = format!("../../shards/shards_{shard:09}.tar:{offset}");
+        let mut file = AudioFile::open(kaldiio(&path)).unwrap();
+        let expected = expected(k);
+        assert_eq!((file.sample_rate(), file.frames()), (8000, Some(expected.len() as u64)), "{path}");
+        assert_eq!(file.read(&ReadOptions::default()).unwrap().samples, expected, "{path}");
+        let crop = file.crop(17, 400, &ReadOptions::default()).unwrap();
+        assert_eq!(crop.samples, expected[17..417], "{path}");
+    }
+    let error = AudioFile::open(kaldiio("../../shards/shards_000000000.tar:0")).unwrap_err().to_string();
+    assert!(error.contains("not audio"), "the speaker's name is no recording: {error}");
+    let error = AudioFile::open(kaldiio("../../shards/shards_000000000.tar:512")).unwrap_err().to_string();
+    assert!(error.contains("no recording at byte 512"), "{error}");
+}
+
 #[test]
 fn a_place_without_a_recording_is_named() {
     let dir = tempfile::tempdir().unwrap();

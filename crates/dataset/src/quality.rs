@@ -1,7 +1,7 @@
 //! Quality of recordings: how much speech, clipping and level.
 
 use ffsvc_audio::{AudioFile, Channel, Limits, ReadOptions};
-use ffsvc_features::{Quality, SpeechDetector, Vad};
+use ffsvc_features::{Quality, Vad};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
@@ -32,8 +32,7 @@ pub fn file_quality(file: &mut AudioFile, utterance: &str, channel: Channel, vad
         // Levels and clipping are those of the recording as it is.
         Some(_) => {
             let speech = file_speech(file, utterance, channel, vad)?;
-            let speech_s = SpeechDetector::speech_s(&speech.decisions);
-            Quality::with_speech(audio.sample_rate, &audio.samples, speech_s).map_err(of_this)
+            Quality::with_decisions(audio.sample_rate, &audio.samples, &speech.decisions).map_err(of_this)
         }
     }
 }

@@ -24,6 +24,9 @@ pub struct Embedding {
     pub values: Vec<f32>,
     /// Duration of the recording in seconds.
     pub duration_s: f64,
+    /// The parts that were embedded, from one time to another in seconds, in order: with
+    /// [`with_speech_only`](Extractor::with_speech_only). `None`: the whole recording.
+    pub speech_parts: Option<Vec<(f64, f64)>>,
     /// What a person should know about the recording.
     pub notices: Vec<Notice>,
 }
@@ -50,12 +53,18 @@ pub(crate) struct Prepared {
     pub(crate) index: usize,
     pub(crate) features: Features,
     duration_s: f64,
+    speech_parts: Option<Vec<(f64, f64)>>,
     notices: Vec<Notice>,
 }
 
 impl Prepared {
     fn embedding(&self, values: Vec<f32>) -> Embedding {
-        Embedding { values, duration_s: self.duration_s, notices: self.notices.clone() }
+        Embedding {
+            values,
+            duration_s: self.duration_s,
+            speech_parts: self.speech_parts.clone(),
+            notices: self.notices.clone(),
+        }
     }
 }
 
@@ -247,12 +256,15 @@ impl Extractor {
     pub(crate) fn prepare(&self, index: usize, file: &mut AudioFile) -> Result<Prepared> {
         let audio = file.read(&self.read).map_err(ReadError::from)?;
         let notices = Notice::of(file.info(), &self.read, &audio.samples);
-        let features = match &self.speech_only {
-            None => self.features(&audio.samples)?,
-            Some(speech) => self.features(&speech.of(&audio.samples)?)?,
+        let (features, speech_parts) = match &self.speech_only {
+            None => (self.features(&audio.samples)?, None),
+            Some(speech) => {
+                let (samples, parts) = speech.of(&audio.samples)?;
+                (self.features(&samples)?, Some(parts))
+            }
         };
         let duration_s = audio.samples.len() as f64 / f64::from(audio.sample_rate);
-        Ok(Prepared { index, features, duration_s, notices })
+        Ok(Prepared { index, features, duration_s, speech_parts, notices })
     }
 
     /// The frames that the network sees: those of the recording, or those that its windows reach over.

@@ -30,16 +30,17 @@ impl SpeechOnly {
         }
     }
 
-    /// The parts that are speech, one after the other.
-    pub(crate) fn of(&self, samples: &[f32]) -> Result<Vec<f32>> {
+    /// The parts that are speech, one after the other, and where they are in the recording, s.
+    pub(crate) fn of(&self, samples: &[f32]) -> Result<(Vec<f32>, Vec<(f64, f64)>)> {
         let decisions = self.detector.detect(&mut Scratch::new(), samples)?;
         let rate = f64::from(self.sample_rate);
         let duration_s = samples.len() as f64 / rate;
         let mut speech = Vec::new();
-        for (from_s, to_s) in SpeechParts::default().of(&decisions, duration_s)? {
+        let parts = SpeechParts::default().of(&decisions, duration_s)?;
+        for &(from_s, to_s) in &parts {
             let place = |seconds: f64| ((seconds * rate).round() as usize).min(samples.len());
             speech.extend_from_slice(&samples[place(from_s)..place(to_s)]);
         }
-        if speech.is_empty() { Err(Error::NoSpeech { duration_s }) } else { Ok(speech) }
+        if speech.is_empty() { Err(Error::NoSpeech { duration_s }) } else { Ok((speech, parts)) }
     }
 }

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::waveform::check_samples;
-use crate::{Levels, Result, Scratch, SpeechDetector, Vad};
+use crate::{Levels, Result, RoomEstimates, Scratch, SpeechDetector, Vad};
 
-/// What a score has to be judged by, besides itself: how much speech there is, and how it was recorded.
+/// What a score has to be judged by, besides itself: how much speech there is, how it was recorded, and where.
 ///
 /// ```
 /// use ffsvc_features::{Quality, QualityLimits, Vad};
@@ -29,6 +29,9 @@ pub struct Quality {
     /// Levels and clipping.
     #[serde(flatten)]
     pub levels: Levels,
+    /// Noise and reverberation, as far as they can be estimated.
+    #[serde(flatten)]
+    pub room: RoomEstimates,
 }
 
 /// Where [`Quality::warnings`] begins to warn. These are conventions of this project: what a system loses by less
@@ -106,17 +109,23 @@ impl Quality {
         check_samples(samples)?;
         let detector = SpeechDetector::new(sample_rate, vad)?;
         let decisions = detector.detect(&mut Scratch::new(), samples)?;
-        Self::with_speech(sample_rate, samples, SpeechDetector::speech_s(&decisions))
+        Self::with_decisions(sample_rate, samples, &decisions)
     }
 
-    /// As [`measure`](Self::measure), where the speech was found at another sample rate ([`Vad::sample_rate`]).
+    /// As [`measure`](Self::measure), where the frames of speech were found at another sample rate ([`Vad::sample_rate`]).
     ///
     /// # Errors
-    /// A sample is not finite.
-    pub fn with_speech(sample_rate: u32, samples: &[f32], speech_s: f64) -> Result<Self> {
+    /// The sample rate is out of range, or a sample is not finite.
+    pub fn with_decisions(sample_rate: u32, samples: &[f32], decisions: &[bool]) -> Result<Self> {
         check_samples(samples)?;
         let duration_s = samples.len() as f64 / f64::from(sample_rate);
-        Ok(Self { sample_rate, duration_s, speech_s, levels: Levels::measure(samples) })
+        Ok(Self {
+            sample_rate,
+            duration_s,
+            speech_s: SpeechDetector::speech_s(decisions),
+            levels: Levels::measure(samples),
+            room: RoomEstimates::of(sample_rate, samples, decisions)?,
+        })
     }
 
     /// Whether there is nothing in the recording by the measure of `limits`.

@@ -6,7 +6,7 @@ use crate::{Error, Result, Segment};
 /// What the second column of `wav.scp` names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum WavSource {
-    /// An audio file, or a recording inside a Kaldi archive (`wav.ark:1234`). A relative path is relative to the working
+    /// An audio file, or a recording inside a Kaldi archive or a tar file (`wav.ark:1234`). A relative path is relative to the working
     /// directory, as in Kaldi.
     File(PathBuf),
     /// A shell command whose standard output is the audio; without the `|` that marks it.

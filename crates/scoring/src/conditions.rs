@@ -61,8 +61,9 @@ impl Sides {
 }
 
 /// A break-down that is asked for: `NAME=TABLE`, or `SIDES:NAME=TABLE` with sides `enrol`, `test`, `both` (the
-/// default), `relation` or `gap`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// default), `relation` or `gap`. With `SIDES:NAME:EDGES=TABLE`, such as `test:snr:5,10,20=utt2snr`, numbers fall into the
+/// intervals between the edges.
+#[derive(Debug, Clone, PartialEq)]
 pub struct By {
     /// What the table tells, as results name it.
     pub name: String,
@@ -70,6 +71,8 @@ pub struct By {
     pub table: PathBuf,
     /// What makes a condition.
     pub sides: Sides,
+    /// The edges of the intervals that numbers fall into, ascending; none: every value is a condition.
+    pub edges: Vec<f64>,
 }
 
 impl FromStr for By {
@@ -80,10 +83,13 @@ impl FromStr for By {
             format!("found {text:?}, expected NAME=TABLE or SIDES:NAME=TABLE such as test:device=utt2device")
         };
         let (what, table) = text.split_once('=').ok_or_else(expected)?;
-        let (sides, name) = match what.split_once(':') {
-            None => (Sides::default(), what),
+        let (sides, name, edges) = match what.split_once(':') {
+            None => (Sides::default(), what, None),
             Some((word, name)) => match Sides::ALL.iter().find(|(known, _)| *known == word) {
-                Some((_, sides)) => (*sides, name),
+                Some((_, sides)) => match name.split_once(':') {
+                    Some((name, edges)) => (*sides, name, Some(edges)),
+                    None => (*sides, name, None),
+                },
                 None => {
                     return Err(format!(
                         "found the sides {word:?}, expected enrol, test, both, relation or gap"
@@ -94,7 +100,26 @@ impl FromStr for By {
         if name.is_empty() || table.is_empty() {
             return Err(expected());
         }
-        Ok(Self { name: name.to_owned(), table: table.into(), sides })
+        let edges = edges.map_or(Ok(Vec::new()), ascending)?;
+        Ok(Self { name: name.to_owned(), table: table.into(), sides, edges })
+    }
+}
+
+/// Edges of intervals: numbers with commas between them.
+fn ascending(text: &str) -> std::result::Result<Vec<f64>, String> {
+    let wrong = || format!("found the edges {text:?}, expected ascending numbers such as 5,10,20");
+    let edges = text.split(',').map(|edge| edge.parse().ok().filter(|edge: &f64| edge.is_finite()));
+    let edges = edges.collect::<Option<Vec<f64>>>().ok_or_else(wrong)?;
+    if edges.windows(2).all(|pair| pair[0] < pair[1]) { Ok(edges) } else { Err(wrong()) }
+}
+
+/// The name of interval `place` of those that the edges make: `<5`, `5..10` (from 5 to below 10), `>=10`.
+fn interval(edges: &[f64], place: usize) -> String {
+    match (place.checked_sub(1).and_then(|low| edges.get(low)), edges.get(place)) {
+        (None, Some(high)) => format!("<{high}"),
+        (Some(low), Some(high)) => format!("{low}..{high}"),
+        (Some(low), None) => format!(">={low}"),
+        (None, None) => String::new(),
     }
 }
 
@@ -110,7 +135,7 @@ pub struct Group {
 /// A trial list by conditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Groups {
-    /// The conditions that occur, in the order of their values: numbers by size, then text by bytes.
+    /// The conditions that occur, in the order of their values: intervals and numbers by size, then text by bytes.
     pub groups: Vec<Group>,
     /// Trials left out because an utterance has no value.
     pub without_value: usize,
@@ -122,7 +147,8 @@ pub struct Groups {
 /// value. Names that differ by a `.wav` suffix match. Only the sides that matter need a value.
 ///
 /// # Errors
-/// Utterances have no value, unless `skip_missing` says to leave out their trials; for [`Sides::Gap`], a value is no number.
+/// Utterances have no value, unless `skip_missing` says to leave out their trials; for [`Sides::Gap`] and with edges, a value is
+/// no number.
 pub fn group(
     trials: &Trials,
     by: &By,
@@ -135,7 +161,7 @@ pub fn group(
     let (needs_enrolment, needs_test) = (by.sides != Sides::Test, by.sides != Sides::Enrolment);
     let mut without = vec![false; trials.names.len()];
     let mut without_value = 0;
-    let mut groups: BTreeMap<Cow<'_, str>, Vec<usize>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Vec<usize>, Cow<'_, str>), Vec<usize>> = BTreeMap::new();
     for (place, &(enrolment, test)) in trials.pairs.iter().enumerate() {
         let value = |id: u32, needed: bool| match values[id as usize] {
             _ if !needed => Some(""),
@@ -150,11 +176,12 @@ pub fn group(
             continue;
         };
         let condition = match by.sides {
-            Sides::Enrolment => Cow::Borrowed(a),
-            Sides::Test => Cow::Borrowed(b),
-            Sides::Both => Cow::Owned(format!("{a}-{b}")),
-            Sides::Relation => Cow::Borrowed(if a == b { "same" } else { "different" }),
-            Sides::Gap => Cow::Owned((number(table, a)? - number(table, b)?).abs().to_string()),
+            _ if !by.edges.is_empty() => by.interval_of(table, a, b)?,
+            Sides::Enrolment => (Vec::new(), Cow::Borrowed(a)),
+            Sides::Test => (Vec::new(), Cow::Borrowed(b)),
+            Sides::Both => (Vec::new(), Cow::Owned(format!("{a}-{b}"))),
+            Sides::Relation => (Vec::new(), Cow::Borrowed(if a == b { "same" } else { "different" })),
+            Sides::Gap => (Vec::new(), Cow::Owned((number(table, a)? - number(table, b)?).abs().to_string())),
         };
         groups.entry(condition).or_default().push(place);
     }
@@ -167,17 +194,38 @@ pub fn group(
         return Err(Error::MissingValues { table, trials: without_value, of, utterances });
     }
     let mut groups: Vec<Group> =
-        groups.into_iter().map(|(value, trials)| Group { value: value.into_owned(), trials }).collect();
-    // A stable sort: text stays in its order, behind the numbers.
+        groups.into_iter().map(|((_, value), trials)| Group { value: value.into_owned(), trials }).collect();
+    // A stable sort: intervals and text stay in their order, behind the numbers.
     let size = |group: &Group| group.value.parse().unwrap_or(f64::INFINITY);
     groups.sort_by(|a, b| size(a).total_cmp(&size(b)));
     Ok(Groups { groups, without_value })
 }
 
+impl By {
+    /// The condition of a trial whose values are numbers: its places among the intervals, and its name.
+    fn interval_of(&self, table: &Table, a: &str, b: &str) -> Result<(Vec<usize>, Cow<'static, str>)> {
+        let place = |value: f64| self.edges.partition_point(|&edge| edge <= value);
+        let (of, name) = (|value| number(table, value).map(place), |place| interval(&self.edges, place));
+        Ok(match self.sides {
+            Sides::Enrolment => of(a).map(|a| (vec![a], name(a).into()))?,
+            Sides::Test => of(b).map(|b| (vec![b], name(b).into()))?,
+            Sides::Both => {
+                let (a, b) = (of(a)?, of(b)?);
+                (vec![a, b], format!("{}-{}", name(a), name(b)).into())
+            }
+            Sides::Relation => (Vec::new(), if of(a)? == of(b)? { "same" } else { "different" }.into()),
+            Sides::Gap => {
+                let gap = place((number(table, a)? - number(table, b)?).abs());
+                (vec![gap], name(gap).into())
+            }
+        })
+    }
+}
+
 fn number(table: &Table, value: &str) -> Result<f64> {
     value.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| {
         let place = table.iter().position(|(_, other)| other == value).unwrap_or_default();
-        FileError::parse(table.path(), format!("{value:?}"), "a number, to tell the gap between two")
+        FileError::parse(table.path(), format!("{value:?}"), "a number, for gaps and intervals")
             .at_line(table.line(place))
             .into()
     })
@@ -221,6 +269,24 @@ mod tests {
         let pairs = expected(&[("1-1", &[3]), ("10-1", &[1]), ("10-9", &[0]), ("9-1", &[2])]);
         assert_eq!(by("visit=t"), pairs);
         assert_eq!(by("both:visit=t"), pairs);
+    }
+
+    #[test]
+    fn numbers_fall_into_intervals() {
+        let snr = table("a -3.5\nb 5\nc 12\n");
+        let by = |by: &str| groups(by, &snr, None, false).unwrap();
+        assert_eq!(by("enrol:snr:0,5,10=t"), expected(&[("<0", &[0, 1]), ("5..10", &[2]), (">=10", &[3])]));
+        assert_eq!(by("test:snr:5=t"), expected(&[(">=5", &[0, 1, 2, 3])]));
+        let pairs =
+            expected(&[("<0-5..10", &[0]), ("<0->=10", &[1]), ("5..10->=10", &[2]), (">=10->=10", &[3])]);
+        assert_eq!(by("both:snr:0,5,10=t"), pairs);
+        assert_eq!(by("relation:snr:0=t"), expected(&[("different", &[0, 1]), ("same", &[2, 3])]));
+        assert_eq!(by("gap:snr:8=t"), expected(&[("<8", &[2, 3]), (">=8", &[0, 1])]));
+        let error = groups("test:snr:0=t", &table("b loud\nc 1\n"), None, false).unwrap_err().to_string();
+        assert!(error.starts_with("utt2x:1: found \"loud\", expected a number"), "{error}");
+        for bad in ["test:snr:=t", "test:snr:5,x=t", "test:snr:5,5=t", "test:snr:nan=t", "snr:5=t"] {
+            assert!(bad.parse::<By>().is_err(), "{bad}");
+        }
     }
 
     #[test]

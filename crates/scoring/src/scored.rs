@@ -166,6 +166,7 @@ impl Scored {
             let mut found = BreakDown {
                 name: by.name.clone(),
                 sides: by.sides,
+                edges: by.edges.clone(),
                 table: file.clone(),
                 without_value: groups.without_value,
                 min_trials: options.min_trials,

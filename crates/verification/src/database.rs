@@ -35,6 +35,9 @@ pub struct EnrolledRecording {
     pub recording: String,
     /// Seconds of speech.
     pub speech_s: f64,
+    /// The detector of the speech, where only the speech was embedded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speech_only: Option<String>,
     /// `[embedding_size]`, as the network gives it.
     pub embedding: Vec<f32>,
 }
@@ -202,6 +205,7 @@ impl SpeakerDatabase {
             speaker.recordings.push(EnrolledRecording {
                 recording: voice.recording.clone(),
                 speech_s: voice.quality.speech_s,
+                speech_only: voice.speech_only.as_ref().map(|speech| speech.detector.to_owned()),
                 embedding: voice.embedding.clone(),
             });
         }
@@ -355,8 +359,12 @@ mod tests {
 
     #[test]
     fn the_mean_is_of_directions() {
-        let recording =
-            |embedding: Vec<f32>| EnrolledRecording { recording: "r".into(), speech_s: 1.0, embedding };
+        let recording = |embedding: Vec<f32>| EnrolledRecording {
+            recording: "r".into(),
+            speech_s: 1.0,
+            speech_only: None,
+            embedding,
+        };
         let speaker = EnrolledSpeaker {
             name: "a".into(),
             model_sha256: String::new(),

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::path::Path;
 
+use ffsvc_embeddings::Provenance;
 use ffsvc_kaldi_io::{TrialColumns, Trials};
 use ffsvc_scoring::calibration::{CalibrationFile, Inputs};
 use ffsvc_scoring::metrics::DcfParameters;
 use ffsvc_scoring::report::SourceFile;
-use ffsvc_scoring::threshold::Threshold;
+use ffsvc_scoring::threshold::{Origin, Threshold};
 use ffsvc_scoring::{Remark, TrialScores};
 use serde::Serialize;
 
@@ -36,8 +37,8 @@ pub enum Rule {
 /// What is known of two recordings after they were compared.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Decision {
-    /// Cosine of the embeddings.
-    pub score: f64,
+    /// Cosine of the embeddings; `None` where a recording has none.
+    pub score: Option<f64>,
     /// Log-likelihood ratio, natural logarithm, where a calibration was given.
     pub log_likelihood_ratio: Option<f64>,
     /// `None` where there is no decision.
@@ -73,6 +74,15 @@ impl Rule {
         })
     }
 
+    /// The model that the rule's scores came from and how their recordings were read, as far as its file says.
+    pub fn origin(&self) -> Option<&Provenance> {
+        match self {
+            Self::Threshold(Threshold { origin: Origin::Report { model, .. }, .. }) => model.as_ref(),
+            Self::Threshold(_) => None,
+            Self::Calibration { trained, .. } => trained.systems.first()?.model.as_ref(),
+        }
+    }
+
     /// Whether a score is accepted, and its log-likelihood ratio where the rule has one.
     ///
     /// # Errors
@@ -97,9 +107,9 @@ impl Decision {
     ///
     /// # Errors
     /// As [`Rule::accepts`].
-    pub(crate) fn of(score: f64, rule: Option<&Rule>, undecidable: Option<String>) -> Result<Self> {
-        let (accepted, log_likelihood_ratio) = match rule {
-            Some(rule) => {
+    pub(crate) fn of(score: Option<f64>, rule: Option<&Rule>, undecidable: Option<String>) -> Result<Self> {
+        let (accepted, log_likelihood_ratio) = match score.zip(rule) {
+            Some((score, rule)) => {
                 let (accepted, llr) = rule.accepts(score)?;
                 (Some(accepted), llr)
             }

@@ -9,4 +9,4 @@ mod verifier;
 pub use database::{Candidate, EnrolledRecording, EnrolledSpeaker, SpeakerDatabase};
 pub use decision::{Decision, Rule};
 pub use error::{Error, Result};
-pub use verifier::{Verifier, Voice};
+pub use verifier::{EmbeddedSpeech, Verifier, Voice};

@@ -26,9 +26,32 @@ pub struct Voice {
     pub quality: Quality,
     /// Sentences about the recording that a person should read: silent, clipped, too little speech, several channels.
     pub warnings: Vec<String>,
-    /// The embedding, `[embedding_size]`, as the network gives it.
+    /// What of the recording was embedded, where that is its speech only ([`Verifier::with_speech_only`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speech_only: Option<EmbeddedSpeech>,
+    /// The embedding, `[embedding_size]`, as the network gives it. Empty if only speech is embedded and there is none.
     #[serde(skip)]
     pub embedding: Vec<f32>,
+}
+
+/// The speech of a recording that was embedded without the pauses.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EmbeddedSpeech {
+    /// Name of the detector: `noise-floor`, `energy` or `silero`.
+    pub detector: &'static str,
+    /// Length of what was embedded, s.
+    pub embedded_s: f64,
+    /// Length of what was left out, s.
+    pub left_out_s: f64,
+    /// The parts that were embedded, from one time to another in seconds, in order.
+    pub parts: Vec<(f64, f64)>,
+}
+
+impl EmbeddedSpeech {
+    fn new(detector: &'static str, parts: Vec<(f64, f64)>, duration_s: f64) -> Self {
+        let embedded_s = parts.iter().map(|(from_s, to_s)| to_s - from_s).sum();
+        Self { detector, embedded_s, left_out_s: (duration_s - embedded_s).max(0.0), parts }
+    }
 }
 
 /// A model with its front end, ready to compare recordings.
@@ -37,6 +60,8 @@ pub struct Verifier {
     extractor: Extractor,
     model: SourceFile,
     limits: QualityLimits,
+    /// Finds the speech that is measured.
+    vad: Vad,
     mean: Option<Vec<f64>>,
 }
 
@@ -61,7 +86,7 @@ impl Verifier {
             Some(sha256) => SourceFile { path: path.display().to_string(), sha256: sha256.to_owned() },
             None => SourceFile::identify(path)?,
         };
-        Ok(Self { extractor, model, limits, mean: None })
+        Ok(Self { extractor, model, limits, vad: Vad::default(), mean: None })
     }
 
     /// Which channel of recordings with several is heard. Default: the first.
@@ -79,6 +104,22 @@ impl Verifier {
         self
     }
 
+    /// Embeds only what `vad` takes for speech ([`Extractor::with_speech_only`]). The seconds of speech are then those that
+    /// `vad` finds.
+    ///
+    /// # Errors
+    /// The detector does not work at the model's sample rate, one of its options is out of range, or its model cannot be read.
+    pub fn with_speech_only(mut self, vad: &Vad) -> Result<Self> {
+        self.extractor = self.extractor.with_speech_only(vad).map_err(Error::Model)?;
+        self.vad = vad.clone();
+        Ok(self)
+    }
+
+    /// The name of the detector of [`with_speech_only`](Self::with_speech_only), if there is one.
+    pub fn speech_only(&self) -> Option<&'static str> {
+        self.extractor.speech_only()
+    }
+
     /// Subtracts this mean embedding, `[embedding_size]`, from all before they are compared.
     #[must_use]
     pub fn with_mean(mut self, mean: Vec<f64>) -> Self {
@@ -94,7 +135,7 @@ impl Verifier {
     /// Reads a recording once, measures it and embeds it.
     ///
     /// # Errors
-    /// The recording cannot be read or is too short for the model.
+    /// The recording cannot be read, or it (or its speech) is too short for the model.
     pub fn embed(&self, recording: impl AsRef<Path>) -> Result<Voice> {
         let path = recording.as_ref();
         let name = path.display().to_string();
@@ -102,14 +143,22 @@ impl Verifier {
         let options = self.extractor.options();
         let mut file = ffsvc_dataset::open_audio(&WavSource::File(path.to_path_buf()).into(), options.limits)
             .map_err(|error| of_this(error.into()))?;
-        let quality = file_quality(&mut file, &name, options.channel, &Vad::default())?;
-        let embedding = self.extractor.embed_file(&mut file).map_err(of_this)?;
+        let quality = file_quality(&mut file, &name, options.channel, &self.vad)?;
+        let (embedding, parts) = match self.extractor.embed_file(&mut file) {
+            Ok(embedding) => (embedding.values, embedding.speech_parts),
+            // Nothing to compare, which is known about the recording and no failure.
+            Err(ffsvc_extraction::Error::NoSpeech { .. }) => (Vec::new(), Some(Vec::new())),
+            Err(error) => return Err(of_this(error)),
+        };
+        let speech_only = parts
+            .zip(self.speech_only())
+            .map(|(parts, detector)| EmbeddedSpeech::new(detector, parts, quality.duration_s));
         let mut warnings: Vec<String> =
             quality.warnings(&self.limits).iter().map(ToString::to_string).collect();
         if let Some(words) = channel_taken(file.info().channels, options.channel) {
             warnings.push(words);
         }
-        Ok(Voice { recording: name, quality, warnings, embedding: embedding.values })
+        Ok(Voice { recording: name, quality, warnings, speech_only, embedding })
     }
 
     /// The cosine of two embeddings, as a trial list of the two gives it.
@@ -129,22 +178,24 @@ impl Verifier {
         })
     }
 
-    /// Compares two recordings. Without a rule there is a score and no decision.
+    /// Compares two recordings. Without a rule there is a score and no decision. Where a recording has no embedding there is
+    /// neither.
     ///
     /// # Errors
     /// As [`score`](Self::score) and [`Rule::accepts`].
     pub fn decide(&self, enrolment: &Voice, test: &Voice, rule: Option<&Rule>) -> Result<Decision> {
-        let score = self.score(&enrolment.embedding, &test.embedding)?;
+        let has_both = !enrolment.embedding.is_empty() && !test.embedding.is_empty();
+        let score = has_both.then(|| self.score(&enrolment.embedding, &test.embedding)).transpose()?;
         self.judge(score, [enrolment, test], rule)
     }
 
-    /// The decision on a score that came from these recordings.
+    /// The decision on a score that came from these recordings; `None` where one of them has no embedding.
     ///
     /// # Errors
     /// As [`Rule::accepts`].
     pub fn judge<'a>(
         &self,
-        score: f64,
+        score: Option<f64>,
         voices: impl IntoIterator<Item = &'a Voice>,
         rule: Option<&Rule>,
     ) -> Result<Decision> {
@@ -156,7 +207,8 @@ impl Verifier {
         if voice.quality.is_silent(&self.limits) {
             return Some(format!("{} is silent", voice.recording));
         }
-        (voice.quality.speech_s <= 0.0).then(|| format!("{} has no speech", voice.recording))
+        (voice.quality.speech_s <= 0.0 || voice.embedding.is_empty())
+            .then(|| format!("{} has no speech", voice.recording))
     }
 }
 

@@ -6,6 +6,7 @@ mod onnx_tensors;
 mod parts;
 mod silero;
 mod silero_network;
+mod speech_bands;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,21 +15,12 @@ pub use noise_floor::NoiseFloorVad;
 pub use parts::SpeechParts;
 pub use silero::SileroVad;
 pub use silero_network::SileroNetwork;
+pub(crate) use speech_bands::{SpectralLevels, SpeechBands};
 
-use crate::mel_banks::kaldi_mel;
-use crate::{Error, Fbank, FbankOptions, Result, Scratch};
+use crate::{Error, Result, Scratch};
 
 /// Time from one decision to the next, s.
 pub(crate) const FRAME_SHIFT_S: f64 = 0.01;
-/// Bands of the detector's spectrum at 8 kHz and above; fewer below, each as wide on the mel scale.
-const NUM_BANDS: usize = 20;
-/// Where speech stands out of noise: below lie hum, wind and rumble, above what telephones do not carry.
-const BAND_EDGES_HZ: [f64; 2] = [150.0, 3800.0];
-/// Decibels in one unit of a natural logarithm of power.
-const DB_PER_NEPER: f32 = 4.342_945;
-/// Level of a frame of unit RMS at the scale of [`FbankOptions::int16_scale`], dB.
-const INT16_FULL_SCALE_DB: f32 = 90.309;
-
 /// How speech is told from pauses. In TOML: `{ type = "noise-floor" }`, `{ type = "energy", energy_threshold = 5.5 }`,
 /// `{ type = "silero", model = "silero_vad_16k_op15.onnx" }`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,7 +74,7 @@ impl Default for Vad {
 #[derive(Debug, Clone)]
 pub struct SpeechDetector {
     rule: Rule,
-    fbank: Fbank,
+    bands: SpeechBands,
 }
 
 #[derive(Debug, Clone)]
@@ -99,9 +91,7 @@ impl SpeechDetector {
     /// # Errors
     /// The sample rate or an option is out of range; the rate is not [`Vad::sample_rate`]; the model cannot be read.
     pub fn new(sample_rate: u32, vad: &Vad) -> Result<Self> {
-        if !(1000..=768_000).contains(&sample_rate) {
-            return Err(Error::option("sample_rate", sample_rate, "1000 to 768000 Hz"));
-        }
+        let bands = SpeechBands::new(sample_rate)?;
         if let Some(rate) = vad.sample_rate().filter(|&rate| rate != sample_rate) {
             return Err(Error::option("sample_rate", sample_rate, format!("{rate} Hz for this detector")));
         }
@@ -112,18 +102,7 @@ impl SpeechDetector {
                 .check()
                 .and_then(|()| Ok(Rule::Silero(options.clone(), SileroNetwork::open(&options.model)?))),
         }?;
-        let [low_hz, full_high_hz] = BAND_EDGES_HZ;
-        let high_hz = full_high_hz.min(f64::from(sample_rate) / 2.0);
-        let share = (kaldi_mel(high_hz) - kaldi_mel(low_hz)) / (kaldi_mel(full_high_hz) - kaldi_mel(low_hz));
-        let fbank = FbankOptions {
-            num_mels: ((NUM_BANDS + 1) as f64 * share) as usize - 1,
-            low_frequency_hz: low_hz,
-            high_frequency_hz: high_hz,
-            preemphasis: 0.0,
-            use_energy: true,
-            ..FbankOptions::default()
-        };
-        Ok(Self { rule, fbank: Fbank::new(sample_rate, &fbank)? })
+        Ok(Self { rule, bands })
     }
 
     /// Whether each frame of `samples` (full scale 1.0) is speech; empty for less than one frame.
@@ -131,28 +110,16 @@ impl SpeechDetector {
     /// # Errors
     /// A sample is not finite or beyond all measure.
     pub fn detect(&self, scratch: &mut Scratch, samples: &[f32]) -> Result<Vec<bool>> {
-        let num_frames = self.fbank.num_frames(samples.len());
+        let num_frames = self.bands.num_frames(samples.len());
         if num_frames == 0 {
             return Ok(Vec::new());
         }
-        let mut levels_and_bands = || {
-            let mut features = vec![0.0; self.fbank.num_mels() * num_frames];
-            self.fbank.compute_into(scratch, samples, &mut features)?;
-            Ok(features)
-        };
         match &self.rule {
             Rule::Silero(vad, network) => Ok(vad.decide(&network.probabilities(samples)?, num_frames)),
-            Rule::Energy(vad) => Ok(vad.decide(&levels_and_bands()?[..num_frames])),
+            Rule::Energy(vad) => Ok(vad.decide(&self.bands.log_energies(scratch, samples)?)),
             Rule::NoiseFloor(vad) => {
-                let mut features: Vec<f32> = levels_and_bands()?;
-                let (levels, bands) = features.split_at_mut(num_frames);
-                bands.iter_mut().for_each(|value| *value *= DB_PER_NEPER);
-                let frame_length = self.fbank.min_samples() as f32;
-                let full_scale_db = INT16_FULL_SCALE_DB + 10.0 * frame_length.log10();
-                for level in levels.iter_mut() {
-                    *level = *level * DB_PER_NEPER - full_scale_db;
-                }
-                Ok(vad.decide(levels, bands))
+                let SpectralLevels { levels_dbfs, bands_db } = self.bands.levels(scratch, samples)?;
+                Ok(vad.decide(&levels_dbfs, &bands_db))
             }
         }
     }
@@ -166,18 +133,6 @@ impl SpeechDetector {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_sample_rate_has_bands() {
-        for rate in [1000, 1001, 4000, 6000, 8000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 768_000] {
-            let detector = SpeechDetector::new(rate, &Vad::default()).unwrap();
-            let expected = if rate >= 8000 { NUM_BANDS } else { 2 };
-            assert!(detector.fbank.num_mels() > expected, "{rate}");
-            let second = vec![0.25; rate as usize];
-            assert_eq!(detector.detect(&mut Scratch::new(), &second).unwrap().len(), 98, "{rate}");
-        }
-        assert!(SpeechDetector::new(999, &Vad::default()).is_err());
-    }
 
     #[test]
     fn the_level_of_a_frame_is_its_rms_against_full_scale() {

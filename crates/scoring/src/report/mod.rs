@@ -75,6 +75,9 @@ pub struct BreakDown {
     pub name: String,
     /// What of both sides of a trial makes its condition.
     pub sides: Sides,
+    /// The edges of the intervals that its numbers fall into, if every value is not a condition of its own.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub edges: Vec<f64>,
     /// The table that tells.
     pub table: SourceFile,
     /// Trials in no condition because an utterance has no value in the table.
