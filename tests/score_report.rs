@@ -87,11 +87,11 @@ fn parsed(page: &str) -> Document<'_> {
 
 /// The section with this heading.
 fn section<'a>(document: &'a Document<'_>, heading: &str) -> Node<'a, 'a> {
-    let sections = document.descendants().filter(|node| node.has_tag_name("section"));
+    let mut sections = document.descendants().filter(|node| node.has_tag_name("section"));
     let is_it = |section: &Node<'_, '_>| {
         section.children().any(|node| node.has_tag_name("h2") && node.text() == Some(heading))
     };
-    sections.into_iter().find(is_it).unwrap_or_else(|| panic!("no section {heading:?}"))
+    sections.find(is_it).unwrap_or_else(|| panic!("no section {heading:?}"))
 }
 
 /// The rows of the table at `place` in a section: the text of each cell, the exact value of a number.
@@ -220,8 +220,8 @@ fn names_are_never_markup_and_the_bytes_are_the_same_again() {
     let svgs = || document.descendants().filter(|node| node.tag_name().name() == "svg");
     // DET, two histograms, calibration, priors, bars by device.
     assert_eq!(svgs().count(), 6);
-    let in_chart = svgs().flat_map(|svg| svg.descendants()).filter_map(|node| node.text());
-    assert!(in_chart.into_iter().any(|text| text.trim().starts_with("<em>good</em>: EER")));
+    let mut in_chart = svgs().flat_map(|svg| svg.descendants()).filter_map(|node| node.text());
+    assert!(in_chart.any(|text| text.trim().starts_with("<em>good</em>: EER")));
 
     run(dir.path(), &arguments).success();
     assert!(std::fs::read_to_string(dir.path().join("page.html")).unwrap() == page);
