@@ -114,7 +114,6 @@ fn the_recipe_ends_in_tables_by_room_and_distance() {
     ] {
         assert!(results.contains(line), "no {line:?} in {results}");
     }
-    assert!(fs::read(folder.join("exp/final-test/room.svg")).unwrap().starts_with(b"<svg"));
     // Without distances, the rest.
     recipe(folder, &[&args[..], &["--work", "exp2", "--stop-stage", "2"]].concat()).success();
     assert!(

@@ -102,5 +102,4 @@ if run 4; then
     [ ! -f "$data/utt2distance" ] || by+=(--by "test:metres:1,2,3,4,6=$data/utt2distance")
     "$bin/ffsvc-score" --trials "$data/trials" --embeddings "$exp/embeddings.scp" --utt2spk "$data/utt2spk" \
         --bootstrap 1000 "${by[@]}" --scores-out "$exp/scores" --report-out "$exp/report.json" | tee "$exp/results.txt"
-    "$bin/ffsvc-score" plot conditions --report "$(basename "$model" .safetensors)=$exp/report.json" --by room -o "$exp/room.svg"
 fi

@@ -49,7 +49,8 @@ pub struct EmbeddedSpeech {
 
 impl EmbeddedSpeech {
     fn new(detector: &'static str, parts: Vec<(f64, f64)>, duration_s: f64) -> Self {
-        let embedded_s = parts.iter().map(|(from_s, to_s)| to_s - from_s).sum();
+        // A sum of nothing is -0 in Rust.
+        let embedded_s = parts.iter().fold(0.0, |sum, (from_s, to_s)| sum + (to_s - from_s));
         Self { detector, embedded_s, left_out_s: (duration_s - embedded_s).max(0.0), parts }
     }
 }
