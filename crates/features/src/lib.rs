@@ -25,7 +25,7 @@ pub use fbank::{Fbank, FbankOptions};
 pub use front_end::{Features, FrontEnd, FrontEndConfig, Kind};
 pub use levels::Levels;
 pub use log_mel::{LogMel, LogMelOptions};
-pub use mel_banks::MelBanks;
+pub use mel_banks::{MelBanks, upper_edge_hz};
 pub use quality::{Quality, QualityLimits, QualityWarning};
 pub use scratch::Scratch;
 pub use speechbrain_fbank::{SpeechBrainFbank, SpeechBrainFbankOptions};
