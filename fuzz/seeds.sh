@@ -106,6 +106,10 @@ case $target in
         make log "{$step,\"utterances_per_s\":4.0,\"data_wait\":0.5}\n{\"event\":\"end\",\"step\":1,\"interrupted\":true}\n"
         make validation '{"event":"validation","epoch":1,"step":1,"eer":0.1,"min_dcf":0.5,"lists":{"far":{"eer":0.1,"min_dcf":1}}}\n'
         ;;
+    onnx_file)
+        take $data/onnx/*.onnx
+        FFSVC_FUZZ_SEEDS=$folder "$program" > /dev/null 2>&1
+        ;;
     model_file | torch_file) FFSVC_FUZZ_SEEDS=$folder "$program" > /dev/null 2>&1 ;;
     *)
         printf 'no seeds for %s\n' "$target" >&2

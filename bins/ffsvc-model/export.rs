@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
-use ffsvc_cli::RunFiles;
+use ffsvc_cli::{RunFiles, UsageError};
 use ffsvc_models::toolkits::{ExportFormat, Toolkit, export_model};
-use ffsvc_models::{ModelFile, export_onnx};
+use ffsvc_models::{ModelFile, OnnxInput, export_onnx};
 use serde::Serialize;
 
 use crate::import_first::import_first;
@@ -15,18 +15,24 @@ use crate::output::Output;
 ///
 /// ffsvc writes {"model": ..., "classifier": ...} as the baseline's save_model does. The other toolkits' names write a
 /// flat state_dict. All are in the zip format of torch.save. safetensors has the names of the toolkit that has the
-/// network. onnx writes the network itself, from features to embedding, with the front end as metadata. What the format cannot
-/// store is left out and listed; `ffsvc-model info` shows it.
+/// network. onnx writes the network itself, from features to embedding, with the front end as metadata, or from samples to
+/// embedding. What the format cannot store is left out and listed; `ffsvc-model info` shows it.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   ffsvc-model export --to ffsvc exp/resnet34/best.safetensors -o model_20.pkl
   ffsvc-model export --to safetensors campplus.safetensors -o weights.safetensors
-  ffsvc-model export --to onnx campplus.safetensors -o campplus.onnx")]
+  ffsvc-model export --to onnx campplus.safetensors -o campplus.onnx
+  ffsvc-model export --to onnx --with-front-end campplus.safetensors -o campplus.onnx")]
 pub(crate) struct Export {
     /// Form of the file
     #[arg(long, value_enum)]
     to: Form,
+
+    /// Put the front end into the graph, which then reads samples (full scale 1.0, at the model's sample rate) instead of
+    /// features; with --to onnx
+    #[arg(long)]
+    with_front_end: bool,
 
     /// Model file
     model: PathBuf,
@@ -77,13 +83,22 @@ struct Outcome {
 impl Export {
     pub(crate) fn run(self, json: bool) -> anyhow::Result<()> {
         self.output.of(RunFiles::new().input("MODEL", [&self.model]))?.check(json)?;
+        if self.with_front_end && self.to != Form::Onnx {
+            return Err(UsageError::new(
+                "--with-front-end needs --to onnx: other forms have no place for it",
+            )
+            .into());
+        }
         let file = ModelFile::open(&self.model).map_err(import_first)?;
         let (model, head) = file.load(&Device::flex())?;
         let info = file.info();
         let path = self.output.path();
         let torch = |format| export_model(path, &info.model, &model, head.as_ref(), format);
         let (tensors, with_head) = match self.to {
-            Form::Onnx => (export_onnx(path, info, &model)?, false),
+            Form::Onnx => {
+                let input = if self.with_front_end { OnnxInput::Samples } else { OnnxInput::Features };
+                (export_onnx(path, info, &model, input)?, false)
+            }
             Form::Safetensors => torch(ExportFormat::Safetensors).map(|done| (done.tensors, done.head))?,
             Form::Checkpoint(toolkit) => {
                 torch(ExportFormat::Torch(toolkit)).map(|done| (done.tensors, done.head))?

@@ -6,7 +6,8 @@
 The first argument is the folder of the programs, A and B are recordings of speech of at least 3 seconds with 16 kHz. For each
 architecture a small network is trained for a few steps on synthetic speakers, so that its running statistics are not 0 and
 1. It is exported, checked by the package onnx, and run on features of both recordings that kaldi-native-fbank computes: at two
-lengths, one recording at a time and both in a batch. --model adds model files that exist, whose features are Kaldi's fbank;
+lengths, one recording at a time and both in a batch. It is also exported with --with-front-end and run on the samples, for
+a ResNet with each kind of front end. --model adds model files that exist, whose features are Kaldi's fbank;
 with --only and no name it takes these alone. --sherpa also loads those models in sherpa-onnx, which computes its own
 features.
 
@@ -32,6 +33,8 @@ SAMPLE_RATE = 16000
 LENGTHS = (46000, 12345)
 # Of the cosine; of the difference, in distances between the embeddings of the two recordings.
 TOLERANCES = (1e-9, 1e-4)
+# Of the cosine, where the graph computes the features too.
+SAMPLES_TOLERANCE = 1e-5
 
 NETWORKS = {
     "resnet18-tstp": "architecture = 'resnet'\ndepth = 18\nin_planes = 4\nembedding_size = 24",
@@ -70,12 +73,27 @@ NETWORKS = {
     "stages = [{ stride = 2, blocks = 2, expansion = 1, reduction = 12 }, { stride = 1, blocks = 1, expansion = 2, reduction = 6 }]",
 }
 
+FBANK = 'waveform_norm = "none"\nkind = { type = "fbank", num_mels = 72, window = "hamming" }'
+# For samples to embedding, all with a ResNet.
+FRONT_ENDS = {
+    "log-mel-baseline": "",
+    "log-mel-redimnet": "waveform_norm = 'none'\nkind = { type = 'log-mel', num_mels = 72, window = 'hamming', "
+    "low_frequency_hz = 20.0, high_frequency_hz = 7600.0, preemphasis = 0.97 }",
+    "log-mel-odd": "kind = { type = 'log-mel', num_mels = 40, n_fft = 510, window_length = 399, hop_length = 157 }\n"
+    "cmn = { type = 'none' }",
+    "fbank-wespeaker": FBANK,
+    "fbank-3dspeaker": "waveform_norm = 'none'\nkind = { type = 'fbank', int16_scale = false }",
+    "fbank-all-frames": "waveform_norm = 'none'\nkind = { type = 'fbank', snip_edges = false, high_frequency_hz = -400.0 }",
+    "fbank-odd": "kind = { type = 'fbank', num_mels = 40, snip_edges = false, frame_length_ms = 24.99, frame_shift_ms = 9.97, "
+    "use_power = false, remove_dc_offset = false, window = 'hann' }\ncmn = { type = 'utterance', normalize_variance = true }",
+    "speechbrain-fbank": "waveform_norm = 'none'\nkind = { type = 'speechbrain-fbank' }",
+}
+
 EXPERIMENT = """
 [data]
 train = "corpus/train"
 [features]
-waveform_norm = "none"
-kind = {{ type = "fbank", num_mels = 72, window = "hamming" }}
+{features}
 [model]
 {model}
 [head]
@@ -150,10 +168,36 @@ def embed(run, folder, model, samples):
         return numpy.load(inside / "a.npz")["embeddings"][0]
 
 
-def check(name, programs, folder, model, recordings, sherpa):
-    run = lambda program, *arguments: subprocess.run(
+def runner(programs, folder):
+    return lambda program, *arguments: subprocess.run(
         [programs / program, *map(str, arguments)], check=True, cwd=folder, stdout=subprocess.DEVNULL
     )
+
+
+def check_samples(name, programs, folder, model, recordings):
+    """Samples to embedding, and at the least number of samples that the metadata name."""
+    run = runner(programs, folder)
+    run("ffsvc-model", "export", "--to", "onnx", "--with-front-end", model, folder / "samples.onnx")
+    onnx.checker.check_model(str(folder / "samples.onnx"), full_check=True)
+    session = onnxruntime.InferenceSession(str(folder / "samples.onnx"), providers=["CPUExecutionProvider"])
+    metadata = session.get_modelmeta().custom_metadata_map
+    (given,) = session.get_inputs()
+    assert (given.name, given.shape) == ("samples", ["B", "N"])
+    worst = 0.0
+    for length in (*LENGTHS, int(metadata["min_samples"])):
+        # A shortest recording of silence has no direction.
+        crops = [samples[8000 : 8000 + length] for samples in recordings]
+        together = session.run(None, {"samples": numpy.stack(crops)})[0]
+        for samples, theirs in zip(crops, together):
+            ours = embed(run, folder, model, samples)
+            alone = session.run(None, {"samples": samples[None]})[0][0]
+            worst = max(worst, cosine_distance(theirs, ours), cosine_distance(alone, ours))
+    print(f"{name}, from samples: cosine distance {worst:.1e}", flush=True)
+    assert worst <= SAMPLES_TOLERANCE, (name, worst)
+
+
+def check(name, programs, folder, model, recordings, sherpa):
+    run = runner(programs, folder)
     run("ffsvc-model", "export", "--to", "onnx", model, folder / "model.onnx")
     onnx.checker.check_model(str(folder / "model.onnx"), full_check=True)
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
@@ -199,7 +243,8 @@ def main():
     parser.add_argument("programs", type=pathlib.Path)
     parser.add_argument("audio", nargs=2)
     parser.add_argument("--model", nargs="*", default=[])
-    parser.add_argument("--only", nargs="*", choices=list(NETWORKS), default=list(NETWORKS))
+    every = [*NETWORKS, *FRONT_ENDS]
+    parser.add_argument("--only", nargs="*", choices=every, default=every)
     parser.add_argument("--sherpa", action="store_true")
     arguments = parser.parse_args()
     programs = arguments.programs.resolve()
@@ -215,14 +260,22 @@ def main():
             synth = ["synth", "corpus", "--seed", "1", "--train-speakers", "4", "--train-utterances", "3"]
             synth += ["--dev-speakers", "2", "--dev-utterances", "2", "--seconds", "1.2,1.5", "-q"]
             subprocess.run([programs / "ffsvc-data", *synth], check=True, cwd=folder)
-        for name in arguments.only:
-            (folder / "experiment.toml").write_text(EXPERIMENT.format(model=NETWORKS[name]))
+
+        def trained(name, model, features):
+            (folder / "experiment.toml").write_text(EXPERIMENT.format(model=NETWORKS[model], features=features))
             train = [programs / "ffsvc-train", "experiment.toml", name, "-q"]
             subprocess.run(train, check=True, cwd=folder, stdout=subprocess.DEVNULL)
-            check(name, programs, folder, folder / name / "final.safetensors", recordings, False)
+            return folder / name / "final.safetensors"
+
+        for name in arguments.only:
+            if name in NETWORKS:
+                check(name, programs, folder, trained(name, name, FBANK), recordings, False)
+            else:
+                check_samples(name, programs, folder, trained(name, "resnet18-tstp", FRONT_ENDS[name]), recordings)
         for model in arguments.model:
             model = pathlib.Path(model).resolve()
             check(model.name, programs, folder, model, recordings, arguments.sherpa)
+            check_samples(model.name, programs, folder, model, recordings)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ pub use front_end::{Features, FrontEnd, FrontEndConfig, Kind};
 pub use levels::Levels;
 pub use librosa_mel::{LibrosaMel, LibrosaMelOptions};
 pub use log_mel::{LogMel, LogMelOptions};
-pub use mel_banks::MelBanks;
+pub use mel_banks::{MelBanks, upper_edge_hz};
 pub use quality::{Quality, QualityLimits, QualityWarning};
 pub use room_estimates::RoomEstimates;
 pub use scratch::Scratch;

@@ -195,8 +195,8 @@ impl MelBanks {
     }
 }
 
-/// Turns Kaldi's way to give the upper edge into hertz: values up to 0 count from the Nyquist frequency.
-pub(crate) fn upper_edge_hz(high_frequency_hz: f64, sample_rate: u32) -> f64 {
+/// Turns Kaldi's way to give the upper edge of the bands into hertz: values up to 0 count from the Nyquist frequency.
+pub fn upper_edge_hz(high_frequency_hz: f64, sample_rate: u32) -> f64 {
     if high_frequency_hz > 0.0 { high_frequency_hz } else { f64::from(sample_rate) / 2.0 + high_frequency_hz }
 }
 

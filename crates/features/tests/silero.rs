@@ -152,7 +152,7 @@ fn what_cannot_be_used_is_said() {
         message
     };
     std::fs::write(&path, "not a model").unwrap();
-    assert!(message().contains("no ONNX file and no safetensors file"));
+    assert!(message().contains("no safetensors file, and no ONNX file"));
     std::fs::write(&path, b"\x04\0\0\0\0\0\0\0{\"a\"").unwrap();
     assert!(message().contains("no safetensors file: "));
     // An ONNX file with an empty graph.

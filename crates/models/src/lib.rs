@@ -63,7 +63,7 @@ pub use heads::{Head, HeadConfig, HeadOutput, NoHead, Transferred, is_reserved, 
 pub use model::{ModelConfig, SpeakerModel};
 pub use model_file::{ModelFile, load_info, load_model, save_model};
 pub use model_info::{ModelIdentity, ModelInfo};
-pub use onnx::export_onnx;
+pub use onnx::{OnnxInput, export_onnx};
 pub use parameters::{NamedTensor, load_named, named_gradients, named_tensors, parameter_ids};
 pub use pooling::{Pooling, PoolingConfig};
 pub use precision::Precision;

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::messages::{ElementType, Graph, Model, Tensor};
 
 /// The most bytes that a protobuf message can have.
-const MOST_BYTES: usize = i32::MAX as usize;
+pub(crate) const MOST_BYTES: usize = i32::MAX as usize;
 
 /// Checks that every name is defined once and before it is read, that every constant has the bytes of its shape, and that the
 /// file is below 2 GiB. What the operators read and compute is not checked.

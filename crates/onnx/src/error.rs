@@ -1,4 +1,4 @@
-/// Why a graph is not a valid model.
+/// Why a graph is not a valid model, or a file cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -49,6 +49,34 @@ pub enum Error {
     /// There is nothing to compute.
     #[error("the model has no graph")]
     NoGraph,
+    /// The bytes are not those of a model.
+    #[error("not an ONNX model: {cause}; is the file truncated?")]
+    Malformed {
+        /// What the decoder says.
+        cause: String,
+    },
+    /// A graph of more parts than any network has.
+    #[error("the model has more than {most} nodes, settings, names and constants")]
+    TooManyParts {
+        /// As many are read.
+        most: usize,
+    },
+    /// A constant is not of floats.
+    #[error("the constant {name:?} has the element type {found}; expected floats of 16, 32 or 64 bits")]
+    NoFloats {
+        /// Its name.
+        name: String,
+        /// The number of the type.
+        found: i32,
+    },
+    /// The values of a constant are in a file of their own, and cannot be read from there.
+    #[error("the values of the constant {name:?} are in another file: {cause}")]
+    External {
+        /// Name of the constant.
+        name: String,
+        /// What is wrong.
+        cause: String,
+    },
 }
 
 /// The result of this crate's fallible functions.

@@ -148,7 +148,8 @@ impl GraphBuilder {
             dims,
             data_type: element.into(),
             name: name.to_owned(),
-            raw_data,
+            raw_data: raw_data.into(),
+            ..Tensor::default()
         });
         Value(name.to_owned())
     }
@@ -196,6 +197,11 @@ impl GraphBuilder {
         let node = format!("Identity_{}", self.graph.node.len());
         self.push("Identity", &[value], &[], node, vec![name.to_owned()]);
         self.graph.output.push(value_info(name, shape));
+    }
+
+    /// The graph as it is, without any check.
+    pub fn into_graph(self) -> Graph {
+        self.graph
     }
 
     /// The model, with its metadata.

@@ -4,6 +4,9 @@ mod check;
 mod error;
 mod graph;
 mod messages;
+mod parts;
+mod read;
+mod values;
 
 pub use check::check;
 pub use error::{Error, Result};
@@ -12,7 +15,9 @@ pub use messages::{
     Attribute, AttributeKind, ElementType, Graph, Model, Named, Node, OperatorSet, Shape, Size, SizeValue,
     Tensor, TensorType, Type, ValueInfo,
 };
-pub use prost::{DecodeError, Message};
+pub use prost::Message;
+pub use prost::bytes::Bytes;
+pub use read::{is_model, open, read};
 
 /// Version of the operators that the nodes are of.
 pub const OPSET: i64 = 17;

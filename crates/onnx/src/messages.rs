@@ -1,6 +1,7 @@
 //! The messages of [`onnx.proto`](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), with the fields that a network in
 //! 32-bit floats needs. A reader of protobuf skips fields that it does not know, so files with others are read too.
 
+use prost::bytes::Bytes;
 use prost::{Enumeration, Message, Oneof};
 
 /// `ModelProto`: a file.
@@ -103,6 +104,9 @@ pub struct Attribute {
     /// A text.
     #[prost(bytes = "vec", optional, tag = "4")]
     pub s: Option<Vec<u8>>,
+    /// A tensor: the value of a node `Constant`.
+    #[prost(message, optional, boxed, tag = "5")]
+    pub t: Option<Box<Tensor>>,
     /// Integers.
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
@@ -123,11 +127,13 @@ pub enum AttributeKind {
     Int = 2,
     /// `s`.
     String = 3,
+    /// `t`.
+    Tensor = 4,
     /// `ints`.
     Ints = 7,
 }
 
-/// `TensorProto`: a constant.
+/// `TensorProto`: a constant. Its values are in `raw_data`, in the list of their type, or in a file of their own.
 #[derive(Clone, PartialEq, Message)]
 pub struct Tensor {
     /// Sizes, outermost first. None: a single number.
@@ -136,12 +142,27 @@ pub struct Tensor {
     /// [`ElementType`] as a number.
     #[prost(enumeration = "ElementType", tag = "2")]
     pub data_type: i32,
+    /// Values of 32-bit floats.
+    #[prost(float, repeated, tag = "4")]
+    pub float_data: Vec<f32>,
+    /// Values of 16-bit floats, their bits.
+    #[prost(int32, repeated, tag = "5")]
+    pub int32_data: Vec<i32>,
     /// Its name.
     #[prost(string, tag = "8")]
     pub name: String,
     /// Values, row-major, little-endian.
-    #[prost(bytes = "vec", tag = "9")]
-    pub raw_data: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "9")]
+    pub raw_data: Bytes,
+    /// Values of 64-bit floats.
+    #[prost(double, repeated, tag = "10")]
+    pub double_data: Vec<f64>,
+    /// Where the values are, if they are not in the file: `location`, `offset`, `length`.
+    #[prost(message, repeated, tag = "13")]
+    pub external_data: Vec<Named>,
+    /// 1: the values are in the file that `external_data` names.
+    #[prost(int32, tag = "14")]
+    pub data_location: i32,
 }
 
 /// `TensorProto.DataType`.
@@ -154,6 +175,12 @@ pub enum ElementType {
     Float = 1,
     /// 64-bit integers.
     Int64 = 7,
+    /// 16-bit floats.
+    Float16 = 10,
+    /// 64-bit floats.
+    Double = 11,
+    /// The upper half of 32-bit floats.
+    Bfloat16 = 16,
 }
 
 /// `ValueInfoProto`: name and type of an input or output.

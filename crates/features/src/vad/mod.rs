@@ -2,7 +2,6 @@
 
 mod energy;
 mod noise_floor;
-mod onnx_tensors;
 mod parts;
 mod silero;
 mod silero_network;

@@ -1,14 +1,15 @@
 //! The network of Silero VAD 6 at 16 kHz: a short-time Fourier transform by convolution, four convolutions, an LSTM.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use ffsvc_kernels::{Conv2d, Epilogue, Lstm, LstmState};
+use ffsvc_onnx::ElementType;
 use safetensors::{Dtype, SafeTensors};
 
-use super::onnx_tensors::{FLOAT, initializers};
 use crate::waveform::check_samples;
 use crate::{Error, Result};
 
@@ -90,7 +91,7 @@ impl SileroNetwork {
         File::open(path)
             .and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes))
             .map_err(|error| fault(error.to_string()))?;
-        Self::from_bytes(&bytes).map_err(|reason| {
+        Self::from_bytes(bytes).map_err(|reason| {
             fault(format!(
                 "{reason}; expected silero_vad_16k_op15.onnx or silero_vad_16k.safetensors of the Python package silero-vad 6"
             ))
@@ -98,14 +99,14 @@ impl SileroNetwork {
     }
 
     /// As [`open`](Self::open), from the bytes of the file; the error says what was found.
-    fn from_bytes(bytes: &[u8]) -> std::result::Result<Self, String> {
+    fn from_bytes(bytes: Vec<u8>) -> std::result::Result<Self, String> {
         if bytes.len() as u64 > MOST_BYTES {
             return Err(format!("found more than {MOST_BYTES} bytes"));
         }
         // A safetensors file begins with the length of its JSON.
         if bytes.get(8) == Some(&b'{') {
             let file =
-                SafeTensors::deserialize(bytes).map_err(|error| format!("no safetensors file: {error}"))?;
+                SafeTensors::deserialize(&bytes).map_err(|error| format!("no safetensors file: {error}"))?;
             Self::from_tensors(|[name, _], shape| {
                 let view = file.tensor(name).map_err(|_| format!("no tensor {name}"))?;
                 let found = format!("{:?} {:?}", view.dtype(), view.shape());
@@ -113,13 +114,17 @@ impl SileroNetwork {
                 numbers(name, shape, fits, &found, view.data())
             })
         } else {
-            let tensors = initializers(bytes).ok_or("no ONNX file and no safetensors file")?;
+            let model = ffsvc_onnx::read(bytes.into())
+                .map_err(|error| format!("no safetensors file, and no ONNX file: {error}"))?;
+            let graph = model.graph.ok_or("the ONNX file has no graph")?;
+            let tensors: HashMap<&str, _> =
+                graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
             Self::from_tensors(|[_, name], shape| {
                 let tensor = tensors.get(name).ok_or_else(|| format!("no tensor {name}"))?;
-                let found = format!("of type {} {:?}", tensor.data_type, tensor.shape);
-                let fits = tensor.data_type == FLOAT
-                    && tensor.shape.iter().copied().eq(shape.iter().map(|&size| size as u64));
-                numbers(name, shape, fits, &found, tensor.raw_data)
+                let found = format!("of type {} {:?}", tensor.data_type, tensor.dims);
+                let fits = tensor.data_type == i32::from(ElementType::Float)
+                    && tensor.shape().as_deref() == Some(shape);
+                numbers(name, shape, fits, &found, &tensor.raw_data)
             })
         }
     }

@@ -46,7 +46,7 @@ fn res2(
         };
         let mut steps = Steps::dilated(dilation);
         if config.compat {
-            hidden = g.reflect(&hidden, dilation);
+            hidden = g.reflect(&hidden, (dilation, dilation));
             steps.padding = 0;
         }
         let place = place + unused;

@@ -46,6 +46,8 @@ pub(super) struct NetworkGraph<'a> {
     tensors: HashMap<&'a str, &'a NamedTensor>,
     used: HashSet<&'a str>,
     missing: Vec<String>,
+    /// Whether layers stand as in the toolkits' definitions, and not as they are computed fastest.
+    pub(super) as_defined: bool,
 }
 
 impl<'a> NetworkGraph<'a> {
@@ -55,6 +57,7 @@ impl<'a> NetworkGraph<'a> {
             tensors: tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect(),
             used: HashSet::new(),
             missing: Vec::new(),
+            as_defined: false,
         }
     }
 
@@ -220,10 +223,9 @@ impl<'a> NetworkGraph<'a> {
         self.op("Flatten", &[a], &[("axis", 1.into())])
     }
 
-    /// `[batch, channels, frames]` with as many frames before and behind, as in a mirror. The frame at the end is not repeated.
-    pub(super) fn reflect(&mut self, a: &Value, frames: usize) -> Value {
-        let frames = frames as i64;
-        let pads = self.graph.integers(&[0, 0, frames, 0, 0, frames]);
+    /// `[batch, channels, frames]` with frames before and behind, as in a mirror. The frame at the end is not repeated.
+    pub(super) fn reflect(&mut self, a: &Value, (before, behind): (usize, usize)) -> Value {
+        let pads = self.graph.integers(&[0, 0, before as i64, 0, 0, behind as i64]);
         self.op("Pad", &[a, &pads], &[("mode", "reflect".into())])
     }
 

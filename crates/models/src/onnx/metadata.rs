@@ -6,25 +6,27 @@ use crate::model::ModelConfig;
 use crate::model_info::ModelInfo;
 use crate::toolkits::Toolkit;
 
-/// The entries of the metadata. sherpa-onnx reads those from `framework` to `feature_normalize_type` and computes the features
+/// The entries of the metadata; `min_samples` are those of a graph that reads samples. sherpa-onnx reads the entries from `framework` to `feature_normalize_type` and computes the features
 /// itself. `framework` is a toolkit that it knows only where its features are near those of the front end.
-pub(super) fn metadata(info: &ModelInfo) -> Vec<(&'static str, String)> {
+pub(super) fn metadata(info: &ModelInfo, min_samples: Option<usize>) -> Vec<(&'static str, String)> {
     let front_end = &info.front_end;
     // An int16 scale is sherpa-onnx's samples that are not normalised.
     let normalize_samples = match &front_end.kind {
+        _ if min_samples.is_some() => true,
         Kind::Fbank(options) => !options.int16_scale,
         Kind::LogMel(_) | Kind::SpeechBrainFbank(_) | Kind::LibrosaMel(_) => true,
     };
     let json = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
     let mut entries = vec![
-        ("framework", framework(info).to_owned()),
+        ("framework", if min_samples.is_some() { OWN } else { framework(info) }.to_owned()),
         // The model file does not say it, and sherpa-onnx refuses a file without this entry.
         ("language", "unknown".to_owned()),
         ("sample_rate", front_end.sample_rate.to_string()),
         ("output_dim", info.model.embedding_size().to_string()),
         ("normalize_samples", i32::from(normalize_samples).to_string()),
     ];
-    if matches!(&front_end.cmn, Cmn::Utterance(mean) if !mean.normalize_variance) {
+    let mean_alone = matches!(&front_end.cmn, Cmn::Utterance(mean) if !mean.normalize_variance);
+    if mean_alone && min_samples.is_none() {
         entries.push(("feature_normalize_type", "global-mean".to_owned()));
     }
     if let ModelConfig::Ge2eLstm(network) = &info.model {
@@ -36,13 +38,19 @@ pub(super) fn metadata(info: &ModelInfo) -> Vec<(&'static str, String)> {
         ("network", json(serde_json::to_string(&info.model))),
         ("compat_lowpass", i32::from(info.compat_lowpass).to_string()),
     ]);
+    if let Some(samples) = min_samples {
+        entries.push(("min_samples", samples.to_string()));
+    }
     entries
 }
+
+/// A framework that sherpa-onnx refuses.
+const OWN: &str = "ffsvc";
 
 /// The name under which sherpa-onnx takes the network, or `ffsvc`, which it refuses.
 fn framework(info: &ModelInfo) -> &'static str {
     match (has_features_of_sherpa(&info.front_end), Toolkit::of(&info.model)) {
-        (false, _) => "ffsvc",
+        (false, _) => OWN,
         (true, Toolkit::ThreeDSpeaker) => "3d-speaker",
         (true, _) => "wespeaker",
     }

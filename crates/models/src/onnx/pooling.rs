@@ -71,6 +71,10 @@ pub(super) fn attentive(g: &mut NetworkGraph<'_>, name: &str, rows: &Value) -> V
 /// `W [h; mean; std] + b = W_h h + (W_c [mean; std] + b)`: the context is multiplied once, not in every frame.
 fn in_context(g: &mut NetworkGraph<'_>, linear1: &str, rows: &Value, count: usize) -> Value {
     let context = tstp(g, rows, EPSILON);
+    if g.as_defined {
+        let all = g.concatenate(&[rows, &context], 1);
+        return g.conv(linear1, &all, Steps::EACH);
+    }
     let (weight, bias) = (g.tensor(&format!("{linear1}.weight")), g.tensor(&format!("{linear1}.bias")));
     let bounds = [0, count as i64, 3 * count as i64].map(|bound| g.graph.integers(&[bound]));
     let of_frame = g.slice(&weight, 1, &bounds[0], &bounds[1]);

@@ -8,7 +8,7 @@ use crate::speechbrain_ecapa::{DILATIONS, KERNELS, SpeechBrainEcapaConfig, VARIA
 /// A convolution that keeps the number of frames by reflection at the ends.
 fn conv(g: &mut NetworkGraph<'_>, name: &str, input: &Value, kernel: usize, dilation: usize) -> Value {
     let padding = dilation * (kernel - 1) / 2;
-    let input = if padding == 0 { input.clone() } else { g.reflect(input, padding) };
+    let input = if padding == 0 { input.clone() } else { g.reflect(input, (padding, padding)) };
     g.conv(&format!("{name}.conv"), &input, Steps { dilation, ..Steps::EACH })
 }
 

@@ -12,6 +12,7 @@ mod gradients;
 mod heads;
 mod multiplications;
 mod onnx;
+mod onnx_import;
 mod padding;
 mod pooling;
 mod precision;

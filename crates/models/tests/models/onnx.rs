@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use burn::tensor::Device;
 use ffsvc_features::{Cmn, FbankOptions, FrontEndConfig, Kind, LogMelOptions, WaveformNorm};
-use ffsvc_models::{Error, ModelConfig, ModelInfo, ResNetConfig, TdnnConfig, export_onnx, named_tensors};
+use ffsvc_models::{
+    Error, ModelConfig, ModelInfo, OnnxInput, ResNetConfig, TdnnConfig, export_onnx, named_tensors,
+};
 use ffsvc_onnx::{Message as _, Model, SizeValue, ValueInfo, check};
 
 use crate::config::networks;
@@ -19,7 +21,7 @@ fn exported(info: &ModelInfo) -> Model {
     let folder = tempfile::tempdir().unwrap();
     let (network, path) =
         (info.model.init(info.num_mels().unwrap(), &Device::flex()).unwrap(), folder.path().join("a"));
-    let tensors = export_onnx(&path, info, &network).unwrap();
+    let tensors = export_onnx(&path, info, &network, OnnxInput::Features).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     let model = Model::decode(&bytes[..]).unwrap();
 
@@ -50,7 +52,7 @@ fn exported(info: &ModelInfo) -> Model {
     assert!(absent.iter().all(without_effect), "{absent:?}");
 
     // The same model gives the same bytes.
-    export_onnx(&path, info, &network).unwrap();
+    export_onnx(&path, info, &network, OnnxInput::Features).unwrap();
     assert!(std::fs::read(&path).unwrap() == bytes);
     model
 }
@@ -135,13 +137,16 @@ fn a_network_that_is_not_the_described_one_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.onnx");
     let resnet = ModelConfig::Resnet(ResNetConfig::default());
-    let error = export_onnx(&path, &ModelInfo::new(resnet, front_end()), &network).unwrap_err();
+    let error =
+        export_onnx(&path, &ModelInfo::new(resnet, front_end()), &network, OnnxInput::Features).unwrap_err();
     let Error::Tensors { mismatch } = &error else { panic!("{error}") };
     assert!(mismatch.missing.contains(&"front.conv1.weight".to_owned()), "{mismatch}");
     assert!(mismatch.surplus.contains(&"frame_1.conv_1d.weight".to_owned()), "{mismatch}");
     assert!(!path.exists());
 
     let info = ModelInfo::new(config(6), front_end());
-    let error = export_onnx(folder.path().join("nowhere/a.onnx"), &info, &network).unwrap_err().to_string();
+    let error = export_onnx(folder.path().join("nowhere/a.onnx"), &info, &network, OnnxInput::Features)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("nowhere"), "{error}");
 }
