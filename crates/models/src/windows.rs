@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn windows_are_those_of_resemblyzer() {
-        for (rate, least_coverage) in [(1.3, 0.75), (1.0, 0.5), (4.0, 1.0), (0.625, 0.25)] {
+        for (rate, least_coverage) in [(1.3f64, 0.75), (1.0, 0.5), (4.0, 1.0), (0.625, 0.25)] {
             let shift = (100.0 / rate).round() as usize;
             let windows = Windows { frames: 160, shift, least_coverage };
             windows.validate().expect("in range");
