@@ -116,33 +116,26 @@ def networks(arguments):
     found = []
     if arguments.wespeaker:
         package("wespeaker", arguments.wespeaker)
-        from wespeaker.models import campplus, ecapa_tdnn, eres2net, gemini_dfresnet, redimnet, repvgg, res2net, resnet, samresnet
+        from wespeaker.models import ecapa_tdnn, gemini_dfresnet, repvgg, res2net, resnet, samresnet
 
         def add(name, make, **sizes):
             found.append((name, by_wespeaker, arguments.wespeaker, make, dict(feat_dim=80, embed_dim=64) | sizes))
 
         for depth in (18, 34, 50, 293):
             add(f"wespeaker-resnet{depth}", getattr(resnet, f"ResNet{depth}"))
-        add("wespeaker-resnet34-astp", resnet.ResNet34, pooling_func="ASTP")
         add("wespeaker-resnet34-mqmha", resnet.ResNet34, pooling_func="MQMHASTP")
         add("wespeaker-ecapa", ecapa_tdnn.ECAPA_TDNN_c512)
         add("wespeaker-ecapa-glob", ecapa_tdnn.ECAPA_TDNN_GLOB_c1024)
-        add("wespeaker-ecapa-bn", ecapa_tdnn.ECAPA_TDNN_GLOB_c512, emb_bn=True)
-        add("wespeaker-ecapa-xi", ecapa_tdnn.ECAPA_TDNN_c512, pooling_func="XI")
-        add("wespeaker-campplus", campplus.CAMPPlus)
-        add("wespeaker-eres2net", eres2net.ERes2Net34_Base)
         add("wespeaker-res2net", res2net.Res2Net34_Base)
         add("wespeaker-gemini", gemini_dfresnet.Gemini_DF_ResNet114)
         add("wespeaker-repvgg", repvgg.REPVGG_TINY_A0)
         # Its definition takes the number of bands by another name, which the script does not know.
         simam = lambda feat_dim, embed_dim: samresnet.SimAM_ResNet34_ASP(embed_dim=embed_dim, acoustic_dim=feat_dim)
         add("wespeaker-simam", simam)
-        add("wespeaker-redimnet", redimnet.ReDimNetB2, feat_dim=72)
     if arguments.three_d_speaker:
         package("speakerlab", arguments.three_d_speaker)
         from speakerlab.models.campplus.DTDNN import CAMPPlus
-        from speakerlab.models.eres2net import ERes2Net, ERes2Net_huge, ERes2NetV2
-        from speakerlab.models.res2net import Res2Net
+        from speakerlab.models.eres2net import ERes2Net, ERes2NetV2
 
         def add(name, make, **sizes):
             sizes = dict(feat_dim=80, embedding_size=64) | sizes
@@ -150,11 +143,7 @@ def networks(arguments):
 
         add("3dspeaker-campplus", CAMPPlus)
         add("3dspeaker-eres2net", ERes2Net.ERes2Net)
-        add("3dspeaker-eres2net-large", ERes2Net.ERes2Net, m_channels=64)
-        add("3dspeaker-eres2net-huge", ERes2Net_huge.ERes2Net)
         add("3dspeaker-eres2netv2", ERes2NetV2.ERes2NetV2)
-        add("3dspeaker-eres2netv2-w24s4ep4", ERes2NetV2.ERes2NetV2, baseWidth=24, scale=4, expansion=4)
-        add("3dspeaker-res2net", Res2Net.Res2Net)
     return found
 
 

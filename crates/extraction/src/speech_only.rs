@@ -4,6 +4,9 @@ use ffsvc_features::{Scratch, SpeechDetector, SpeechParts, Vad};
 
 use crate::error::{Error, Result};
 
+/// Parts of a recording, from and to, s.
+type Parts = Vec<(f64, f64)>;
+
 /// Takes the pauses out of recordings.
 #[derive(Debug, Clone)]
 pub(crate) struct SpeechOnly {
@@ -31,7 +34,7 @@ impl SpeechOnly {
     }
 
     /// The parts that are speech, one after the other, and where they are in the recording, s.
-    pub(crate) fn of(&self, samples: &[f32]) -> Result<(Vec<f32>, Vec<(f64, f64)>)> {
+    pub(crate) fn of(&self, samples: &[f32]) -> Result<(Vec<f32>, Parts)> {
         let decisions = self.detector.detect(&mut Scratch::new(), samples)?;
         let rate = f64::from(self.sample_rate);
         let duration_s = samples.len() as f64 / rate;
