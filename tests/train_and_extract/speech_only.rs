@@ -110,13 +110,15 @@ fn a_recording_without_speech_has_no_score_and_no_decision() {
 fn a_rule_or_an_enrolment_of_whole_recordings_is_told_from_one_of_speech() {
     let folder = with_pauses();
     let extract = |store: &str, more: &str| {
-        run(&folder, "ffsvc-extract", &format!("{MODEL} data/dev -o {store}.npz --allow-failures {more}")).success();
+        run(&folder, "ffsvc-extract", &format!("{MODEL} data/dev -o {store}.npz --allow-failures {more}"))
+            .success();
         let words = format!(
             "--trials data/dev/trials --embeddings {store}.npz --skip-missing --report-out {store}.json --scores-out {store}.scores"
         );
         run(&folder, "ffsvc-score", &words).success();
-        let words =
-            format!("calibrate --trials data/dev/trials --scores {store}.scores --skip-missing --ridge 0.01 -o {store}.map");
+        let words = format!(
+            "calibrate --trials data/dev/trials --scores {store}.scores --skip-missing --ridge 0.01 -o {store}.map"
+        );
         run(&folder, "ffsvc-score", &words).success();
     };
     extract("whole", "");
