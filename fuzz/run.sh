@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 seconds=${1:-60}
 shift || true
-with_networks="config model_file torch_file"
+with_networks="config model_file onnx_file torch_file"
 all=$(for file in fuzz_targets/*.rs; do basename "$file" .rs; done)
 targets=${*:-$all}
 

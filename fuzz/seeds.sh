@@ -96,6 +96,10 @@ case $target in
             cp "$file" "$folder/$(basename "$(dirname "$file")")-$(basename "$file")"
         done
         ;;
+    onnx_file)
+        take $data/onnx/*.onnx
+        FFSVC_FUZZ_SEEDS=$folder "$program" > /dev/null 2>&1
+        ;;
     model_file | torch_file) FFSVC_FUZZ_SEEDS=$folder "$program" > /dev/null 2>&1 ;;
     *)
         printf 'no seeds for %s\n' "$target" >&2

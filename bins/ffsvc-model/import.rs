@@ -13,10 +13,11 @@ use crate::output::Output;
 
 /// Make a model file out of another toolkit's checkpoint
 ///
-/// Reads .pt, .pth and .pkl as torch.save writes them (zip and legacy) and .safetensors. Nothing in the file is executed: one
-/// that asks for a class other than tensors and containers is refused. Which network it is, and its sizes, follow from the
-/// tensors. The front end becomes part of the model: it is that of the toolkit's config.yaml beside the checkpoint or up to two
-/// folders above it (WeSpeaker, 3D-Speaker), or else of the toolkit's recipes.
+/// Reads .pt, .pth and .pkl as torch.save writes them (zip and legacy), .safetensors, and the .onnx files of WeSpeaker's and
+/// 3D-Speaker's export scripts and of `ffsvc-model export`. Nothing in the file is executed: one that asks for a class other
+/// than tensors and containers is refused. Which network it is, and its sizes, follow from the tensors. The front end becomes
+/// part of the model: it is that of the toolkit's config.yaml beside the checkpoint or up to two folders above it (WeSpeaker,
+/// 3D-Speaker), or else of the toolkit's recipes. A file of `ffsvc-model export --to onnx` has its own.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Networks: ffsvc: ResNet34StatsPool (and ResNet18), ECAPA_TDNN; wespeaker: ResNet18 to ResNet293 with TSTP and MQMHASTP, ECAPA_TDNN with ASTP \
@@ -25,6 +26,7 @@ ReDimNetWrap, ReDimNet2Wrap.
 
 Examples:
   ffsvc-model import campplus_cn_en_common.pt -o campplus.safetensors
+  ffsvc-model import voxceleb_resnet34_LM.onnx -o resnet34.safetensors
   ffsvc-model import --speakers data/train/spk2utt model_20.pkl -o baseline.safetensors")]
 pub(crate) struct Import {
     /// Where the checkpoint comes from [default: the toolkit that has a network of these tensors]
@@ -81,7 +83,9 @@ impl Import {
             Err(Error::Tensors { mismatch }) => return refuse(&self.file, &mismatch),
             result => result?,
         };
-        let Imported { model, head, info, toolkit, config_file, prefix, taken, outside, .. } = imported;
+        let Imported {
+            model, head, info, toolkit, config_file, from_metadata, prefix, taken, outside, ..
+        } = imported;
         save_model(self.output.path(), &model, head.as_ref(), &info)?;
         let outcome = Outcome {
             model: self.output.path().to_path_buf(),
@@ -89,6 +93,7 @@ impl Import {
             network: info.model,
             front_end_from: match self.front_end.as_ref().or(config_file.as_ref()) {
                 Some(file) => format!("of {}", file.display()),
+                None if from_metadata => "of the file's metadata".to_owned(),
                 None => format!("of the recipes of {} (--front-end names another)", toolkit.name()),
             },
             front_end: info.front_end,

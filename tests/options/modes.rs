@@ -249,7 +249,12 @@ pub(crate) const MODES: &[Mode] = &[
         "--allow-pipes",
     ),
     mode("ffsvc-model", "import", "net.pkl --output out.safetensors", ""),
-    mode("ffsvc-model", "export", "--to wespeaker exp/final.safetensors --output out.pkl", ""),
+    mode(
+        "ffsvc-model",
+        "export",
+        "--to wespeaker exp/final.safetensors --output out.pkl",
+        "--with-front-end",
+    ),
     mode("ffsvc-model", "export", "--to onnx exp/final.safetensors --output out.onnx", ""),
     mode("ffsvc-model", "compare", "exp/final.safetensors exp/initial.safetensors", ""),
     mode("ffsvc-model", "verify", "exp/final.safetensors --against heard.npz --data corpus/dev", ""),

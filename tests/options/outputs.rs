@@ -218,6 +218,7 @@ const RUNS: &[Run] = &[
         &["exp/final.safetensors", "corpus/wav/dev00000/dev00000-00000.wav"],
     ),
     run("ffsvc-model", Form::File, "import net.pkl --output OUTPUT", &["net.pkl"]),
+    run("ffsvc-model", Form::File, "import net.onnx --output OUTPUT", &["net.onnx"]),
     run(
         "ffsvc-model",
         Form::File,
@@ -228,6 +229,12 @@ const RUNS: &[Run] = &[
         "ffsvc-model",
         Form::File,
         "export --to onnx exp/final.safetensors --output OUTPUT",
+        &["exp/final.safetensors"],
+    ),
+    run(
+        "ffsvc-model",
+        Form::File,
+        "export --to onnx --with-front-end exp/final.safetensors --output OUTPUT",
         &["exp/final.safetensors"],
     ),
     run(

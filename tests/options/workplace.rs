@@ -33,6 +33,7 @@ const MADE: &[(&str, &str)] = &[
     ),
     ("ffsvc-train", "tiny.toml exp"),
     ("ffsvc-model", "export --to wespeaker exp/final.safetensors --output net.pkl"),
+    ("ffsvc-model", "export --to onnx exp/final.safetensors --output net.onnx"),
     ("ffsvc-extract", "--model exp/final.safetensors corpus/dev heard.npz"),
     ("ffsvc-score", "--trials corpus/dev/trials --embeddings heard.npz --report-out heard.json"),
     (

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use ffsvc_models::toolkits::{ExportFormat, ImportOptions, TensorFile, Toolkit, export_model, import_model};
-use ffsvc_models::{EcapaTdnnConfig, ModelConfig};
+use ffsvc_models::{EcapaTdnnConfig, ModelConfig, ModelInfo, OnnxInput, export_onnx};
+use ffsvc_onnx::{Graph, Message as _, Model, Named, Node};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -79,15 +80,19 @@ fn legacy(object: &[u8], after: &[u8]) -> Vec<u8> {
     concat(&[magic, b"\x80\x02M\xe9\x03.", &system, object, &keys, after])
 }
 
-/// A whole, small checkpoint.
-fn sound(folder: &Path) -> Vec<u8> {
-    let config = ModelConfig::EcapaTdnn(EcapaTdnnConfig {
+fn small() -> ModelConfig {
+    ModelConfig::EcapaTdnn(EcapaTdnnConfig {
         hidden_dim: 8,
         scale: 2,
         bottleneck: 2,
         embedding_size: 2,
         compat: true,
-    });
+    })
+}
+
+/// A whole, small checkpoint.
+fn sound(folder: &Path) -> Vec<u8> {
+    let config = small();
     let model = config.init(80, &Device::flex()).unwrap();
     let path = folder.join("sound.pkl");
     export_model(&path, &config, &model, None, ExportFormat::Torch(Toolkit::Ffsvc)).unwrap();
@@ -247,4 +252,65 @@ fn few_bytes_are_not_multiplied() {
     refused(&checkpoint(&pickle(&deep)));
     let recalls = concat(&[b"]q\x00", &b"h\x00".repeat(1 << 18)]);
     refused(&checkpoint(&pickle(&recalls)));
+}
+
+/// The whole of a small network's ONNX file.
+fn sound_onnx() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sound.onnx");
+    let model = small().init(80, &Device::flex()).unwrap();
+    let info = ModelInfo::new(small(), Default::default());
+    export_onnx(&path, &info, &model, OnnxInput::Features).unwrap();
+    std::fs::write(folder.path().join("again"), std::fs::read(&path).unwrap()).unwrap();
+    import_model(folder.path().join("again"), &baseline(), &Device::flex()).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+#[test]
+fn damaged_onnx_files_are_errors() {
+    let whole = sound_onnx();
+    for part in [3, 30, whole.len() / 2, whole.len() - 1] {
+        refused(&whole[..part]);
+    }
+    assert!(refused(&whole[..whole.len() / 2]).contains("is the file truncated?"));
+}
+
+#[test]
+fn what_an_onnx_file_says_about_itself_is_not_believed() {
+    let described = |network: &str| {
+        let entry = |key: &str, value: &str| Named { key: key.to_owned(), value: value.to_owned() };
+        let metadata_props = vec![entry("network", network), entry("front_end", "{}")];
+        let graph = Some(Graph::default());
+        Model { ir_version: 8, graph, metadata_props, ..Model::default() }.encode_to_vec()
+    };
+    let wide = r#"{"architecture":"ecapa-tdnn","hidden_dim":65536,"compat":true}"#;
+    assert!(refused_within(&described(wide), COPIES).contains("it has no constant"));
+    let many = r#"{"architecture":"ecapa-tdnn","hidden_dim":65536,"scale":65536,"compat":true}"#;
+    assert!(refused(&described(many)).contains("layers"));
+    assert!(refused(&described("{}")).contains("its metadata's network"));
+}
+
+#[test]
+fn the_parts_of_an_onnx_file_cost_little() {
+    let model =
+        |node| Model { ir_version: 8, graph: Some(Graph { node, ..Graph::default() }), ..Model::default() };
+    let empty = model(vec![Node::default(); 1 << 19]).encode_to_vec();
+    assert!(refused(&empty).contains("more than 262144 nodes"));
+    // Each node reads the one before it twice: as many ways as there are numbers.
+    let doubling: Vec<Node> = (0..1000)
+        .map(|place| Node {
+            input: vec![format!("{place}"); 2],
+            output: vec![format!("{}", place + 1)],
+            op_type: "Add".to_owned(),
+            ..Node::default()
+        })
+        .collect();
+    refused(&model(doubling).encode_to_vec());
+    let itself = Node {
+        input: vec!["a".to_owned(), "a".to_owned()],
+        output: vec!["a".to_owned()],
+        op_type: "Identity".to_owned(),
+        ..Node::default()
+    };
+    refused(&model(vec![itself]).encode_to_vec());
 }

@@ -1,6 +1,8 @@
 //! A network of another toolkit as one of ours.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -8,7 +10,7 @@ use ffsvc_features::{FrontEndConfig, Kind};
 
 use super::names::in_toolkit;
 use super::recognise::{Recognised, recognise};
-use super::{TensorFile, Toolkit, config_file};
+use super::{TensorFile, Toolkit, config_file, onnx_file};
 use crate::error::{Error, Result, TensorMismatch};
 use crate::heads::{HEAD_PREFIX, Head, HeadConfig};
 use crate::model::SpeakerModel;
@@ -42,6 +44,8 @@ pub struct Imported {
     pub toolkit: Toolkit,
     /// The toolkit's configuration file that names the front end, if it was taken from one.
     pub config_file: Option<PathBuf>,
+    /// Whether the front end was taken from the file itself: an ONNX file that this toolkit has exported.
+    pub from_metadata: bool,
     /// Where in the file its tensors were, with the dot; empty: at the top.
     pub prefix: String,
     /// How many tensors it took.
@@ -53,14 +57,21 @@ pub struct Imported {
 /// Reads a network of another toolkit from a `.pt`, `.pth`, `.pkl` or `.safetensors` file. The toolkit, the network and
 /// its sizes are recognised by names and shapes. The network may be in nested dictionaries or under `module.`.
 ///
+/// Also reads `.onnx` files: those of [`export_onnx`](crate::export_onnx), which come back as they were, and those that the
+/// toolkits' scripts export. There a batch normalisation may be part of the layer before it. It then becomes one that adds a bias.
+///
 /// # Errors
 /// - As [`TensorFile::open`].
-/// - [`Error::Checkpoint`] if the file has no known network, or none of `options.toolkit`.
+/// - [`Error::Checkpoint`] if the file has no known network, or none of `options.toolkit`; if it is an ONNX file and a head is
+///   wanted.
 /// - [`Error::Checkpoint`] with the tensor's name, if a number is not finite or a variance is negative.
 /// - [`Error::Tensors`] with the file's names, if tensors are missing, left over or of another shape.
 /// - [`Error::Config`] if a size is out of range.
 pub fn import_model(path: impl AsRef<Path>, options: &ImportOptions, device: &Device) -> Result<Imported> {
     let path = path.as_ref();
+    if is_onnx(path)? {
+        return onnx_file::import(path, options, device);
+    }
     let file = TensorFile::open(path)?;
     let recognised = recognise(options.toolkit, &file)
         .map_err(|cause| Error::Checkpoint { path: path.to_path_buf(), cause })?;
@@ -70,14 +81,7 @@ pub fn import_model(path: impl AsRef<Path>, options: &ImportOptions, device: &De
     };
     let info = describe(path, &recognised, options, front_end);
     let num_mels = info.num_mels()?;
-    if recognised.num_mels.is_some_and(|rows| rows != num_mels) {
-        let whence = config_file.map(|file| format!(" by {}", file.display())).unwrap_or_default();
-        return Err(Error::Config {
-            field: "front_end",
-            found: format!("{num_mels} rows of features{whence}"),
-            expected: "as many rows as the network was made for",
-        });
-    }
+    check_rows(&recognised, num_mels, config_file.as_deref())?;
     let source = Source { file: &file, network: &recognised };
 
     let module = info.model.build(num_mels, device)?;
@@ -96,17 +100,42 @@ pub fn import_model(path: impl AsRef<Path>, options: &ImportOptions, device: &De
         }
     };
     let Recognised { toolkit, prefix, .. } = recognised;
-    Ok(Imported { model, head, info, toolkit, config_file, prefix, taken: wanted.len(), outside })
+    let (taken, from_metadata) = (wanted.len(), false);
+    Ok(Imported { model, head, info, toolkit, config_file, from_metadata, prefix, taken, outside })
+}
+
+/// Whether the file begins as an ONNX model does.
+fn is_onnx(path: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    let file = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
+    file.map_err(|source| Error::Io { path: path.to_path_buf(), source })?;
+    Ok(ffsvc_onnx::is_model(&start))
+}
+
+/// Fails if the front end, which may be that of a configuration file, gives other rows than the network takes.
+pub(super) fn check_rows(network: &Recognised, num_mels: usize, config_file: Option<&Path>) -> Result<()> {
+    if network.num_mels.is_none_or(|rows| rows == num_mels) {
+        return Ok(());
+    }
+    let whence = config_file.map(|file| format!(" by {}", file.display())).unwrap_or_default();
+    Err(Error::Config {
+        field: "front_end",
+        found: format!("{num_mels} rows of features{whence}"),
+        expected: "as many rows as the network was made for",
+    })
 }
 
 /// The toolkit's configuration file of a checkpoint, with the front end that it names, if there is one.
-fn front_end_of_config_file(path: &Path, toolkit: Toolkit) -> Result<Option<(PathBuf, FrontEndConfig)>> {
+pub(super) fn front_end_of_config_file(
+    path: &Path,
+    toolkit: Toolkit,
+) -> Result<Option<(PathBuf, FrontEndConfig)>> {
     let Some(file) = config_file::beside(path) else { return Ok(None) };
     Ok(config_file::front_end(toolkit, &file)?.map(|front_end| (file, front_end)))
 }
 
 /// What is known about the network before its numbers are read.
-fn describe(
+pub(super) fn describe(
     path: &Path,
     recognised: &Recognised,
     options: &ImportOptions,
@@ -205,23 +234,13 @@ impl Source<'_> {
 
     /// The tensors by our names, with numbers that a network can have.
     fn read(&self, wanted: &[Wanted]) -> Result<Vec<NamedTensor>> {
-        let mut tensors = Vec::with_capacity(wanted.len());
-        let mut faults = Vec::new();
-        for Wanted { ours, theirs, .. } in wanted {
-            let tensor = self.file.read(theirs)?;
-            faults.extend(fault(&tensor));
-            tensors.push(NamedTensor { name: ours.clone(), ..tensor });
-        }
-        if faults.is_empty() {
-            return Ok(tensors);
-        }
-        let more = if faults.len() > TensorMismatch::SHOWN { "; ..." } else { "" };
-        let shown = faults[..faults.len().min(TensorMismatch::SHOWN)].join("; ");
-        Err(self.broken(format!(
-            "numbers that no network computes with, in {} of {} tensors: {shown}{more}",
-            faults.len(),
-            wanted.len()
-        )))
+        let read: Result<Vec<NamedTensor>> =
+            wanted.iter().map(|wanted| self.file.read(&wanted.theirs)).collect();
+        let tensors = read?;
+        check_numbers(&tensors).map_err(|cause| self.broken(cause))?;
+        let ours =
+            |(wanted, tensor): (&Wanted, NamedTensor)| NamedTensor { name: wanted.ours.clone(), ..tensor };
+        Ok(wanted.iter().zip(tensors).map(ours).collect())
     }
 
     /// What stands before the head's names in the file; `None` where the toolkit keeps the head elsewhere.
@@ -247,6 +266,21 @@ impl Source<'_> {
     fn broken(&self, cause: String) -> Error {
         Error::Checkpoint { path: self.file.path().to_path_buf(), cause }
     }
+}
+
+/// Fails if numbers are not finite, or variances negative.
+pub(super) fn check_numbers(tensors: &[NamedTensor]) -> std::result::Result<(), String> {
+    let faults: Vec<String> = tensors.iter().filter_map(fault).collect();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let more = if faults.len() > TensorMismatch::SHOWN { "; ..." } else { "" };
+    let shown = faults[..faults.len().min(TensorMismatch::SHOWN)].join("; ");
+    Err(format!(
+        "numbers that no network computes with, in {} of {} tensors: {shown}{more}",
+        faults.len(),
+        tensors.len()
+    ))
 }
 
 /// What is wrong with a tensor's numbers.

@@ -8,6 +8,7 @@ mod config_file;
 mod export;
 mod import;
 mod names;
+mod onnx_file;
 mod pickle_classes;
 mod recognise;
 mod redimnet;

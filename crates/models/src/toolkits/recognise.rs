@@ -28,6 +28,8 @@ pub(super) struct Recognised {
     pub(super) num_mels: Option<usize>,
     /// What stands before its names in the file, with the dot.
     pub(super) prefix: String,
+    /// Whether names tell it; if not, the layers of an ONNX file do.
+    pub(super) is_named: bool,
 }
 
 /// Tensors under a prefix.
@@ -93,8 +95,7 @@ fn known(toolkit: Toolkit) -> &'static str {
 
 /// Finds the network in the file, wherever it is nested; with a toolkit, one of it.
 pub(super) fn recognise(toolkit: Option<Toolkit>, file: &TensorFile) -> Result<Recognised, String> {
-    let mut all: Vec<Recognised> =
-        Toolkit::ALL.into_iter().flat_map(|toolkit| networks(toolkit, file)).collect();
+    let mut all = all_networks(file);
     let mut found: Vec<Recognised> = match toolkit {
         Some(toolkit) => all.extract_if(.., |one| one.toolkit == toolkit).collect(),
         None => std::mem::take(&mut all),
@@ -139,6 +140,11 @@ pub(super) fn recognise(toolkit: Option<Toolkit>, file: &TensorFile) -> Result<R
     }
 }
 
+/// The networks of every toolkit in the file.
+pub(super) fn all_networks(file: &TensorFile) -> Vec<Recognised> {
+    Toolkit::ALL.into_iter().flat_map(|toolkit| networks(toolkit, file)).collect()
+}
+
 /// The toolkit's networks in the file.
 fn networks(toolkit: Toolkit, file: &TensorFile) -> Vec<Recognised> {
     let mut found = Vec::new();
@@ -150,7 +156,13 @@ fn networks(toolkit: Toolkit, file: &TensorFile) -> Vec<Recognised> {
             .collect();
         for prefix in prefixes {
             if let Some((model, num_mels)) = read(&Tensors { file, prefix }) {
-                found.push(Recognised { toolkit, model, num_mels, prefix: prefix.to_owned() });
+                found.push(Recognised {
+                    toolkit,
+                    model,
+                    num_mels,
+                    prefix: prefix.to_owned(),
+                    is_named: true,
+                });
             }
         }
     }

@@ -75,7 +75,8 @@ impl TensorFile {
             Self::open_safetensors(path, start).map_err(broken)
         } else {
             Err(broken(
-                "it is neither a zip nor a legacy file of torch.save (PyTorch 0.1.10 or later), nor safetensors".into(),
+                "it is neither a zip nor a legacy file of torch.save (PyTorch 0.1.10 or later), nor safetensors, nor ONNX"
+                    .into(),
             ))
         }
     }
@@ -113,6 +114,12 @@ impl TensorFile {
             })
             .collect();
         Ok(Self { path: path.to_path_buf(), entries, bytes })
+    }
+
+    /// Names and shapes without numbers.
+    pub(super) fn of_shapes(path: &Path, shapes: BTreeMap<String, Vec<usize>>) -> Self {
+        let entry = |(name, shape)| (name, Entry { shape, values: Values::Plain(Dtype::F32, 0..0) });
+        Self { path: path.to_path_buf(), entries: shapes.into_iter().map(entry).collect(), bytes: Vec::new() }
     }
 
     /// The file.

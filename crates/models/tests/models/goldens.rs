@@ -31,7 +31,8 @@ impl Goldens {
         ffsvc_test_data::shared("golden/models").join(name)
     }
 
-    fn read(path: &Path) -> Self {
+    /// A file anywhere.
+    pub(crate) fn read(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let tensors = file.iter().map(|(name, view)| {

@@ -11,6 +11,7 @@ mod goldens;
 mod gradients;
 mod heads;
 mod onnx;
+mod onnx_import;
 mod padding;
 mod pooling;
 mod precision;
