@@ -193,13 +193,12 @@ impl Quality {
         // Digital silence has no level in dB: the least of a 24-bit sample stands for it.
         table("utt2level", &|quality| format!("{:.2}", quality.levels.rms_dbfs().max(-144.5)))?;
         // Recordings that say nothing about the room have no line.
-        let estimates: [(&str, fn(&Measured) -> Option<f64>); 2] =
-            [("utt2snr", |quality| quality.room.snr_db), ("utt2c50", |quality| quality.room.c50_db)];
-        for (name, value) in estimates {
-            let rows =
-                measured.iter().filter_map(|(id, quality)| Some((*id, format!("{:.2}", value(quality)?))));
-            write_table(self.out.join(name), rows)?;
-        }
+        let estimates = |name: &str, value: &dyn Fn(&Measured) -> Option<f64>| {
+            let row = |(id, quality): &(_, _)| Some((*id, format!("{:.2}", value(quality)?)));
+            write_table(self.out.join(name), measured.iter().filter_map(row))
+        };
+        estimates("utt2snr", &|quality| quality.room.snr_db)?;
+        estimates("utt2c50", &|quality| quality.room.c50_db)?;
         let warnings: BTreeMap<String, String> = measured
             .iter()
             .map(|(id, quality)| {
