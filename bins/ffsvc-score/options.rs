@@ -149,7 +149,7 @@ pub(crate) struct MeasureArgs {
     /// both (the default) it is the pair of values. With relation it is whether they are the same. With gap it is by
     /// how much the two numbers differ. With EDGES after SIDES:NAME, such as test:snr:5,10,20=utt2snr, numbers fall into the intervals
     /// between them: below 5, from 5 to below 10, from 10 to below 20, 20 and above.
-    #[arg(long, value_name = "[SIDES:]NAME[:EDGES]=TABLE")]
+    #[arg(long, value_name = "[SIDES:]NAME=TABLE")]
     by: Vec<By>,
 
     /// Conditions with fewer target or non-target trials than this get no error rates [default: 30]

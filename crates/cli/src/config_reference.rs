@@ -156,13 +156,16 @@ impl Writer<'_> {
         }
     }
 
+    /// Whether a property is a section of its own. A value of several forms is one if a key tells the forms apart.
     fn is_table(&self, property: &Value) -> bool {
         let node = self.resolved(property);
-        let has_tags = node
-            .get("oneOf")
-            .and_then(Value::as_array)
-            .is_some_and(|forms| forms.iter().any(|form| self.resolved(form).get("properties").is_some()));
-        node.get("properties").is_some() || has_tags
+        let has_tag = |form: &Value| {
+            let form = self.resolved(form);
+            let properties = form.get("properties").and_then(Value::as_object);
+            properties.is_some_and(|properties| properties.values().any(|value| value.get("const").is_some()))
+        };
+        let forms = node.get("oneOf").and_then(Value::as_array);
+        node.get("properties").is_some() || forms.is_some_and(|forms| forms.iter().any(has_tag))
     }
 }
 
