@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod centred_mel;
 mod cmn;
 mod error;
 mod fbank;

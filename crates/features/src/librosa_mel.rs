@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::mel_spectrogram::{Frames, MelSpectrogram};
-use crate::waveform::check_samples;
-use crate::window::{Symmetry, WindowType};
-use crate::{Error, Features, MelBanks, Result, Scratch};
+use crate::centred_mel::CentredMel;
+use crate::window::WindowType;
+use crate::{Error, MelBanks, Result, Scratch};
 
 /// Options of [`LibrosaMel`]; the default is Resemblyzer's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,9 +29,7 @@ impl Default for LibrosaMelOptions {
 /// of equal area ([`MelBanks::slaney`]).
 #[derive(Debug, Clone)]
 pub struct LibrosaMel {
-    window: Vec<f32>,
-    hop_length: usize,
-    mel: MelSpectrogram<f32>,
+    mel: CentredMel,
 }
 
 impl LibrosaMel {
@@ -46,32 +43,27 @@ impl LibrosaMel {
         if !(1..=65_536).contains(&hop_length) {
             return Err(Error::option("hop_length", hop_length, "1 to 65536 samples"));
         }
-        let window = WindowType::Hann.values(n_fft, Symmetry::Periodic);
-        Ok(Self {
-            window: window.into_iter().map(|w| w as f32).collect(),
-            hop_length,
-            mel: MelSpectrogram::new(n_fft, banks, false),
-        })
+        Ok(Self { mel: CentredMel::new(WindowType::Hann, n_fft, hop_length, banks) })
     }
 
     /// Rows of the output.
     pub fn num_mels(&self) -> usize {
-        self.mel.banks().num_mels()
+        self.mel.num_mels()
     }
 
     /// Columns of the output; 0 for no samples.
     pub fn num_frames(&self, num_samples: usize) -> usize {
-        if num_samples == 0 { 0 } else { num_samples / self.hop_length + 1 }
+        self.mel.num_frames(num_samples)
     }
 
     /// Shortest signal with a frame: one sample.
     pub fn min_samples(&self) -> usize {
-        1
+        self.mel.min_samples()
     }
 
     /// Samples from one frame to the next.
     pub fn frame_shift(&self) -> usize {
-        self.hop_length
+        self.mel.hop_length()
     }
 
     /// Features of one signal into `out`, `[num_mels, num_frames]`, without any allocation once `scratch` has grown.
@@ -79,33 +71,6 @@ impl LibrosaMel {
     /// # Errors
     /// The signal is empty, or has a sample that is not finite or beyond all measure; `out` has another length.
     pub fn compute_into(&self, scratch: &mut Scratch, samples: &[f32], out: &mut [f32]) -> Result<()> {
-        check_samples(samples)?;
-        let num_frames = self.num_frames(samples.len());
-        Features::check_shape(samples.len(), self.min_samples(), self.num_mels(), num_frames, out)?;
-        let frames = CentredFrames { of: self, samples };
-        self.mel.compute(&mut scratch.single, &mut scratch.block, num_frames, out, frames);
-        Ok(())
-    }
-}
-
-struct CentredFrames<'a> {
-    of: &'a LibrosaMel,
-    samples: &'a [f32],
-}
-
-impl Frames<f32> for CentredFrames<'_> {
-    #[inline(always)]
-    fn load(&mut self, frame: usize, values: &mut [f32]) {
-        let window = &self.of.window;
-        let start = (frame * self.of.hop_length) as isize - (window.len() / 2) as isize;
-        for ((value, &window), at) in values.iter_mut().zip(window).zip(start..) {
-            let sample = usize::try_from(at).ok().and_then(|at| self.samples.get(at));
-            *value = window * sample.copied().unwrap_or(0.0);
-        }
-    }
-
-    #[inline(always)]
-    fn finish(&self, energy: f32) -> f32 {
-        energy
+        self.mel.compute_into(scratch, samples, out, |energy| energy)
     }
 }

@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::mel_spectrogram::{Frames, MelSpectrogram};
+use crate::centred_mel::CentredMel;
 use crate::natural_log::ln;
-use crate::waveform::check_samples;
-use crate::window::{Symmetry, WindowType};
-use crate::{Error, Features, MelBanks, Result, Scratch};
+use crate::window::WindowType;
+use crate::{Error, MelBanks, Result, Scratch};
 
 /// Window in milliseconds; the transform has its length.
 const WINDOW_MS: f64 = 25.0;
@@ -39,9 +38,7 @@ impl Default for SpeechBrainFbankOptions {
 #[derive(Debug, Clone)]
 pub struct SpeechBrainFbank {
     top_db: f32,
-    window: Vec<f32>,
-    hop_length: usize,
-    mel: MelSpectrogram<f32>,
+    mel: CentredMel,
 }
 
 impl SpeechBrainFbank {
@@ -56,33 +53,30 @@ impl SpeechBrainFbank {
             return Err(Error::option("top_db", options.top_db, "above 0 and up to 1e6"));
         }
         let banks = MelBanks::speechbrain(options.num_mels, n_fft, sample_rate)?;
-        let window = WindowType::Hamming.values(n_fft, Symmetry::Periodic);
         Ok(Self {
             top_db: options.top_db,
-            window: window.into_iter().map(|w| w as f32).collect(),
-            hop_length,
-            mel: MelSpectrogram::new(n_fft, banks, false),
+            mel: CentredMel::new(WindowType::Hamming, n_fft, hop_length, banks),
         })
     }
 
     /// Rows of the output.
     pub fn num_mels(&self) -> usize {
-        self.mel.banks().num_mels()
+        self.mel.num_mels()
     }
 
     /// Columns of the output; 0 for no samples.
     pub fn num_frames(&self, num_samples: usize) -> usize {
-        if num_samples == 0 { 0 } else { num_samples / self.hop_length + 1 }
+        self.mel.num_frames(num_samples)
     }
 
     /// Shortest signal with a frame: one sample.
     pub fn min_samples(&self) -> usize {
-        1
+        self.mel.min_samples()
     }
 
     /// Samples from one frame to the next.
     pub fn frame_shift(&self) -> usize {
-        self.hop_length
+        self.mel.hop_length()
     }
 
     /// Features of one signal into `out`, `[num_mels, num_frames]`, without any allocation once `scratch` has grown.
@@ -90,35 +84,9 @@ impl SpeechBrainFbank {
     /// # Errors
     /// The signal is empty, or has a sample that is not finite or beyond all measure; `out` has another length.
     pub fn compute_into(&self, scratch: &mut Scratch, samples: &[f32], out: &mut [f32]) -> Result<()> {
-        check_samples(samples)?;
-        let num_frames = self.num_frames(samples.len());
-        Features::check_shape(samples.len(), self.min_samples(), self.num_mels(), num_frames, out)?;
-        let frames = CentredFrames { fbank: self, samples };
-        self.mel.compute(&mut scratch.single, &mut scratch.block, num_frames, out, frames);
+        self.mel.compute_into(scratch, samples, out, |energy| DB * ln(energy.max(LEAST_ENERGY)))?;
         let loudest = out.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         out.iter_mut().for_each(|band| *band = band.max(loudest - self.top_db));
         Ok(())
-    }
-}
-
-struct CentredFrames<'a> {
-    fbank: &'a SpeechBrainFbank,
-    samples: &'a [f32],
-}
-
-impl Frames<f32> for CentredFrames<'_> {
-    #[inline(always)]
-    fn load(&mut self, frame: usize, values: &mut [f32]) {
-        let window = &self.fbank.window;
-        let start = (frame * self.fbank.hop_length) as isize - (window.len() / 2) as isize;
-        for ((value, &window), at) in values.iter_mut().zip(window).zip(start..) {
-            let sample = usize::try_from(at).ok().and_then(|at| self.samples.get(at));
-            *value = window * sample.copied().unwrap_or(0.0);
-        }
-    }
-
-    #[inline(always)]
-    fn finish(&self, energy: f32) -> f32 {
-        DB * ln(energy.max(LEAST_ENERGY))
     }
 }
