@@ -20,8 +20,8 @@ use crate::output::Output;
 /// 3D-Speaker), or else of the toolkit's recipes. A file of `ffsvc-model export --to onnx` has its own.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Networks: ffsvc: ResNet34StatsPool (and ResNet18), ECAPA_TDNN; wespeaker: ResNet18 to ResNet293 with TSTP and MQMHASTP, ECAPA_TDNN with ASTP \
-and GLOB, SimAM_ResNet34 and 100, Res2Net, Gemini_DF_ResNet, REPVGG; 3dspeaker: CAMPPlus, ERes2Net, ERes2NetV2, Res2Net; speechbrain: ECAPA_TDNN; redimnet: \
+Networks: ffsvc: ResNet34StatsPool (and ResNet18), ECAPA_TDNN; wespeaker: ResNet18 to ResNet293 with TSTP, ASTP and MQMHASTP, \
+ECAPA_TDNN with ASTP and GLOB, SimAM_ResNet34 and 100, Res2Net, Gemini_DF_ResNet, REPVGG; 3dspeaker: CAMPPlus, ERes2Net, ERes2NetV2, Res2Net; speechbrain: ECAPA_TDNN; redimnet: \
 ReDimNetWrap, ReDimNet2Wrap; resemblyzer: VoiceEncoder.
 
 Examples:

@@ -123,6 +123,7 @@ def networks(arguments):
 
         for depth in (18, 34, 50, 293):
             add(f"wespeaker-resnet{depth}", getattr(resnet, f"ResNet{depth}"))
+        add("wespeaker-resnet34-astp", resnet.ResNet34, pooling_func="ASTP")
         add("wespeaker-resnet34-mqmha", resnet.ResNet34, pooling_func="MQMHASTP")
         add("wespeaker-ecapa", ecapa_tdnn.ECAPA_TDNN_c512)
         add("wespeaker-ecapa-glob", ecapa_tdnn.ECAPA_TDNN_GLOB_c1024)

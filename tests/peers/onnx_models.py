@@ -40,6 +40,7 @@ NETWORKS = {
     "resnet18-tstp": "architecture = 'resnet'\ndepth = 18\nin_planes = 4\nembedding_size = 24",
     "resnet18-stats-all": "architecture = 'resnet'\ndepth = 18\nin_planes = 4\nembedding_size = 24\npooling = 'stats-all'",
     "resnet18-attentive": "architecture = 'resnet'\ndepth = 18\nin_planes = 2\nembedding_size = 24\npooling = 'attentive'",
+    "resnet18-astp": "architecture = 'resnet'\ndepth = 18\nin_planes = 4\nembedding_size = 24\npooling = 'astp'",
     "resnet18-mqmha": "architecture = 'resnet'\ndepth = 18\nin_planes = 4\nembedding_size = 24\npooling = 'mqmha'",
     "resnet50": "architecture = 'resnet'\ndepth = 50\nin_planes = 2\nembedding_size = 24",
     "cam-plus-plus": "architecture = 'cam-plus-plus'\ngrowth_rate = 4\ninit_channels = 16\nembedding_size = 24",

@@ -105,9 +105,10 @@ def wespeaker(out):
         make = lambda: resnet.ResNet(block, blocks, **sizes)
         write(out, f"wespeaker_resnet{depth}", make, mels=16, answer=last)
 
-    sizes = dict(m_channels=1, feat_dim=16, embed_dim=5, pooling_func="MQMHASTP")
-    make = lambda: resnet.ResNet(resnet.BasicBlock, depths[18], **sizes)
-    write(out, "wespeaker_resnet18_mqmha", make, mels=16, answer=last)
+    for name, pooling in (("astp", "ASTP"), ("mqmha", "MQMHASTP")):
+        sizes = dict(m_channels=1, feat_dim=16, embed_dim=5, pooling_func=pooling)
+        make = lambda: resnet.ResNet(resnet.BasicBlock, depths[18], **sizes)
+        write(out, f"wespeaker_resnet18_{name}", make, mels=16, answer=last)
 
     def rep_vgg(deploy):
         sizes = dict(num_blocks=[2, 1, 3, 2], strides=[1, 1, 2, 2, 2], width_multiplier=[1, 1, 1, 1], base_width=2)

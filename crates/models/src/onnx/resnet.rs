@@ -49,7 +49,7 @@ pub(super) fn embedding(
             let rows = per_frequency(g, &map, rows);
             tstp(g, &rows, WESPEAKER_EPSILON)
         }
-        PoolingConfig::Attentive => {
+        PoolingConfig::Attentive | PoolingConfig::Astp => {
             let rows = per_frequency(g, &map, rows);
             attentive(g, "pool", &rows)
         }

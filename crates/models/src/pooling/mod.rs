@@ -43,6 +43,8 @@ pub enum PoolingConfig {
     Tstp,
     /// As [`Tstp`](Self::Tstp), with weights from an attention that sees the whole utterance.
     Attentive,
+    /// As [`Attentive`](Self::Attentive), with an attention that sees each frame alone: WeSpeaker's `ASTP` behind a ResNet.
+    Astp,
     /// Weighted means and standard deviations by two attentions for each of eight groups of rows (MQMHA).
     Mqmha,
 }
@@ -74,6 +76,11 @@ impl Pooling {
             PoolingConfig::Attentive => {
                 let rows = channels * frequencies;
                 (Self::Attentive(AttentiveStatistics::new(rows, ATTENTION_DIM, device)), 2 * rows)
+            }
+            PoolingConfig::Astp => {
+                let rows = channels * frequencies;
+                let pooling = AttentiveStatistics::without_context(rows, ATTENTION_DIM, device);
+                (Self::Attentive(pooling), 2 * rows)
             }
             PoolingConfig::Mqmha => {
                 let rows = channels * frequencies;

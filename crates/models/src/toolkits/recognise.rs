@@ -219,8 +219,10 @@ fn wespeaker_resnet(tensors: &Tensors<'_>) -> Option<(ModelConfig, Option<usize>
     // A file may claim any shape.
     let expansion = if tensors.has("layer1.0.conv3.weight") { EXPANSION } else { 1 };
     let channels = in_planes.saturating_mul(8 * expansion);
-    let (pooling, statistics) = if tensors.has("pool.linear1.weight") {
-        (PoolingConfig::Attentive, 2)
+    let (pooling, statistics) = if let Some(inputs) = tensors.size("pool.linear1.weight", 1) {
+        // With the context's mean and deviation it reads three times the rows that it weighs.
+        let sees_context = tensors.size("pool.linear2.weight", 0) != Some(inputs);
+        (if sees_context { PoolingConfig::Attentive } else { PoolingConfig::Astp }, 2)
     } else if tensors.has("pool.n_query.0.heads_att_trans.0.att_0.weight") {
         (PoolingConfig::Mqmha, 4)
     } else {

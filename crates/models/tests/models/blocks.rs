@@ -45,6 +45,7 @@ fn long_recordings_in_blocks_equal_the_whole() {
         resnet(34, PoolingConfig::Tstp),
         resnet(18, PoolingConfig::StatsAll),
         resnet(50, PoolingConfig::Attentive),
+        resnet(18, PoolingConfig::Astp),
         resnet(18, PoolingConfig::Mqmha),
         ModelConfig::CamPlusPlus(cam),
         ModelConfig::RepVgg(RepVggConfig { widths: [2, 4, 8, 16], embedding_size: 8, ..Default::default() }),

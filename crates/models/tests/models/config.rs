@@ -213,6 +213,7 @@ pub(crate) fn networks() -> Vec<ModelConfig> {
         resnet(18, PoolingConfig::StatsAll),
         resnet(18, PoolingConfig::Tstp),
         resnet(18, PoolingConfig::Attentive),
+        resnet(18, PoolingConfig::Astp),
         resnet(18, PoolingConfig::Mqmha),
         resnet(50, PoolingConfig::Tstp),
         ecapa(false),

@@ -16,7 +16,7 @@ use ffsvc_models::{
 
 use crate::goldens::{Goldens, Tiny, max_difference, relative_error, values_of};
 
-const PEERS: [(&str, Toolkit); 29] = [
+const PEERS: [(&str, Toolkit); 30] = [
     ("cam_plus_plus", Toolkit::ThreeDSpeaker),
     ("wespeaker_resnet18", Toolkit::Wespeaker),
     ("wespeaker_resnet34", Toolkit::Wespeaker),
@@ -25,6 +25,7 @@ const PEERS: [(&str, Toolkit); 29] = [
     ("wespeaker_resnet152", Toolkit::Wespeaker),
     ("wespeaker_resnet221", Toolkit::Wespeaker),
     ("wespeaker_resnet293", Toolkit::Wespeaker),
+    ("wespeaker_resnet18_astp", Toolkit::Wespeaker),
     ("wespeaker_resnet18_mqmha", Toolkit::Wespeaker),
     ("wespeaker_ecapa", Toolkit::Wespeaker),
     ("wespeaker_ecapa_xi", Toolkit::Wespeaker),
@@ -133,6 +134,7 @@ fn sizes_follow_from_the_shapes() {
         match info.model {
             ModelConfig::Resnet(ResNetConfig { in_planes, depth, embedding_size, pooling, .. }) => {
                 let (wide, end) = match pooling {
+                    PoolingConfig::Astp => (false, "_astp"),
                     PoolingConfig::Mqmha => (false, "_mqmha"),
                     _ => (matches!(depth, 18 | 50), ""),
                 };
@@ -281,8 +283,9 @@ fn weights_come_back_bit_for_bit_from_every_format() {
     let folder = tempfile::tempdir().unwrap();
     let device = Device::flex();
     // One ResNet is like another.
-    let is_taken =
-        |name: &str| !name.starts_with("wespeaker_resnet") || name.ends_with("50") || name.ends_with("mqmha");
+    let is_taken = |name: &str| {
+        !name.starts_with("wespeaker_resnet") || ["50", "astp", "mqmha"].iter().any(|end| name.ends_with(end))
+    };
     for (name, toolkit) in PEERS.into_iter().filter(|(name, _)| is_taken(name)) {
         let (golden, model, info) = peer(name, toolkit, folder.path());
         let options = options(toolkit, golden.shape("x_0")[1]);
