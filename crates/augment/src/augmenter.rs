@@ -61,7 +61,7 @@ struct FilterKey {
 enum ResponseKey {
     File(PathBuf, usize),
     /// The bits of a room's numbers.
-    Simulated([u64; 10]),
+    Simulated([u64; 12]),
     TelephoneBand,
 }
 
@@ -196,11 +196,12 @@ impl Augmenter {
         let response = match reverb {
             Reverb::File { path, channel } => ResponseKey::File(path.clone(), *channel),
             Reverb::Simulated(room) => {
-                let numbers = [room.size_m, room.source_m, room.microphone_m]
-                    .into_iter()
-                    .flatten()
-                    .chain([room.rt60_s]);
-                let mut bits = [0; 10];
+                let numbers = [room.size_m, room.source_m, room.microphone_m].into_iter().flatten().chain([
+                    room.rt60_s,
+                    room.rt60_per_octave,
+                    f64::from(u8::from(room.air)),
+                ]);
+                let mut bits = [0; 12];
                 bits.iter_mut().zip(numbers).for_each(|(bits, number)| *bits = number.to_bits());
                 ResponseKey::Simulated(bits)
             }

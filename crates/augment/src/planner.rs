@@ -229,6 +229,8 @@ fn draw_rooms(config: &SimulatedConfig, random: &mut impl Rng) -> Result<Vec<Dra
                 rt60_s: rounded(room.rt60_s, 3),
                 source_m: room.source_m.map(|x| rounded(x, 3)),
                 microphone_m: room.microphone_m.map(|x| rounded(x, 3)),
+                rt60_per_octave: rounded(room.rt60_per_octave, 3),
+                air: room.air,
             };
             let noise = Room { source_m: noise_source(&speech, &config.ranges, random), ..speech };
             Ok(DrawnRoom { speech, noise })

@@ -161,6 +161,8 @@ fn a_distant_source_is_not_late() {
         rt60_s: 0.3,
         source_m: [1.0, 1.5, 1.5],
         microphone_m: [5.9, 2.5, 1.0],
+        rt60_per_octave: 1.0,
+        air: false,
     };
     let plan = Plan { reverb: Some(Reverb::Simulated(room)), ..Default::default() };
     let augmenter = Augmenter::new(&AugmentConfig::default(), 16_000);

@@ -168,7 +168,9 @@ pub(crate) fn network_bytes(config: &ModelConfig, num_mels: usize, frames: u64) 
                 if config.depth < 50 { (config.in_planes, 4) } else { (4 * config.in_planes, 3) };
             // The last map has an eighth of the values. Only an attention needs all of it.
             let whole = match config.pooling {
-                PoolingConfig::Attentive | PoolingConfig::Astp | PoolingConfig::Mqmha => planes * num_mels / 8 * 2,
+                PoolingConfig::Attentive | PoolingConfig::Astp | PoolingConfig::Mqmha => {
+                    planes * num_mels / 8 * 2
+                }
                 PoolingConfig::StatsAll | PoolingConfig::Tstp => 0,
             };
             floats(maps * planes * num_mels, block).max(floats(whole, frames))

@@ -8,7 +8,7 @@
 use std::f32::consts::PI;
 use std::sync::LazyLock;
 
-use super::{Room, SPEED_OF_SOUND, TIME_ZERO};
+use super::{Losses, Room, SPEED_OF_SOUND, TIME_ZERO};
 
 /// Grid points a sample.
 const PHASES: usize = 16;
@@ -45,14 +45,17 @@ fn images_along(size: f64, source: f64, microphone: f64, reflection: f64, reach:
 }
 
 /// The response of `length` samples to all images that arrive within `reach_m`, beginning [`TIME_ZERO`]
-/// samples before the source emits. `reflection` is the pressure gain of one reflection.
+/// samples before the source emits.
 pub(super) fn response(
     room: &Room,
     sample_rate: u32,
-    reflection: f64,
+    losses: Losses,
     reach_m: f64,
     length: usize,
 ) -> Vec<f32> {
+    // Losses are those of the energy, the pressure has half of them.
+    let reflection = (-0.5 * losses.walls).exp();
+    let air = -0.5 * losses.air;
     let [xs, ys, zs] = std::array::from_fn(|axis| {
         images_along(room.size_m[axis], room.source_m[axis], room.microphone_m[axis], reflection, reach_m)
     });
@@ -75,7 +78,11 @@ pub(super) fn response(
                 }
                 let distance = distance2.sqrt();
                 let position = distance * points_per_metre + origin;
-                add_pulse(&mut grid, position, (xy_gain * z_gain / distance) as f32);
+                let mut gain = xy_gain * z_gain / distance;
+                if air != 0.0 {
+                    gain *= (air * distance).exp();
+                }
+                add_pulse(&mut grid, position, gain as f32);
             }
         }
     }
@@ -139,7 +146,11 @@ mod tests {
             rt60_s: 0.3,
             source_m: [1.2, 3.1, 1.5],
             microphone_m: [3.9, 0.7, 1.1],
+            rt60_per_octave: 1.0,
+            air: true,
         };
+        // Half of the energy's exponents is the pressure's.
+        let losses = Losses { walls: -2.0 * 0.8f64.ln(), air: 0.02 };
         let (reach, length) = (7.0, 380);
         let mut delays = Vec::new();
         let signs = [-1.0, 1.0];
@@ -158,7 +169,8 @@ mod tests {
                             .sum();
                         let order: i32 = (0..3).map(|i| (n[i] - side[i] as i32).abs() + n[i].abs()).sum();
                         if d2.sqrt() <= reach {
-                            let gain = 0.8f64.powi(order) / (4.0 * std::f64::consts::PI * d2.sqrt());
+                            let gain = 0.8f64.powi(order) * (-0.01 * d2.sqrt()).exp()
+                                / (4.0 * std::f64::consts::PI * d2.sqrt());
                             delays.push((d2.sqrt() / SPEED_OF_SOUND * 16_000.0, gain));
                         }
                     }
@@ -167,7 +179,7 @@ mod tests {
         }
         assert!(delays.len() > 20, "{}", delays.len());
         let expected = by_definition(&delays, length);
-        let found = response(&room, 16_000, 0.8, reach, length);
+        let found = response(&room, 16_000, losses, reach, length);
         let peak = expected.iter().fold(0f64, |m, x| m.max(x.abs()));
         for (m, (a, b)) in found.iter().zip(&expected).enumerate() {
             assert!((f64::from(*a) - b).abs() < 2e-5 * peak, "sample {m}: {a}, expected {b}");

@@ -6,7 +6,7 @@ use rand_chacha::rand_core::SeedableRng;
 use rand_distr::StandardNormal;
 
 use super::decay::WallRates;
-use super::{Room, SPEED_OF_SOUND, TIME_ZERO};
+use super::{Losses, Room, SPEED_OF_SOUND, TIME_ZERO};
 
 /// Image sources a second from which the field counts as diffuse: one for each sample at 16 kHz.
 const DIFFUSE_DENSITY: f64 = 16_000.0;
@@ -31,12 +31,12 @@ pub(super) fn mixing_time_s(room: &Room) -> f64 {
 ///
 /// Its power is that of the images that it stands for. They arrive at a rate of `4 pi c^3 t^2 / V`, each with
 /// the energy `(4 pi c t)^-2` times its reflections', so that the power at `t` is `c / (4 pi V)` times the
-/// mean energy of all directions.
+/// mean energy of all directions. The noise of all bands is the same but for its envelope.
 pub(super) fn noise(
     room: &Room,
     sample_rate: u32,
     rates: &WallRates,
-    exponent: f64,
+    losses: Losses,
     start_s: f64,
     length: usize,
 ) -> Vec<f32> {
@@ -47,8 +47,11 @@ pub(super) fn noise(
     let fade = (FADE_S * rate) as usize;
     let start = end_of_fade.saturating_sub(fade);
 
-    let metres = exponent * SPEED_OF_SOUND / rate;
-    let mut energy = rates.mean_energy(metres * (start - TIME_ZERO) as f64, metres * BLOCK as f64);
+    let metres = SPEED_OF_SOUND / rate;
+    let [begin_m, block_m] = [start - TIME_ZERO, BLOCK].map(|samples| metres * samples as f64);
+    let of_walls = rates.mean_energy(losses.walls * begin_m, losses.walls * block_m);
+    let of_air = (0..).map(|block| (-losses.air * (begin_m + f64::from(block) * block_m)).exp());
+    let mut energy = of_walls.zip(of_air).map(|(walls, air)| walls * air);
     let mut random = ChaCha8Rng::seed_from_u64(seed(room));
     let mut response = vec![0f32; length];
     let mut here = energy.next().unwrap_or_default();

@@ -5,7 +5,10 @@ use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use super::decay::WallRates;
-use super::{Absorption, Error, MAX_ABSORPTION, MIN_DISTANCE_M, RT60_S, Result, Room, SIZE_M, check_range};
+use super::{
+    Absorption, Error, MAX_ABSORPTION, MIN_DISTANCE_M, RT60_PER_OCTAVE, RT60_S, Result, Room, SIZE_M,
+    check_bands, check_range,
+};
 
 /// Draws before ranges count as impossible.
 const ATTEMPTS: usize = 10_000;
@@ -17,7 +20,7 @@ const ATTEMPTS: usize = 10_000;
 /// 1. one of the `distances_m`;
 /// 2. the distance within it, the size, the heights, and the direction from the source to the microphone, again and
 ///    again until everything fits;
-/// 3. the place of the pair in the room, and the reverberation time.
+/// 3. the place of the pair in the room, the reverberation time, and how it depends on the frequency.
 ///
 /// A long distance thus has larger rooms, while each of the distances keeps its share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +44,11 @@ pub struct RoomRanges {
     pub microphone_height_m: [f64; 2],
     /// Smallest distance of source and microphone from every wall, floor and ceiling, in m. Default 0.3.
     pub wall_distance_m: f64,
+    /// Reverberation time of each octave by that of the octave below ([`Room::rt60_per_octave`]). Default 1 to 1: the same at
+    /// all frequencies.
+    pub rt60_per_octave: [f64; 2],
+    /// Whether the air absorbs ([`Room::air`]). Default false.
+    pub air: bool,
 }
 
 impl Default for RoomRanges {
@@ -54,6 +62,8 @@ impl Default for RoomRanges {
             source_height_m: [1.1, 1.7],
             microphone_height_m: [0.5, 1.5],
             wall_distance_m: 0.3,
+            rt60_per_octave: [1.0, 1.0],
+            air: false,
         }
     }
 }
@@ -86,6 +96,8 @@ impl RoomRanges {
         section.span("source_height_m", self.source_height_m, Range::of(0.0, SIZE_M[1]));
         section.span("microphone_height_m", self.microphone_height_m, Range::of(0.0, SIZE_M[1]));
         section.number("wall_distance_m", self.wall_distance_m, Range::above(0.0).at_most(SIZE_M[1]));
+        let per_octave = Range::of(RT60_PER_OCTAVE[0], RT60_PER_OCTAVE[1]);
+        section.span("rt60_per_octave", self.rt60_per_octave, per_octave);
     }
 
     /// Checks that every range is one, and that rooms can have it.
@@ -96,13 +108,14 @@ impl RoomRanges {
     /// - the ends of a range in the wrong order or out of bounds;
     /// - heights that the lowest room does not have;
     /// - a distance longer than the largest room or shorter than the heights allow;
-    /// - a reverberation time too short for the largest room.
+    /// - a reverberation time too short for the largest room, at one of the octaves.
     pub fn validate(&self) -> Result<()> {
         let sizes = [("length_m", self.length_m), ("width_m", self.width_m), ("height_m", self.height_m)];
         for (field, range) in sizes {
             check_ends(field, range, SIZE_M, "m")?;
         }
         check_ends("rt60_s", self.rt60_s, RT60_S, "s")?;
+        check_ends("rt60_per_octave", self.rt60_per_octave, RT60_PER_OCTAVE, "")?;
         let narrowest = sizes.iter().fold(f64::INFINITY, |narrowest, (_, range)| narrowest.min(range[0]));
         if !(self.wall_distance_m > 0.0 && 2.0 * self.wall_distance_m < narrowest) {
             let expected = format!("more than 0 and less than half the smallest room side, {narrowest} m");
@@ -124,8 +137,10 @@ impl RoomRanges {
         self.check_distances()?;
         let largest = sizes.map(|(_, range)| range[1]);
         let shortest = Absorption::default().shortest_rt60_s(MAX_ABSORPTION, &WallRates::of_room(largest));
-        if self.rt60_s[0] < shortest {
-            return Err(Error::TooDead { found: self.rt60_s[0], shortest, size_m: largest });
+        for rt60_s in self.rt60_s {
+            for per_octave in self.rt60_per_octave {
+                check_bands(rt60_s, per_octave, shortest, largest)?;
+            }
         }
         Ok(())
     }
@@ -191,6 +206,12 @@ impl RoomRanges {
                 rt60_s: uniform(self.rt60_s, random),
                 source_m: [x, y, source_height],
                 microphone_m: [x + way[0], y + way[1], microphone_height],
+                // Nothing is drawn where there is nothing to choose: rooms of one band are those of former versions.
+                rt60_per_octave: match self.rt60_per_octave {
+                    [low, high] if low == high => low,
+                    range => uniform(range, random),
+                },
+                air: self.air,
             });
         }
         let expected = format!("a distance that fits into the rooms drawn; none of {ATTEMPTS} had it");

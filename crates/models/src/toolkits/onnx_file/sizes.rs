@@ -16,7 +16,9 @@ pub(super) fn published(channels: usize, embedding_size: usize) -> Vec<ModelConf
     let mut all = Vec::new();
     let in_planes = channels;
     for depth in [18, 34, 50, 101, 152, 221, 293] {
-        for pooling in [PoolingConfig::Tstp, PoolingConfig::Attentive, PoolingConfig::Astp, PoolingConfig::Mqmha] {
+        for pooling in
+            [PoolingConfig::Tstp, PoolingConfig::Attentive, PoolingConfig::Astp, PoolingConfig::Mqmha]
+        {
             let config = ResNetConfig { in_planes, depth, embedding_size, pooling, dropout: 0.0 };
             all.push(ModelConfig::Resnet(config));
         }

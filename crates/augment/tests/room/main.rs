@@ -1,6 +1,8 @@
 //! Simulated rooms beside pyroomacoustics (`tests/peers/pyroomacoustics_rooms.py`), closed forms, and the
 //! reverberation time asked for.
 
+mod bands;
+
 use std::f64::consts::PI;
 
 use ffsvc_augment::room::{Absorption, Error, Late, Room, RoomRanges, SPEED_OF_SOUND, Simulation, TIME_ZERO};
@@ -13,8 +15,14 @@ use serde_json::Value;
 const SAMPLE_RATE: u32 = 16_000;
 /// What pyroomacoustics was run with: Sabine's absorption, images alone, no high-pass.
 const PEER: Simulation = Simulation { absorption: Absorption::Sabine, late: Late::Images, high_pass_hz: 0.0 };
-const OFFICE: Room =
-    Room { size_m: [4.2, 3.4, 2.6], rt60_s: 0.3, source_m: [1.1, 2.3, 1.6], microphone_m: [3.05, 0.9, 0.75] };
+const OFFICE: Room = Room {
+    size_m: [4.2, 3.4, 2.6],
+    rt60_s: 0.3,
+    source_m: [1.1, 2.3, 1.6],
+    microphone_m: [3.05, 0.9, 0.75],
+    rt60_per_octave: 1.0,
+    air: false,
+};
 
 struct PeerRoom {
     room: Room,
@@ -24,14 +32,20 @@ struct PeerRoom {
 }
 
 fn peer_rooms() -> Vec<PeerRoom> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/augment/rooms.safetensors");
-    let bytes = std::fs::read(path).unwrap();
+    let peers = read_peer_rooms("rooms");
+    assert_eq!(peers.len(), 3);
+    peers
+}
+
+fn read_peer_rooms(file: &str) -> Vec<PeerRoom> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/augment");
+    let bytes = std::fs::read(format!("{folder}/{file}.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
     let rooms = &header.metadata().as_ref().unwrap()["rooms"];
     let rooms: Vec<Value> = serde_json::from_str(rooms).unwrap();
     let numbers = |value: &Value| std::array::from_fn(|i| value[i].as_f64().unwrap());
-    let peers: Vec<_> = rooms
+    rooms
         .iter()
         .map(|room| PeerRoom {
             room: Room {
@@ -39,6 +53,8 @@ fn peer_rooms() -> Vec<PeerRoom> {
                 rt60_s: room["rt60_s"].as_f64().unwrap(),
                 source_m: numbers(&room["source_m"]),
                 microphone_m: numbers(&room["microphone_m"]),
+                rt60_per_octave: room["rt60_per_octave"].as_f64().unwrap_or(1.0),
+                air: false,
             },
             absorption: room["absorption"].as_f64().unwrap(),
             response: tensors
@@ -49,9 +65,7 @@ fn peer_rooms() -> Vec<PeerRoom> {
                 .map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap())) / (4.0 * PI))
                 .collect(),
         })
-        .collect();
-    assert_eq!(peers.len(), 3);
-    peers
+        .collect()
 }
 
 /// Schroeder's backward integral, in dB below its start.
@@ -167,6 +181,7 @@ fn direct_path_has_the_delay_and_the_pressure_of_a_point_source() {
         rt60_s: 0.5,
         source_m: [4.0, 4.0, 3.5],
         microphone_m: [5.715, 4.0, 3.5],
+        ..OFFICE
     };
     let response = room.simulate(SAMPLE_RATE, &PEER).unwrap();
     let pressure = 1.0 / (4.0 * PI * 1.715);
@@ -284,6 +299,9 @@ fn impossible_rooms_say_what_is_wrong() {
         message(Room { size_m: [f64::INFINITY, 3.0, 3.0], ..OFFICE }),
         "size_m = inf: expected 0.5 to 1000 m"
     );
+    assert_eq!(message(Room { rt60_per_octave: 0.4, ..OFFICE }), "rt60_per_octave = 0.4: expected 0.5 to 2");
+    let error = message(Room { rt60_s: 0.1, rt60_per_octave: 0.5, ..OFFICE });
+    assert!(error.starts_with("rt60_per_octave = 0.5: expected reverberation times from 0.0"), "{error}");
     let dead = Room { rt60_s: 0.015, ..OFFICE }.impulse_response(SAMPLE_RATE).unwrap_err();
     let Error::TooDead { shortest, .. } = dead else { panic!("{dead}") };
     Room { rt60_s: shortest * 1.001, ..OFFICE }.impulse_response(SAMPLE_RATE).unwrap();
@@ -308,6 +326,8 @@ fn impossible_ranges_name_the_field() {
         ("height_m", RoomRanges { height_m: [0.1, 3.0], ..default() }),
         ("rt60_s", RoomRanges { rt60_s: [0.4, 100.0], ..default() }),
         ("rt60_s", RoomRanges { rt60_s: [0.02, 0.4], ..default() }),
+        ("rt60_per_octave", RoomRanges { rt60_per_octave: [0.9, 0.8], ..default() }),
+        ("rt60_per_octave", RoomRanges { rt60_per_octave: [0.5, 1.0], ..default() }),
         ("wall_distance_m", RoomRanges { wall_distance_m: 1.25, ..default() }),
         ("source_height_m", RoomRanges { source_height_m: [1.1, 2.3], ..default() }),
         ("microphone_height_m", RoomRanges { microphone_height_m: [0.2, 1.0], ..default() }),
@@ -406,9 +426,11 @@ proptest! {
         source_m in prop::array::uniform3(0.0..3.0f64),
         microphone_m in prop::array::uniform3(0.0..3.0f64),
         rt60_s in -0.1..2.0f64,
+        rt60_per_octave in prop_oneof![Just(1.0), 0.4..2.2f64],
+        air: bool,
         sample_rate in prop::sample::select(vec![0u32, 1, 1000, 8000, 48_000, u32::MAX]),
     ) {
-        let room = Room { size_m, rt60_s, source_m, microphone_m };
+        let room = Room { size_m, rt60_s, source_m, microphone_m, rt60_per_octave, air };
         if let Ok(response) = room.impulse_response(sample_rate) {
             prop_assert!(response.iter().all(|x| x.is_finite()));
         }
