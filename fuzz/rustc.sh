@@ -12,6 +12,6 @@ coverage=(
 # Build scripts and macros are programs of their own, without libFuzzer.
 case " $* " in *" build_script_"* | *" proc-macro "*) exec "$@" ;; esac
 case ${CARGO_PKG_NAME:-} in
-    ffsvc-* | prost | pytorch-reader | safetensors | serde_json | symphonia* | toml* | winnow | zip) exec "$@" "${coverage[@]}" ;;
+    ffsvc-* | opus-pure | prost | pytorch-reader | safetensors | serde_json | symphonia* | toml* | winnow | zip) exec "$@" "${coverage[@]}" ;;
     *) exec "$@" ;;
 esac

@@ -39,9 +39,10 @@ case $target in
         ;;
     flac) take $data/audio/*.flac ;;
     mp3) take $data/audio/*.mp3 ;;
-    mp4) take $data/audio/*.m4a $cases/*.m4a ;;
-    ogg) take $data/audio/*.ogg $data/audio/*.opus ;;
+    mp4) take $data/audio/*.m4a $data/audio/libopus/*.mp4 $cases/*.m4a ;;
+    ogg) take $data/audio/*.ogg $data/audio/*.opus $data/audio/libopus/*.opus ;;
     other_audio)
+        take $data/audio/libopus/*.webm
         take $data/audio/*.aac $data/audio/libsndfile/*_big.* $data/audio/libsndfile/*.w64
         samples='\1\2\3\4\5\6\7\10\21\22\23\24\25\26\27\30'
         make pcm.aiff "FORM\0\0\0\76AIFFCOMM\0\0\0\22\0\1\0\0\0\10\0\20\100\14\372\0\0\0\0\0\0\0SSND\0\0\0\30\0\0\0\0\0\0\0\0$samples"

@@ -21,8 +21,9 @@ use symphonia::default::{get_codecs, get_probe};
 
 use crate::error::{Cause, Fallible};
 use crate::identify::Content;
+use crate::opus::Opus;
 use crate::stream::Stream;
-use crate::{AudioInfo, Channel, Format, stages};
+use crate::{AudioInfo, Channel, Format, opus, stages};
 
 /// Samples of all channels together that a packet may have: a second of 64 channels at 64 kHz. A decoder makes its buffer for
 /// a whole packet on the word of the header.
@@ -84,9 +85,8 @@ impl Coded {
                 what: "a track of an unknown codec".into(),
             });
         };
-        if parameters.codec == CODEC_ID_OPUS || parameters.codec == CODEC_ID_NULL_AUDIO {
-            let what = if parameters.codec == CODEC_ID_OPUS { "the Opus codec" } else { "an unknown codec" };
-            return Err(Cause::Unsupported { format: format.name(), what: what.into() });
+        if parameters.codec == CODEC_ID_NULL_AUDIO {
+            return Err(Cause::Unsupported { format: format.name(), what: "an unknown codec".into() });
         }
         require_small_packets(format, parameters)?;
         let is_flac = format == Format::Flac && parameters.codec == CODEC_ID_FLAC;
@@ -98,13 +98,22 @@ impl Coded {
             _ => false,
         };
         let options = AudioDecoderOptions::default().gapless(exact || format != Format::Mp3);
-        let decoder = get_codecs()
-            .make_audio_decoder(parameters, &options)
-            .map_err(|error| header_error(format.name(), error))?;
+        let decoder = match parameters.codec {
+            CODEC_ID_OPUS => {
+                Opus::new(parameters, format).map(|opus| Box::new(opus) as Box<dyn AudioDecoder>)
+            }
+            _ => get_codecs().make_audio_decoder(parameters, &options),
+        };
+        let decoder = decoder.map_err(|error| header_error(format.name(), error))?;
+        let is_opus = parameters.codec == CODEC_ID_OPUS;
+        // What Ogg counts for Opus begins before the recording.
+        let before = track.delay.filter(|_| is_opus && format == Format::Ogg).unwrap_or(0);
+        let num_samples = track.num_frames.filter(|_| exact).map(|count| count.saturating_sub(before.into()));
         let info = AudioInfo {
-            sample_rate: parameters.sample_rate.unwrap_or(0),
+            // Matroska may name the rate of what was coded.
+            sample_rate: if is_opus { opus::SAMPLE_RATE } else { parameters.sample_rate.unwrap_or(0) },
             channels: parameters.channels.as_ref().map_or(0, |channels| channels.count()),
-            num_samples: track.num_frames.filter(|&frames| exact && frames > 0),
+            num_samples: num_samples.filter(|&count| count > 0),
             format,
             encoding: decoder.codec_info().short_name,
         };

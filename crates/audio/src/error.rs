@@ -41,7 +41,7 @@ pub enum Cause {
     Empty,
     /// The content is no audio format that is known here. The file's name plays no part.
     #[error(
-        "not audio: it looks like {looks_like}; expected WAV, FLAC, Ogg Vorbis, MP3, AAC, M4A, AIFF, AU, CAF, SPHERE, Wave64 or Matroska"
+        "not audio: it looks like {looks_like}; expected WAV, FLAC, Ogg Vorbis, Opus, MP3, AAC, M4A, AIFF, AU, CAF, SPHERE, Wave64 or Matroska"
     )]
     NotAudio {
         /// A description of the content.

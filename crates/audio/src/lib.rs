@@ -11,6 +11,7 @@ mod limits;
 mod lowpass;
 mod mp4_edits;
 mod options;
+mod opus;
 mod pcm;
 mod polyphase;
 mod resample;
