@@ -12,6 +12,7 @@ use crate::compat;
 use crate::config::AugmentConfig;
 use crate::convolution::{Convolver, Filter};
 use crate::error::{Error, Result};
+use crate::internet_call::InternetCall;
 use crate::noise::{add_at_snr, add_talker, mean_power};
 use crate::plan::{Channel, Noise, NoiseKind, Plan, Reverb};
 use crate::reverb::{direct_path, room_filter};
@@ -112,6 +113,8 @@ impl Augmenter {
             .telephone_band
             .then(|| self.telephone_band(len, &mut scratch.convolver))
             .transpose()?;
+        let call = |kbps: f64| InternetCall::new(self.sample_rate, (1000.0 * kbps).round() as u32);
+        let call = plan.channel.opus_kbps.map(call).transpose()?;
         scratch.speed.apply(plan.speed, samples)?;
 
         if let Some(room) = &room {
@@ -129,6 +132,9 @@ impl Augmenter {
             }
         }
         transmit(&plan.channel, band.as_deref(), samples, &mut scratch.convolver);
+        if let Some(call) = call {
+            *samples = call.apply(samples)?;
+        }
         Ok(())
     }
 

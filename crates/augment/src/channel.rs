@@ -1,4 +1,5 @@
-//! What recording and transmission do: level, clipping, the telephone's band and its companding.
+//! What recording and transmission do: level, clipping, the telephone's band and its companding. Coding by Opus is in
+//! `internet_call.rs`.
 
 use ffsvc_ranges::Range;
 use serde::{Deserialize, Serialize};
@@ -54,7 +55,7 @@ impl Default for ClippingConfig {
 }
 
 /// Section `[augment.channel]`.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ChannelConfig {
@@ -62,6 +63,21 @@ pub struct ChannelConfig {
     pub telephone_band: f64,
     /// Share of *those* crops that are coded by mu-law as well. Default 0.
     pub mu_law: f64,
+    /// Share of the other crops that go through a call over the internet: they are coded by Opus. Default 0.
+    pub opus: f64,
+    /// Least and most kbit/s of these. Default 8 and 24.
+    pub opus_kbps: [f64; 2],
+}
+
+impl ChannelConfig {
+    /// Range of [`opus_kbps`](Self::opus_kbps): what Opus has for one channel.
+    pub const OPUS_KBPS: Range<f64> = Range::of(6.0, 256.0);
+}
+
+impl Default for ChannelConfig {
+    fn default() -> Self {
+        Self { telephone_band: 0.0, mu_law: 0.0, opus: 0.0, opus_kbps: [8.0, 24.0] }
+    }
 }
 
 /// Multiplies by `10^(gain_db / 20)`.

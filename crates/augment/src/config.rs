@@ -214,7 +214,7 @@ impl AugmentConfig {
         *compat
             || [speed.probability, reverb.probability, additive.probability, gain.probability]
                 .into_iter()
-                .chain([clipping.probability, channel.telephone_band])
+                .chain([clipping.probability, channel.telephone_band, channel.opus])
                 .any(|probability| probability > 0.0)
     }
 
@@ -278,6 +278,8 @@ impl AugmentConfig {
         let mut channel = section.section("channel");
         channel.number("telephone_band", self.channel.telephone_band, SHARE);
         channel.number("mu_law", self.channel.mu_law, SHARE);
+        channel.number("opus", self.channel.opus, SHARE);
+        channel.span("opus_kbps", self.channel.opus_kbps, ChannelConfig::OPUS_KBPS);
         if let Some(masks) = &self.spec_augment {
             masks.add_numbers(&mut section.section("spec_augment"));
         }

@@ -44,6 +44,12 @@ pub enum Error {
     /// A simulated room, or ranges of rooms, that cannot be.
     #[error("simulated room: {0}")]
     Room(#[from] crate::room::Error),
+    /// Opus failed on a crop.
+    #[error("coding by Opus: {what}")]
+    Opus {
+        /// The codec's words.
+        what: String,
+    },
     /// A change of speed that the rate converter refuses.
     #[error("speed {factor}: {what}")]
     Speed {

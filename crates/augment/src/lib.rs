@@ -7,6 +7,7 @@ pub mod compat;
 mod config;
 mod convolution;
 mod error;
+mod internet_call;
 mod lists;
 mod noise;
 mod plan;

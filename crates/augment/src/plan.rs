@@ -146,6 +146,9 @@ pub struct Channel {
     /// Companding by mu-law.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub mu_law: bool,
+    /// Coding by Opus, with so many kbit/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opus_kbps: Option<f64>,
 }
 
 impl Channel {

@@ -171,7 +171,10 @@ impl Planner {
         let clip = happens(clipping.probability, random).then(|| uniform(clipping.level, 3, random));
         let telephone_band = happens(channel.telephone_band, random);
         let mu_law = telephone_band && happens(channel.mu_law, random);
-        Channel { gain_db, clip, telephone_band, mu_law }
+        // Nothing is drawn without it: plans are those of former versions.
+        let is_call = !telephone_band && channel.opus > 0.0 && happens(channel.opus, random);
+        let opus_kbps = is_call.then(|| uniform(channel.opus_kbps, 1, random));
+        Channel { gain_db, clip, telephone_band, mu_law, opus_kbps }
     }
 
     /// The baseline's distribution of steps.
