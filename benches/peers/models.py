@@ -5,8 +5,8 @@
         [--wespeaker DIR] [--three-d-speaker DIR]
 
 Packages: torch, onnx, onnxruntime, numpy. The definitions in networks.py have the layers and shapes of ours and random weights; only
-speed is compared. With checkouts of WeSpeaker and 3D-Speaker, the networks of toolkit_networks.py are there too. A round runs each subject once, in turns; the ratio is the median over rounds of our time by theirs, so more
-than 1 is slower. CPU time is that of all threads of a process. Threads that wait in a loop count in it, as those of PyTorch
+speed is compared. With checkouts of WeSpeaker and 3D-Speaker, the networks of toolkit_networks.py are there too. A round runs
+each subject once, in turns; the ratio is the median over rounds of our time by theirs, so more than 1 is slower. CPU time is that of all threads of a process. Threads that wait in a loop count in it, as those of PyTorch
 and ONNX Runtime do, so with 2 threads look at wall time too, on an otherwise idle machine.
 
 With --memory it prints the most memory of each subject instead, in a process of its own that does the work twice, and how much
@@ -84,6 +84,13 @@ class Ours:
         self.child.stdin.write(f"{request} {count}\n")
         self.child.stdin.flush()
         assert np.isfinite(float(self.child.stdout.readline()))
+
+    def size(self, name):
+        """Millions of weights, and thousand millions of products for 2 s."""
+        self.child.stdin.write(f"{name} size 1 200 1\n")
+        self.child.stdin.flush()
+        weights, products = self.child.stdout.readline().split()
+        return float(weights) / 1e6, float(products) / 1e9
 
     def close(self):
         self.child.stdin.close()
@@ -188,6 +195,8 @@ def main():
     print(f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, {ARGS.threads} thread(s), "
           f"{ARGS.rounds} rounds; ratios are ours by theirs")
     for name in ARGS.models.split(","):
+        weights, products = ours.size(name)
+        print(f"{name}: {weights:.2f} million weights, {products:.2f} GMAC for 2 s", flush=True)
         for task in ARGS.tasks.split(","):
             what, batch, frames = TASKS[task]
             found = {"ours": (lambda count: ours.run(request(name, task), count), ours.clock), **others(name, task)}

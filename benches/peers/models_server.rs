@@ -1,5 +1,5 @@
 //! Runs networks for `benches/peers/models.py`: reads lines `MODEL forward|step BATCH FRAMES COUNT` and answers each with a
-//! number when it has done the work COUNT times.
+//! number when it has done the work COUNT times. `MODEL size 1 FRAMES 1` answers with the number of weights and of products.
 #![recursion_limit = "256"]
 
 #[path = "../../crates/models/benches/networks/mod.rs"]
@@ -8,10 +8,11 @@ mod networks;
 use std::collections::HashMap;
 use std::io::BufRead;
 
+use burn::module::Module;
 use burn::tensor::Device;
 use ffsvc_models::ModelConfig;
 
-use networks::{Training, evaluated, features, networks, speakers};
+use networks::{Training, evaluated, features, mels, networks, speakers};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -35,6 +36,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
         let (batch, frames, count): (usize, usize, usize) = (batch.parse()?, frames.parse()?, count.parse()?);
         let mut answer = 0.0;
+        if what == "size" {
+            let (network, mels) = (evaluated(&config(name)?, &plain)?, mels(&config(name)?));
+            println!("{} {}", network.num_params(), network.multiply_accumulates(mels, frames, &plain));
+            continue;
+        }
         if what == "step" {
             let mut training = match trained.take() {
                 Some((kept, training)) if kept == name => training,

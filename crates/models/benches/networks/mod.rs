@@ -39,7 +39,7 @@ pub(crate) fn networks() -> Vec<(&'static str, ModelConfig)> {
 }
 
 /// Rows of the network's features.
-fn mels(config: &ModelConfig) -> usize {
+pub(crate) fn mels(config: &ModelConfig) -> usize {
     match config {
         ModelConfig::ReDimNet(_) | ModelConfig::ReDimNet2(_) => 72,
         ModelConfig::Ge2eLstm(_) => 40,
