@@ -18,6 +18,9 @@ const SHORTER: u8 = 2;
 /// let rows = RowFinder::new(&store);
 /// assert_eq!(["a", "a.wav", "b", "a.wav", "c"].map(|name| rows.find(name)), [Some(0), Some(0), Some(1), Some(0), None]);
 /// assert_eq!(rows.by_suffix(), 2);
+/// let mut found = Vec::new();
+/// rows.find_all(&["b", "c", "a"], &mut found);
+/// assert_eq!(found, [Some(1), None, Some(0)]);
 /// # Ok::<(), ffsvc_embeddings::Error>(())
 /// ```
 #[derive(Debug)]
@@ -50,6 +53,17 @@ impl<'a> RowFinder<'a> {
             }
         }
         u32::try_from(found.value).ok()
+    }
+
+    /// The rows of many names, in their order behind what is in `found`: as [`find`](Self::find), and faster.
+    pub fn find_all(&self, names: &[&str], found: &mut Vec<Option<u32>>) {
+        let begin = found.len();
+        self.store.rows_of(names, found);
+        for (row, name) in found[begin..].iter_mut().zip(names) {
+            if row.is_none() {
+                *row = self.find(name);
+            }
+        }
     }
 
     /// How many names were found only without, or only with, a `.wav` suffix.

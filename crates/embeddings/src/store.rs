@@ -126,6 +126,11 @@ impl Embeddings {
         self.keys.find(key).map(|row| row as usize)
     }
 
+    /// The rows of many utterances, in their order behind what is in `found`.
+    pub(crate) fn rows_of(&self, keys: &[&str], found: &mut Vec<Option<u32>>) {
+        self.keys.find_all(keys, found);
+    }
+
     /// The vector of an utterance.
     pub fn get(&self, key: &str) -> Option<&[f32]> {
         self.data().get(self.index_of(key)? * self.dim..)?.get(..self.dim)

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ffsvc_embeddings::{Embeddings, RowFinder};
-use ffsvc_kaldi_io::{TrialBlock, TrialLayout};
+use ffsvc_kaldi_io::{Trial, TrialBlock, TrialLayout};
 
 use crate::Result;
 
@@ -14,7 +14,11 @@ pub(crate) type Pair = (u32, u32);
 /// The numbers of enrolled speakers, by name.
 pub(crate) type ModelNumbers<'a> = Arc<HashMap<&'a str, u32>>;
 
+/// Trials whose names are looked up together.
+const TRIALS_TOGETHER: usize = 256;
+
 /// The trials of a block whose embeddings were found, and the others.
+#[derive(Default)]
 pub(crate) struct Found {
     pub(crate) trials: usize,
     /// Rows of the two stores (or models), for each trial that can be scored.
@@ -27,6 +31,35 @@ pub(crate) struct Found {
     pub(crate) missing: Vec<(bool, String)>,
     /// Utterances that are compared with themselves, once for each trial.
     pub(crate) self_trials: Vec<String>,
+}
+
+impl Found {
+    /// Adds trials with the rows of their two sides.
+    fn add<'b>(
+        &mut self,
+        trials: &[Trial<'b>],
+        [enrolment, test]: &[Vec<Option<u32>>; 2],
+        one_store: bool,
+        seen: &mut HashSet<(bool, &'b str)>,
+    ) {
+        for ((trial, &a), &b) in trials.iter().zip(enrolment).zip(test) {
+            if let (Some(a), Some(b)) = (a, b) {
+                self.pairs.push((a, b));
+                self.labels.extend(trial.is_target);
+                if if one_store { a == b } else { trial.enrolment == trial.test } {
+                    self.self_trials.push(trial.test.to_owned());
+                }
+            } else {
+                self.skipped.push(self.trials);
+                for (is_enrolment, name, row) in [(true, trial.enrolment, a), (false, trial.test, b)] {
+                    if row.is_none() && seen.insert((is_enrolment, name)) {
+                        self.missing.push((is_enrolment, name.to_owned()));
+                    }
+                }
+            }
+            self.trials += 1;
+        }
+    }
 }
 
 /// Finds the rows of names in the stores of both sides, and counts names that match by a suffix only.
@@ -81,29 +114,36 @@ impl<'a> NameFinder<'a> {
     /// # Errors
     /// A line cannot be read.
     pub(crate) fn find(&self, block: &TrialBlock, layout: &TrialLayout) -> Result<Found> {
-        let mut seen = HashSet::new();
-        let (mut pairs, mut labels, mut skipped, mut missing, mut self_trials) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut trials = 0;
+        let mut found = Found::default();
+        let (mut seen, mut trials) = (HashSet::new(), Vec::with_capacity(TRIALS_TOGETHER));
+        let mut rows = [Vec::new(), Vec::new()];
         block.for_each(layout, |trial| {
-            let (a, b) = (self.enrolment(trial.enrolment), self.test(trial.test));
-            if let (Some(a), Some(b)) = (a, b) {
-                pairs.push((a, b));
-                labels.extend(trial.is_target);
-                if if self.one_store { a == b } else { trial.enrolment == trial.test } {
-                    self_trials.push(trial.test.to_owned());
-                }
-            } else {
-                skipped.push(trials);
-                for (is_enrolment, name, row) in [(true, trial.enrolment, a), (false, trial.test, b)] {
-                    if row.is_none() && seen.insert((is_enrolment, name)) {
-                        missing.push((is_enrolment, name.to_owned()));
-                    }
-                }
+            trials.push(trial);
+            if trials.len() == TRIALS_TOGETHER {
+                self.find_rows(&trials, &mut rows);
+                found.add(&trials, &rows, self.one_store, &mut seen);
+                trials.clear();
             }
-            trials += 1;
         })?;
-        Ok(Found { trials, pairs, labels, skipped, missing, self_trials })
+        self.find_rows(&trials, &mut rows);
+        found.add(&trials, &rows, self.one_store, &mut seen);
+        Ok(found)
+    }
+
+    /// Rows, or models, of both sides of the trials.
+    fn find_rows(&self, trials: &[Trial<'_>], rows: &mut [Vec<Option<u32>>; 2]) {
+        rows.iter_mut().for_each(Vec::clear);
+        let [enrolment, test] = rows;
+        let names: Vec<&str> = trials.iter().map(|trial| trial.test).collect();
+        self.test.find_all(&names, test);
+        let names: Vec<&str> = trials.iter().map(|trial| trial.enrolment).collect();
+        match &self.enrolment {
+            EnrolmentNames::SameStore => self.test.find_all(&names, enrolment),
+            EnrolmentNames::Store(store) => store.find_all(&names, enrolment),
+            EnrolmentNames::Models(models) => {
+                enrolment.extend(names.iter().map(|name| models.get(name).copied()));
+            }
+        }
     }
 
     /// How many names were found by their suffix only: of two stores, in the one with more of them.
