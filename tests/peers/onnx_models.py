@@ -88,6 +88,8 @@ FRONT_ENDS = {
     "fbank-odd": "kind = { type = 'fbank', num_mels = 40, snip_edges = false, frame_length_ms = 24.99, frame_shift_ms = 9.97, "
     "use_power = false, remove_dc_offset = false, window = 'hann' }\ncmn = { type = 'utterance', normalize_variance = true }",
     "speechbrain-fbank": "waveform_norm = 'none'\nkind = { type = 'speechbrain-fbank' }",
+    "nemo-mel": "waveform_norm = 'none'\nkind = { type = 'nemo-mel' }\ncmn = { type = 'per-feature' }",
+    "nemo-mel-odd": "waveform_norm = 'none'\nkind = { type = 'nemo-mel', num_mels = 40, n_fft = 510, window_length = 399, hop_length = 257 }",
 }
 
 EXPERIMENT = """
