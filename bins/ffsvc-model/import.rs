@@ -22,7 +22,7 @@ use crate::output::Output;
 #[command(after_long_help = "\
 Networks: ffsvc: ResNet34StatsPool (and ResNet18), ECAPA_TDNN; wespeaker: ResNet18 to ResNet293 with TSTP, ASTP and MQMHASTP, \
 ECAPA_TDNN with ASTP and GLOB, SimAM_ResNet34 and 100, Res2Net, Gemini_DF_ResNet, REPVGG; 3dspeaker: CAMPPlus, ERes2Net, ERes2NetV2, Res2Net; speechbrain: ECAPA_TDNN; redimnet: \
-ReDimNetWrap, ReDimNet2Wrap; resemblyzer: VoiceEncoder.
+ReDimNetWrap, ReDimNet2Wrap; resemblyzer: VoiceEncoder; nemo: TitaNet (the model_weights.ckpt inside a .nemo file).
 
 Examples:
   ffsvc-model import campplus_cn_en_common.pt -o campplus.safetensors

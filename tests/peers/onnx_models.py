@@ -59,6 +59,7 @@ NETWORKS = {
     "res2net": "architecture = 'res2net'\nin_planes = 8\nblocks = [1, 2, 1, 2]\nembedding_size = 24",
     "gemini-df-resnet": "architecture = 'gemini-df-resnet'\nin_planes = 2\ndepth = 60\nembedding_size = 24",
     "repvgg": "architecture = 'repvgg'\nwidths = [4, 8, 8, 16]\nblocks = [2, 1, 2, 1]\nembedding_size = 24",
+    "titanet": "architecture = 'titanet'\nchannels = 24\naggregated = 32\nkernels = [5, 9]\nattention_channels = 16\nembedding_size = 24",
     "ge2e-lstm": "architecture = 'ge2e-lstm'\nhidden = 24\nembedding_size = 24\nwindows = { frames = 50, shift = 30 }",
     "redimnet2": "architecture = 'redimnet2'\nchannels = 4\nhead_channels = 16\nembedding_size = 24\nstages = [\n"
     "{ frequency_stride = 1, time_stride = 1, blocks = 1, inner_channels = 6, reduction = 9 },\n"

@@ -34,6 +34,7 @@ const ALTERNATIVES: &[(&str, &str)] = &[
     ("features", "kind = { type = 'librosa-mel' }\nwaveform_norm = { raise-to-dbfs = -30.0 }"),
     ("features", "kind = { type = 'nemo-mel' }\ncmn = { type = 'per-feature' }"),
     ("model", "architecture = 'ge2e-lstm'"),
+    ("model", "architecture = 'titanet'"),
     ("model", "architecture = 'resnet'"),
     ("model", "architecture = 'ecapa-tdnn'"),
     ("model", "architecture = 'tdnn'"),

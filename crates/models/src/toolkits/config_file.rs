@@ -33,7 +33,9 @@ pub(super) fn front_end(toolkit: Toolkit, path: &Path) -> Result<Option<FrontEnd
     let is_known = match toolkit {
         Toolkit::Wespeaker => wespeaker(&file()?, &mut front_end).map_err(refused)?,
         Toolkit::ThreeDSpeaker => three_d_speaker(&file()?, &mut front_end).map_err(refused)?,
-        Toolkit::Ffsvc | Toolkit::SpeechBrain | Toolkit::ReDimNet | Toolkit::Resemblyzer => false,
+        Toolkit::Ffsvc | Toolkit::SpeechBrain | Toolkit::ReDimNet | Toolkit::Resemblyzer | Toolkit::Nemo => {
+            false
+        }
     };
     Ok(is_known.then_some(front_end))
 }
