@@ -17,7 +17,7 @@ use crate::output::Output;
 /// 3D-Speaker's export scripts and of `ffsvc-model export`. Nothing in the file is executed: one that asks for a class other
 /// than tensors and containers is refused. Which network it is, and its sizes, follow from the tensors. The front end becomes
 /// part of the model: it is that of the toolkit's config.yaml beside the checkpoint or up to two folders above it (WeSpeaker,
-/// 3D-Speaker), or else of the toolkit's recipes. A file of `ffsvc-model export --to onnx` has its own.
+/// 3D-Speaker; NeMo: model_config.yaml), or else of the toolkit's recipes. A file of `ffsvc-model export --to onnx` has its own.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Networks: ffsvc: ResNet34StatsPool (and ResNet18), ECAPA_TDNN; wespeaker: ResNet18 to ResNet293 with TSTP, ASTP and MQMHASTP, \
