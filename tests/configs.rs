@@ -120,6 +120,7 @@ fn shrunk(mut config: ExperimentConfig, folder: &Path) -> ExperimentConfig {
         ModelConfig::ReDimNet2(net) => net.stages.truncate(2),
         ModelConfig::RepVgg(net) => (net.widths, net.blocks) = ([2, 2, 4, 4], [1, 1, 1, 1]),
         ModelConfig::Ge2eLstm(net) => (net.hidden, net.embedding_size) = (8, 8),
+        ModelConfig::TitaNet(net) => (net.channels, net.aggregated) = (16, 24),
         ModelConfig::Res2Net(net) => (net.in_planes, net.blocks) = (2, [1, 1, 1, 1]),
         ModelConfig::GeminiDfResnet(net) => (net.in_planes, net.depth) = (2, 60),
         ModelConfig::SimAmResnet(net) => (net.in_planes, net.embedding_size) = (2, 8),

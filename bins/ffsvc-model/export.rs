@@ -50,7 +50,7 @@ enum Form {
 
 impl ValueEnum for Form {
     fn value_variants<'a>() -> &'a [Self] {
-        use Toolkit::{Ffsvc, ReDimNet, Resemblyzer, SpeechBrain, ThreeDSpeaker, Wespeaker};
+        use Toolkit::{Ffsvc, Nemo, ReDimNet, Resemblyzer, SpeechBrain, ThreeDSpeaker, Wespeaker};
         &[
             Self::Checkpoint(Ffsvc),
             Self::Checkpoint(Wespeaker),
@@ -58,6 +58,7 @@ impl ValueEnum for Form {
             Self::Checkpoint(SpeechBrain),
             Self::Checkpoint(ReDimNet),
             Self::Checkpoint(Resemblyzer),
+            Self::Checkpoint(Nemo),
             Self::Safetensors,
             Self::Onnx,
         ]

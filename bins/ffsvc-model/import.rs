@@ -17,12 +17,12 @@ use crate::output::Output;
 /// 3D-Speaker's export scripts and of `ffsvc-model export`. Nothing in the file is executed: one that asks for a class other
 /// than tensors and containers is refused. Which network it is, and its sizes, follow from the tensors. The front end becomes
 /// part of the model: it is that of the toolkit's config.yaml beside the checkpoint or up to two folders above it (WeSpeaker,
-/// 3D-Speaker), or else of the toolkit's recipes. A file of `ffsvc-model export --to onnx` has its own.
+/// 3D-Speaker; NeMo: model_config.yaml), or else of the toolkit's recipes. A file of `ffsvc-model export --to onnx` has its own.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Networks: ffsvc: ResNet34StatsPool (and ResNet18), ECAPA_TDNN; wespeaker: ResNet18 to ResNet293 with TSTP, ASTP and MQMHASTP, \
 ECAPA_TDNN with ASTP and GLOB, SimAM_ResNet34 and 100, Res2Net, Gemini_DF_ResNet, REPVGG; 3dspeaker: CAMPPlus, ERes2Net, ERes2NetV2, Res2Net; speechbrain: ECAPA_TDNN; redimnet: \
-ReDimNetWrap, ReDimNet2Wrap; resemblyzer: VoiceEncoder.
+ReDimNetWrap, ReDimNet2Wrap; resemblyzer: VoiceEncoder; nemo: TitaNet (the model_weights.ckpt inside a .nemo file).
 
 Examples:
   ffsvc-model import campplus_cn_en_common.pt -o campplus.safetensors

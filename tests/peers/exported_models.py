@@ -2,10 +2,10 @@
 """Checkpoints of other toolkits through ffsvc-model and back into PyTorch: the weights must not have changed by a bit.
 
     python3 tests/peers/exported_models.py target/debug/ffsvc-model --baseline DIR --wespeaker DIR --three-d-speaker DIR \\
-        --speechbrain DIR --redimnet DIR --redimnet2 DIR
+        --speechbrain DIR --redimnet DIR --redimnet2 DIR --nemo DIR
 
 Each DIR is a checkout (FFSVC2022_Baseline_System, wenet-e2e/wespeaker, modelscope/3D-Speaker, speechbrain/speechbrain,
-IDRnD/ReDimNet, PalabraAI/redimnet2) and may be left out. A network of its own definition with random weights is saved by torch.save in the zip and in the legacy format,
+IDRnD/ReDimNet, PalabraAI/redimnet2, NVIDIA/NeMo) and may be left out. A network of its own definition with random weights is saved by torch.save in the zip and in the legacy format,
 imported, exported in both forms, loaded by torch.load(weights_only=True) and safetensors, put into the definition with
 load_state_dict, and compared. Needs torch, safetensors and what the definitions import.
 """
@@ -19,6 +19,8 @@ import types
 
 import torch
 from safetensors.torch import load_file
+
+import nemo_definitions
 
 
 def package(name, folder):
@@ -61,7 +63,7 @@ def check(program, toolkit, make, nested, beside=()):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
-    for name in ("baseline", "wespeaker", "three-d-speaker", "speechbrain", "redimnet", "redimnet2"):
+    for name in ("baseline", "wespeaker", "three-d-speaker", "speechbrain", "redimnet", "redimnet2", "nemo"):
         parser.add_argument(f"--{name}")
     args = parser.parse_args()
     if args.three_d_speaker:
@@ -123,6 +125,10 @@ def main():
         stages = [((1, 1), 2, 2, [(3, 3)], 36), ((2, 1), 3, 1, [(3, 3)], 36)] + rest
         b0 = dict(C=12, out_channels=64, causal="none", stages_setup=stages)
         check(args.program, "redimnet", lambda: ReDimNet2Wrap(**b0), False, beside=("spec.",))
+    if args.nemo:
+        nemo_definitions.load(args.nemo)
+        for sizes in ({}, dict(filters=256)):
+            check(args.program, "nemo", lambda: nemo_definitions.TitaNet(**sizes), False)
     if args.baseline:
         # Its folder `model` has no __init__.
         sys.path.insert(0, args.baseline)

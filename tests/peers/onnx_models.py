@@ -59,6 +59,7 @@ NETWORKS = {
     "res2net": "architecture = 'res2net'\nin_planes = 8\nblocks = [1, 2, 1, 2]\nembedding_size = 24",
     "gemini-df-resnet": "architecture = 'gemini-df-resnet'\nin_planes = 2\ndepth = 60\nembedding_size = 24",
     "repvgg": "architecture = 'repvgg'\nwidths = [4, 8, 8, 16]\nblocks = [2, 1, 2, 1]\nembedding_size = 24",
+    "titanet": "architecture = 'titanet'\nchannels = 24\naggregated = 32\nkernels = [5, 9]\nattention_channels = 16\nembedding_size = 24",
     "ge2e-lstm": "architecture = 'ge2e-lstm'\nhidden = 24\nembedding_size = 24\nwindows = { frames = 50, shift = 30 }",
     "redimnet2": "architecture = 'redimnet2'\nchannels = 4\nhead_channels = 16\nembedding_size = 24\nstages = [\n"
     "{ frequency_stride = 1, time_stride = 1, blocks = 1, inner_channels = 6, reduction = 9 },\n"
@@ -88,6 +89,8 @@ FRONT_ENDS = {
     "fbank-odd": "kind = { type = 'fbank', num_mels = 40, snip_edges = false, frame_length_ms = 24.99, frame_shift_ms = 9.97, "
     "use_power = false, remove_dc_offset = false, window = 'hann' }\ncmn = { type = 'utterance', normalize_variance = true }",
     "speechbrain-fbank": "waveform_norm = 'none'\nkind = { type = 'speechbrain-fbank' }",
+    "nemo-mel": "waveform_norm = 'none'\nkind = { type = 'nemo-mel' }\ncmn = { type = 'per-feature' }",
+    "nemo-mel-odd": "waveform_norm = 'none'\nkind = { type = 'nemo-mel', num_mels = 40, n_fft = 510, window_length = 399, hop_length = 257 }",
 }
 
 EXPERIMENT = """

@@ -1,9 +1,9 @@
 """Small networks of other toolkits with random weights, and what they answer: tests/data/models/peer_*.safetensors.
 
-    python speaker_networks.py --wespeaker DIR --three-d-speaker DIR --speechbrain DIR --redimnet DIR --redimnet2 DIR OUT
+    python speaker_networks.py --wespeaker DIR --three-d-speaker DIR --speechbrain DIR --redimnet DIR --redimnet2 DIR --nemo DIR OUT
 
 Each DIR is a checkout of the toolkit (wenet-e2e/wespeaker, modelscope/3D-Speaker, speechbrain/speechbrain, IDRnD/ReDimNet,
-PalabraAI/redimnet2), and may be left out; its own definitions are run from there. Needs torch, numpy and safetensors; SpeechBrain also hyperpyyaml, tqdm, sentencepiece, scipy,
+PalabraAI/redimnet2, NVIDIA/NeMo), and may be left out; its own definitions are run from there. Needs torch, numpy and safetensors; SpeechBrain also hyperpyyaml, tqdm, sentencepiece, scipy,
 joblib, packaging, huggingface_hub and requests; ReDimNet torchaudio. A file has the `state_dict` under the toolkit's names as `model.*`, and
 features `[batch, mel, frames]` as `x_N` with the embeddings `y_N` that the network gives in double precision. Newer files also have `grad_0`, the gradient of the
 sum of squares of `y_0` with respect to `x_0`.
@@ -16,6 +16,8 @@ import types
 
 import torch
 from safetensors.torch import save_file
+
+import nemo_definitions
 
 FRAMES = [(2, 64), (1, 150), (1, 317)]
 
@@ -224,6 +226,14 @@ def redimnet2(out):
         write(out, name, lambda: network(**options), mels=12, adjust=draw_weights)
 
 
+def nemo(out):
+    nemo_definitions.wide_squeeze_excitation()
+    sizes = dict(mels=16, filters=16, aggregated=24, attention=10, embedding=6)
+    write(out, "nemo_titanet", lambda: nemo_definitions.TitaNet(**sizes), mels=16)
+    sizes |= dict(filters=24, kernels=[5], repeat=2)
+    write(out, "nemo_titanet_short", lambda: nemo_definitions.TitaNet(**sizes), mels=16)
+
+
 # The package of each toolkit, and its networks.
 TOOLKITS = {
     "three_d_speaker": ("speakerlab", three_d_speaker),
@@ -231,6 +241,7 @@ TOOLKITS = {
     "speechbrain": ("speechbrain", speechbrain),
     "redimnet": ("redimnet", redimnet),
     "redimnet2": ("redimnet2", redimnet2),
+    "nemo": (None, nemo),
 }
 
 
@@ -242,7 +253,7 @@ def main():
     arguments = parser.parse_args()
     for toolkit, (name, write_networks) in TOOLKITS.items():
         if folder := getattr(arguments, toolkit):
-            package(name, folder)
+            package(name, folder) if name else nemo_definitions.load(folder)
             write_networks(arguments.out)
 
 

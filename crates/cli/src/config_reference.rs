@@ -64,6 +64,7 @@ impl Writer<'_> {
     /// The forms that a table can take, told apart by the value of one key.
     fn variants(&mut self, path: &str, node: &Value) {
         let Some(forms) = node.get("oneOf").and_then(Value::as_array) else { return };
+        let mut is_in_section = true;
         for form in forms {
             let form = self.resolved(form);
             let Some(properties) = form.get("properties").and_then(Value::as_object) else { continue };
@@ -73,12 +74,19 @@ impl Writer<'_> {
             if let Some(text) = form.get("description").and_then(Value::as_str) {
                 self.text(text);
             }
+            // A section of the form before has ended this one.
+            if !is_in_section {
+                let _ = writeln!(self.out, "#[{path}]");
+            }
             let _ = writeln!(self.out, "#{tag} = {name}");
-            for (key, property) in properties.iter().filter(|(key, _)| *key != tag) {
-                match self.is_table(property) {
-                    true => self.section(&format!("{path}.{key}"), property, false),
-                    false => self.key(path, key, property, false),
-                }
+            let others = properties.iter().filter(|(key, _)| *key != tag);
+            let (tables, keys): (Vec<_>, Vec<_>) = others.partition(|(_, property)| self.is_table(property));
+            for (key, property) in keys {
+                self.key(path, key, property, false);
+            }
+            is_in_section = tables.is_empty();
+            for (key, property) in tables {
+                self.section(&format!("{path}.{key}"), property, false);
             }
         }
     }
@@ -280,7 +288,10 @@ mod tests {
                     {"description": "The first.", "properties": {"kind": {"const": "a"}}, "$ref": "#/$defs/A", "required": ["kind"]},
                     {"properties": {"kind": {"const": "b"}}},
                 ]},
-                "A": {"properties": {"size": {"description": "Size.", "type": "integer"}}},
+                "A": {"properties": {
+                    "parts": {"properties": {"count": {"default": 2}}},
+                    "size": {"description": "Size.", "type": "integer"},
+                }},
                 "Teacher": {"properties": {"loss": {"description": "Loss.", "default": "x", "oneOf": [
                     {"const": "x", "description": "As they are."},
                 ]}}},
@@ -296,6 +307,10 @@ mod tests {
 # Size.
 #size =          (not set)
 
+#[model.parts]
+#count = 2
+
+#[model]
 #kind = \"b\"
 
 # A Teacher.

@@ -210,6 +210,15 @@ pub(crate) fn network_bytes(config: &ModelConfig, num_mels: usize, frames: u64) 
         ModelConfig::WespeakerEcapaTdnn(config) if config.xi => floats(13 * config.aggregated / 3, frames),
         ModelConfig::WespeakerEcapaTdnn(config) => ecapa(config.channels, 13 * config.aggregated / 3),
         ModelConfig::SpeechBrainEcapaTdnn(config) => ecapa(config.channels, 8 * config.aggregated),
+        // In blocks, what the last layers read and give is kept, and what a block of the pooling is in work on.
+        ModelConfig::TitaNet(config) => {
+            let widest = config.aggregated.max(config.channels);
+            if block < frames {
+                floats((widest + config.channels) * 5 / 4, frames) + floats(2 * widest, block)
+            } else {
+                floats(6 * widest, frames)
+            }
+        }
         // Some windows at a time: the products of a layer's input, what it reads and what it gives.
         ModelConfig::Ge2eLstm(config) => {
             let windows = config.windows;

@@ -15,7 +15,8 @@ use ffsvc_kaldi_io::WavSource;
 use ffsvc_models::{
     CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, Ge2eLstmConfig,
     GeminiDfResNetConfig, ModelConfig, ModelInfo, ReDimNet2Config, ReDimNetConfig, RepVggConfig,
-    Res2NetConfig, ResNetConfig, SimAmResNetConfig, SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig,
+    Res2NetConfig, ResNetConfig, SimAmResNetConfig, SpeechBrainEcapaConfig, TdnnConfig, TitaNetConfig,
+    WespeakerEcapaConfig,
 };
 
 /// The system's allocator, counting the bytes that are held.
@@ -79,6 +80,7 @@ fn recordings_take_what_is_estimated() {
     let wespeaker_ecapa = ModelConfig::WespeakerEcapaTdnn(WespeakerEcapaConfig::default());
     let size = SpeechBrainEcapaConfig { channels: 512, aggregated: 1536, ..Default::default() };
     let speechbrain_ecapa = ModelConfig::SpeechBrainEcapaTdnn(size);
+    let titanet = |channels| ModelConfig::TitaNet(TitaNetConfig { channels, ..Default::default() });
     let gemini = GeminiDfResNetConfig { depth: 60, ..Default::default() };
     // For 80 rows of features.
     let redimnet = ReDimNetConfig { channels: 6, ..Default::default() };
@@ -91,6 +93,8 @@ fn recordings_take_what_is_estimated() {
         ("ECAPA-TDNN", ecapa.clone(), &long),
         ("ECAPA-TDNN of WeSpeaker", wespeaker_ecapa.clone(), &long),
         ("ECAPA-TDNN of SpeechBrain", speechbrain_ecapa.clone(), &long),
+        ("TitaNet", titanet(1024), &long),
+        ("TitaNet, small", titanet(256), &long),
         // In windows, some of them at a time.
         ("LSTM", ModelConfig::Ge2eLstm(Ge2eLstmConfig::default()), &long),
         ("LSTM", ModelConfig::Ge2eLstm(Ge2eLstmConfig::default()), &short),
@@ -101,6 +105,8 @@ fn recordings_take_what_is_estimated() {
         ("ECAPA-TDNN", ecapa, &short),
         ("ECAPA-TDNN of WeSpeaker", wespeaker_ecapa, &short),
         ("ECAPA-TDNN of SpeechBrain", speechbrain_ecapa, &short),
+        ("TitaNet", titanet(1024), &short),
+        ("TitaNet, small", titanet(256), &short),
         ("x-vector", ModelConfig::Tdnn(TdnnConfig::default()), &short),
         ("ERes2Net", ModelConfig::ERes2Net(ERes2NetConfig::default()), &short),
         (

@@ -17,6 +17,8 @@ pub enum Cmn {
     Utterance(UtteranceCmn),
     /// The mean over a window around each frame: Kaldi's `apply-cmvn-sliding`, for long recordings.
     Sliding(SlidingCmn),
+    /// The mean over all frames, and a division by the sample standard deviation plus 1e-5: NeMo's `per_feature`.
+    PerFeature {},
 }
 
 /// Options of [`Cmn::Utterance`].
@@ -62,6 +64,9 @@ impl Default for Cmn {
 }
 
 impl Cmn {
+    /// What [`Cmn::PerFeature`] adds to a standard deviation (NeMo's `CONSTANT`).
+    pub const DEVIATION_OFFSET: f64 = 1e-5;
+
     /// Says whether the options can be used.
     ///
     /// # Errors
@@ -90,6 +95,7 @@ impl Cmn {
         match self {
             Self::None {} => {}
             Self::Utterance(options) => rows.for_each(|row| options.apply_to_row(row)),
+            Self::PerFeature {} => rows.for_each(standardise),
             Self::Sliding(options) => rows.for_each(|values| {
                 row.clear();
                 row.extend_from_slice(values);
@@ -110,6 +116,15 @@ impl UtteranceCmn {
             row.iter_mut().for_each(|x| *x = (f64::from(*x) - mean) as f32);
         }
     }
+}
+
+/// [`Cmn::PerFeature`] of a row. One frame has no deviation.
+fn standardise(row: &mut [f32]) {
+    let mean = mean(row);
+    let others = row.len().saturating_sub(1).max(1) as f64;
+    let std = (squared_deviations(row, mean) / others).sqrt();
+    let scale = 1.0 / (std + Cmn::DEVIATION_OFFSET);
+    row.iter_mut().for_each(|x| *x = ((f64::from(*x) - mean) * scale) as f32);
 }
 
 impl SlidingCmn {

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::waveform::check_samples;
 use crate::{
-    Cmn, Error, Fbank, FbankOptions, LibrosaMel, LibrosaMelOptions, LogMel, LogMelOptions, Result, Scratch,
-    SpeechBrainFbank, SpeechBrainFbankOptions, WaveformNorm,
+    Cmn, Error, Fbank, FbankOptions, LibrosaMel, LibrosaMelOptions, LogMel, LogMelOptions, NemoMel,
+    NemoMelOptions, Result, Scratch, SpeechBrainFbank, SpeechBrainFbankOptions, WaveformNorm,
 };
 
 /// Options of a [`FrontEnd`]. They travel with a model's weights: a model only understands the features it was
@@ -34,9 +34,10 @@ pub struct FrontEndConfig {
     pub waveform_norm: WaveformNorm,
     /// `{ type = "log-mel", .. }` with the fields of [`LogMelOptions`] or `{ type = "fbank", .. }` with those of
     /// [`FbankOptions`], or `{ type = "speechbrain-fbank", .. }` with those of [`SpeechBrainFbankOptions`], or
-    /// `{ type = "librosa-mel", .. }` with those of [`LibrosaMelOptions`]. Default the baseline's log-mel.
+    /// `{ type = "librosa-mel", .. }` with those of [`LibrosaMelOptions`], or `{ type = "nemo-mel", .. }` with those of
+    /// [`NemoMelOptions`]. Default the baseline's log-mel.
     pub kind: Kind,
-    /// `{ type = "utterance", .. }`, `{ type = "sliding", .. }` or `{ type = "none" }`. Default the mean over the utterance.
+    /// `{ type = "utterance", .. }`, `{ type = "sliding", .. }`, `{ type = "per-feature" }` or `{ type = "none" }`. Default the mean over the utterance.
     pub cmn: Cmn,
 }
 
@@ -65,6 +66,8 @@ pub enum Kind {
     SpeechBrainFbank(SpeechBrainFbankOptions),
     /// [`LibrosaMel`]: librosa's, without a logarithm.
     LibrosaMel(LibrosaMelOptions),
+    /// [`NemoMel`]: NeMo's.
+    NemoMel(NemoMelOptions),
 }
 
 impl Kind {
@@ -75,6 +78,7 @@ impl Kind {
             Self::Fbank(options) => &mut options.num_mels,
             Self::SpeechBrainFbank(options) => &mut options.num_mels,
             Self::LibrosaMel(options) => &mut options.num_mels,
+            Self::NemoMel(options) => &mut options.num_mels,
         }
     }
 }
@@ -151,6 +155,7 @@ enum Computer {
     Fbank(Fbank),
     SpeechBrainFbank(SpeechBrainFbank),
     LibrosaMel(LibrosaMel),
+    NemoMel(NemoMel),
 }
 
 /// `$body` for what the variant of a [`Computer`] holds.
@@ -161,6 +166,7 @@ macro_rules! each {
             Computer::Fbank($inner) => $body,
             Computer::SpeechBrainFbank($inner) => $body,
             Computer::LibrosaMel($inner) => $body,
+            Computer::NemoMel($inner) => $body,
         }
     };
 }
@@ -184,6 +190,7 @@ impl FrontEnd {
                 Computer::SpeechBrainFbank(SpeechBrainFbank::new(rate, options)?)
             }
             Kind::LibrosaMel(options) => Computer::LibrosaMel(LibrosaMel::new(rate, options)?),
+            Kind::NemoMel(options) => Computer::NemoMel(NemoMel::new(rate, options)?),
         };
         Ok(Self { config: config.clone(), computer })
     }

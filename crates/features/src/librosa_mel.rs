@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::centred_mel::CentredMel;
-use crate::window::WindowType;
+use crate::window::{Symmetry, WindowType};
 use crate::{Error, MelBanks, Result, Scratch};
 
 /// Options of [`LibrosaMel`]; the default is Resemblyzer's.
@@ -43,7 +43,8 @@ impl LibrosaMel {
         if !(1..=65_536).contains(&hop_length) {
             return Err(Error::option("hop_length", hop_length, "1 to 65536 samples"));
         }
-        Ok(Self { mel: CentredMel::new(WindowType::Hann, n_fft, hop_length, banks) })
+        let window = WindowType::Hann.values(n_fft, Symmetry::Periodic);
+        Ok(Self { mel: CentredMel::new(window, n_fft, hop_length, banks) })
     }
 
     /// Rows of the output.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::centred_mel::CentredMel;
 use crate::natural_log::ln;
-use crate::window::WindowType;
+use crate::window::{Symmetry, WindowType};
 use crate::{Error, MelBanks, Result, Scratch};
 
 /// Window in milliseconds; the transform has its length.
@@ -53,10 +53,8 @@ impl SpeechBrainFbank {
             return Err(Error::option("top_db", options.top_db, "above 0 and up to 1e6"));
         }
         let banks = MelBanks::speechbrain(options.num_mels, n_fft, sample_rate)?;
-        Ok(Self {
-            top_db: options.top_db,
-            mel: CentredMel::new(WindowType::Hamming, n_fft, hop_length, banks),
-        })
+        let window = WindowType::Hamming.values(n_fft, Symmetry::Periodic);
+        Ok(Self { top_db: options.top_db, mel: CentredMel::new(window, n_fft, hop_length, banks) })
     }
 
     /// Rows of the output.

@@ -112,3 +112,17 @@ fn a_window_wider_than_the_signal_is_the_utterance() {
     }
     assert_eq!(apply(Cmn::None {}), input);
 }
+
+/// A row of 1, 3 and 5 has the sample standard deviation 2.
+#[test]
+fn per_feature_divides_by_the_sample_deviation() {
+    let mut rows = [1.0f32, 3.0, 5.0, 7.0, 7.0, 7.0];
+    Cmn::PerFeature {}.apply(&mut rows, 3, &mut Vec::new());
+    assert_eq!(rows[3..], [0.0; 3]);
+    for (found, expected) in rows.iter().zip([-1.0, 0.0, 1.0]) {
+        assert!((f64::from(*found) - expected * 2.0 / 2.00001).abs() < 1e-7, "{found}");
+    }
+    let mut one = [3.0f32];
+    Cmn::PerFeature {}.apply(&mut one, 1, &mut Vec::new());
+    assert_eq!(one, [0.0]);
+}

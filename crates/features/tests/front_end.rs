@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use ffsvc_features::{
-    Cmn, Error, FbankOptions, FrontEnd, FrontEndConfig, Kind, LogMelOptions, Scratch, SlidingCmn,
-    UtteranceCmn, WaveformNorm,
+    Cmn, Error, FbankOptions, FrontEnd, FrontEndConfig, Kind, LogMelOptions, NemoMelOptions, Scratch,
+    SlidingCmn, UtteranceCmn, WaveformNorm,
 };
 use proptest::prelude::*;
 
@@ -47,6 +47,17 @@ fn configs() -> Vec<FrontEndConfig> {
                 dither: 1.0,
                 ..FbankOptions::default()
             })
+        },
+        FrontEndConfig {
+            waveform_norm: WaveformNorm::None,
+            kind: Kind::NemoMel(NemoMelOptions {
+                num_mels: 30,
+                n_fft: 510,
+                window_length: 399,
+                hop_length: 157,
+            }),
+            cmn: Cmn::PerFeature {},
+            ..FrontEndConfig::default()
         },
     ]
 }
@@ -155,6 +166,7 @@ proptest! {
                 Kind::LogMel(o) if len > o.n_fft / 2 => len / o.hop_length + 1,
                 Kind::Fbank(o) if o.snip_edges && len >= 400 => (len - 400) / 160 + 1,
                 Kind::Fbank(o) if !o.snip_edges => (len + 40) / 80,
+                Kind::NemoMel(o) => len / o.hop_length,
                 _ => 0,
             };
             prop_assert_eq!(front_end.num_frames(len), expected);
@@ -195,6 +207,8 @@ fn unknown_fields_and_impossible_values_are_refused() {
         ("cmn = { type = \"none\", window_frames = 3 }", "window_frames"),
         ("cmn = { type = \"utterance\", center = true }", "center"),
         ("cmn = { type = \"sliding\", width = 3 }", "width"),
+        ("cmn = { type = \"per-feature\", center = true }", "center"),
+        ("kind = { type = \"nemo-mel\", window = \"hann\" }", "window"),
     ] {
         let error = toml::from_str::<FrontEndConfig>(text).unwrap_err().to_string();
         assert!(error.contains(name), "{text}: {error}");

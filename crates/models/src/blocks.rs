@@ -107,7 +107,7 @@ pub(crate) fn in_pieces<'a>(
     part: impl Fn(Tensor<3>) -> Tensor<3> + 'a,
 ) -> impl Iterator<Item = Tensor<3>> + 'a {
     pieces.iter().enumerate().map(move |(place, piece)| {
-        if pieces.len() == 1 {
+        if pieces.len() == 1 || reach == 0 {
             return part(piece.clone());
         }
         let before = place.checked_sub(1).map(|place| &pieces[place]);

@@ -25,6 +25,7 @@ use crate::resnet::{ResNet, ResNetConfig};
 use crate::simam_resnet::{SimAmResNet, SimAmResNetConfig};
 use crate::speechbrain_ecapa::{SpeechBrainEcapa, SpeechBrainEcapaConfig};
 use crate::tdnn::{Tdnn, TdnnConfig};
+use crate::titanet::{TitaNet, TitaNetConfig};
 use crate::wespeaker_ecapa::{WespeakerEcapa, WespeakerEcapaConfig};
 use crate::windows::Windows;
 
@@ -47,6 +48,7 @@ macro_rules! each {
             Self::GeminiDfResnet($inner) => $body,
             Self::RepVgg($inner) => $body,
             Self::Ge2eLstm($inner) => $body,
+            Self::TitaNet($inner) => $body,
         }
     };
 }
@@ -98,6 +100,9 @@ pub enum ModelConfig {
     /// `architecture = "ge2e-lstm"`: the d-vector.
     #[serde(rename = "ge2e-lstm")]
     Ge2eLstm(Ge2eLstmConfig),
+    /// `architecture = "titanet"`.
+    #[serde(rename = "titanet")]
+    TitaNet(TitaNetConfig),
 }
 
 impl ModelConfig {
@@ -147,8 +152,10 @@ impl ModelConfig {
     /// The same network, but that it draws nothing when it trains.
     pub fn without_dropout(&self) -> Self {
         let mut config = self.clone();
-        if let Self::Resnet(resnet) = &mut config {
-            resnet.dropout = 0.0;
+        match &mut config {
+            Self::Resnet(resnet) => resnet.dropout = 0.0,
+            Self::TitaNet(titanet) => titanet.dropout = 0.0,
+            _ => {}
         }
         config
     }
@@ -210,6 +217,8 @@ pub enum SpeakerModel {
     RepVgg(RepVgg),
     /// See [`Ge2eLstm`].
     Ge2eLstm(Ge2eLstm),
+    /// See [`TitaNet`].
+    TitaNet(TitaNet),
 }
 
 impl SpeakerModel {
@@ -308,5 +317,6 @@ from_networks!(
     Res2Net(Res2Net),
     GeminiDfResnet(GeminiDfResNet),
     RepVgg(RepVgg),
-    Ge2eLstm(Ge2eLstm)
+    Ge2eLstm(Ge2eLstm),
+    TitaNet(TitaNet)
 );

@@ -154,7 +154,7 @@ fn truncated_and_damaged_files_are_errors() {
         (checkpoint(b""), "the pickle ends"),
         (checkpoint(b"\x80\x02\xfe."), "0xfe is no opcode"),
         (checkpoint(&dictionary("a", b"N")), "has 0 tensors"),
-        (concat(&[b"PK", &[0; 255], b"ustar", &[0; 512]]), "neither a zip nor a legacy file"),
+        (concat(&[b"PK", &[0; 255], b"ustar", &[0; 512]]), "of a .nemo file, unpack it"),
         (concat(&[&old, &vec![0; 257 - old.len()], b"ustar", &[0; 512]]), "neither a zip nor a legacy file"),
         (checkpoint(&dictionary("a", &tensor(1, b"K\x01\x85", b"K\x01\x85"))), "among them a"),
         (concat(&[&u64::MAX.to_le_bytes(), b"{}"]), "expected a safetensors file"),

@@ -4,8 +4,8 @@
 use std::f64::consts::TAU;
 
 use ffsvc_features::{
-    Cmn, FbankOptions, FrontEndConfig, Kind, LogMelOptions, MelBanks, SpeechBrainFbankOptions, Symmetry,
-    WaveformNorm, WindowType, upper_edge_hz,
+    Cmn, FbankOptions, FrontEndConfig, Kind, LogMelOptions, MelBanks, NemoMel, NemoMelOptions,
+    SpeechBrainFbankOptions, Symmetry, WaveformNorm, WindowType, upper_edge_hz,
 };
 use ffsvc_onnx::Value;
 
@@ -79,6 +79,7 @@ pub(super) fn features(
         Kind::LogMel(options) => log_mel(g, rate, options, &waveform, min_frames),
         Kind::Fbank(options) => fbank(g, rate, options, &waveform, min_frames),
         Kind::SpeechBrainFbank(options) => speechbrain_fbank(g, rate, options, &waveform, min_frames),
+        Kind::NemoMel(options) => nemo_mel(g, rate, options, &waveform, min_frames),
         Kind::LibrosaMel(_) => return Err(refusal(OF_WINDOWS)),
     }
     .map_err(invalid)?;
@@ -98,16 +99,28 @@ fn mean_std(g: &mut NetworkGraph<'_>, samples: &Value) -> Value {
 }
 
 fn cmn(g: &mut NetworkGraph<'_>, cmn: &Cmn, features: &Value) -> Value {
-    let Cmn::Utterance(options) = cmn else { return features.clone() };
+    if matches!(cmn, Cmn::None {} | Cmn::Sliding(_)) {
+        return features.clone();
+    }
     let mean = g.mean(features, &[2]);
     let centred = g.sub(features, &mean);
-    if !options.normalize_variance {
-        return centred;
-    }
-    let squares = g.mul(&centred, &centred);
-    let variance = g.mean(&squares, &[2]);
-    let variance = g.at_least(&variance, VARIANCE_FLOOR);
-    let std = g.sqrt(&variance);
+    let std = match cmn {
+        Cmn::Utterance(options) if options.normalize_variance => {
+            let squares = g.mul(&centred, &centred);
+            let variance = g.mean(&squares, &[2]);
+            let variance = g.at_least(&variance, VARIANCE_FLOOR);
+            g.sqrt(&variance)
+        }
+        Cmn::PerFeature {} => {
+            let squares = g.mul(&centred, &centred);
+            let squares = g.sum(&squares, 2);
+            let others = g.degrees_of_freedom(features, 2);
+            let variance = g.div(&squares, &others);
+            let std = g.sqrt(&variance);
+            g.add_number(&std, Cmn::DEVIATION_OFFSET)
+        }
+        _ => return centred,
+    };
     g.div(&centred, &std)
 }
 
@@ -255,6 +268,34 @@ fn speechbrain_fbank(
     let loudest = g.op("ReduceMax", &[&bands], &[("axes", (&[1, 2][..]).into()), ("keepdims", 1.into())]);
     let floor = g.add_number(&loudest, -f64::from(o.top_db));
     Ok((g.op("Max", &[&bands, &floor], &[]), 1.max((min_frames - 1) * shift)))
+}
+
+/// NeMo's: pre-emphasis, centred frames, zeros at both ends, without the last frame.
+fn nemo_mel(
+    g: &mut NetworkGraph<'_>,
+    rate: u32,
+    o: &NemoMelOptions,
+    waveform: &Value,
+    min_frames: usize,
+) -> Computed {
+    let banks = MelBanks::slaney(o.num_mels, o.n_fft, rate)?;
+    let zeros = |g: &mut NetworkGraph<'_>, waveform: &Value, before: usize, behind: i64| {
+        let pads = g.graph.integers(&[0, 0, before as i64, 0, 0, behind]);
+        g.op("Pad", &[waveform, &pads], &[("mode", "constant".into())])
+    };
+    let padded = zeros(g, waveform, 1, 0);
+    let kernel = g.graph.floats("front_end.preemphasis", &[1, 1, 2], &[-NemoMel::PREEMPHASIS, 1.0]);
+    let emphasised = g.op("Conv", &[&padded, &kernel], &[]);
+    let before = o.n_fft / 2 - (o.n_fft - o.window_length) / 2;
+    // Less than nothing where the shift is long: the last samples are in no frame then.
+    let behind = o.window_length as i64 - before as i64 - o.hop_length as i64;
+    let padded = zeros(g, &emphasised, before, behind);
+    let window = WindowType::Hann.values(o.window_length, Symmetry::Symmetric);
+    let transform = Transform { shift: o.hop_length, n_fft: o.n_fft, window, banks };
+    let power = transform.power(g, &padded, |_| {});
+    let bands = transform.bands(g, &power);
+    let bands = g.add_number(&bands, f64::from(NemoMel::LOG_OFFSET));
+    Ok((g.op("Log", &[&bands], &[]), min_frames * o.hop_length))
 }
 
 impl Transform {

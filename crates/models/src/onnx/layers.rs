@@ -280,14 +280,16 @@ impl<'a> NetworkGraph<'a> {
         self.op("BatchNormalization", &[input, &scale, &shift, &mean, &variance], &settings)
     }
 
-    /// The linear layer `name`.
+    /// The linear layer `name`, with or without a bias.
     ///
     /// # Shapes
     /// - input: `[batch, in]`
     /// - output: `[batch, out]`
     pub(super) fn linear(&mut self, name: &str, input: &Value) -> Value {
-        let (weight, bias) = (self.tensor(&format!("{name}.weight")), self.tensor(&format!("{name}.bias")));
-        self.op("Gemm", &[input, &weight, &bias], &[("transB", 1.into())])
+        let (weight, bias) = (self.tensor(&format!("{name}.weight")), format!("{name}.bias"));
+        let bias = self.has(&bias).then(|| self.tensor(&bias));
+        let inputs: Vec<&Value> = [input, &weight].into_iter().chain(&bias).collect();
+        self.op("Gemm", &inputs, &[("transB", 1.into())])
     }
 
     /// The linear layer `name` of every frame.

@@ -14,7 +14,7 @@ pub(super) fn metadata(info: &ModelInfo, min_samples: Option<usize>) -> Vec<(&'s
     let normalize_samples = match &front_end.kind {
         _ if min_samples.is_some() => true,
         Kind::Fbank(options) => !options.int16_scale,
-        Kind::LogMel(_) | Kind::SpeechBrainFbank(_) | Kind::LibrosaMel(_) => true,
+        Kind::LogMel(_) | Kind::SpeechBrainFbank(_) | Kind::LibrosaMel(_) | Kind::NemoMel(_) => true,
     };
     let json = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
     let mut entries = vec![
@@ -63,7 +63,7 @@ fn has_features_of_sherpa(front_end: &FrontEndConfig) -> bool {
     let mean_alone = match &front_end.cmn {
         Cmn::None {} => true,
         Cmn::Utterance(mean) => !mean.normalize_variance,
-        Cmn::Sliding(_) => false,
+        Cmn::Sliding(_) | Cmn::PerFeature {} => false,
     };
     let as_sherpa = FbankOptions {
         window: options.window,

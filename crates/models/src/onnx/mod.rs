@@ -21,6 +21,7 @@ mod speechbrain_ecapa;
 mod stages;
 mod tdnn;
 mod time_context;
+mod titanet;
 mod wespeaker_ecapa;
 
 use std::path::Path;
@@ -146,6 +147,7 @@ fn embedding(g: &mut NetworkGraph<'_>, config: &ModelConfig, features: &Value, n
         ModelConfig::Res2Net(config) => eres2net::embedding_res2net(g, config, features, num_mels),
         ModelConfig::GeminiDfResnet(config) => gemini_df_resnet::embedding(g, config, features, num_mels),
         ModelConfig::Ge2eLstm(config) => ge2e_lstm::embedding(g, config, features),
+        ModelConfig::TitaNet(config) => titanet::embedding(g, config, features),
         ModelConfig::RepVgg(config) => repvgg::embedding(g, config, features, num_mels),
     }
 }

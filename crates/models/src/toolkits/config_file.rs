@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use ffsvc_features::{Cmn, FrontEndConfig, Kind};
-use serde_json::Value;
+use ffsvc_features::{Cmn, FrontEndConfig, Kind, NemoMel, NemoMelOptions};
+use serde_json::{Value, json};
 
 use super::Toolkit;
 use crate::error::{Error, Result};
@@ -12,10 +12,12 @@ use crate::error::{Error, Result};
 /// `EXP/config.yaml`, 3D-Speaker `EXP/models/CKPT/embedding_model.ckpt`.
 const FOLDERS: usize = 3;
 
-/// The `config.yaml` of the run that made a checkpoint: in its folder, or in the next one above that has one.
-pub(super) fn beside(checkpoint: &Path) -> Option<PathBuf> {
+/// The `config.yaml` of the run that made a checkpoint, in a `.nemo` file `model_config.yaml`: in its folder, or in the next one
+/// above that has one.
+pub(super) fn beside(checkpoint: &Path, toolkit: Toolkit) -> Option<PathBuf> {
+    let name = if toolkit == Toolkit::Nemo { "model_config.yaml" } else { "config.yaml" };
     let folders = checkpoint.ancestors().skip(1).take(FOLDERS);
-    folders.map(|folder| folder.join("config.yaml")).find(|path| path.is_file())
+    folders.map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// Puts what the configuration in `path` says over the front end of the toolkit's recipes. `None` if it says nothing: it is of
@@ -33,6 +35,7 @@ pub(super) fn front_end(toolkit: Toolkit, path: &Path) -> Result<Option<FrontEnd
     let is_known = match toolkit {
         Toolkit::Wespeaker => wespeaker(&file()?, &mut front_end).map_err(refused)?,
         Toolkit::ThreeDSpeaker => three_d_speaker(&file()?, &mut front_end).map_err(refused)?,
+        Toolkit::Nemo => nemo(&file()?, &mut front_end).map_err(refused)?,
         Toolkit::Ffsvc | Toolkit::SpeechBrain | Toolkit::ReDimNet | Toolkit::Resemblyzer => false,
     };
     Ok(is_known.then_some(front_end))
@@ -82,6 +85,60 @@ fn three_d_speaker(config: &Value, front_end: &mut FrontEndConfig) -> std::resul
         set(arguments, "mean_nor", &mut mean)?;
     }
     front_end.cmn = if mean { Cmn::default() } else { Cmn::None {} };
+    Ok(true)
+}
+
+/// `preprocessor` of NeMo's `model_config.yaml`: the arguments of `AudioToMelSpectrogramPreprocessor`, with its defaults.
+fn nemo(config: &Value, front_end: &mut FrontEndConfig) -> std::result::Result<bool, String> {
+    let Some(arguments) = config.get("preprocessor") else { return Ok(false) };
+    let class = arguments.get("_target_").and_then(Value::as_str).unwrap_or("nothing");
+    if class.rsplit('.').next() != Some("AudioToMelSpectrogramPreprocessor") {
+        return Err(format!(
+            "preprocessor._target_ is {class}, and only AudioToMelSpectrogramPreprocessor is known"
+        ));
+    }
+    let same = |found: &Value, known: &Value| {
+        let numbers = found.as_f64().zip(known.as_f64());
+        found == known || numbers.is_some_and(|(found, known)| (found - known).abs() < 1e-6 * known.abs())
+    };
+    for (key, known) in [
+        ("window", json!("hann")),
+        ("preemph", json!(NemoMel::PREEMPHASIS)),
+        ("lowfreq", json!(0)),
+        ("highfreq", Value::Null),
+        ("log", json!(true)),
+        ("log_zero_guard_type", json!("add")),
+        ("log_zero_guard_value", json!(NemoMel::LOG_OFFSET)),
+        ("mag_power", json!(2.0)),
+        ("mel_norm", json!("slaney")),
+        ("frame_splicing", json!(1)),
+        ("exact_pad", json!(false)),
+        ("n_window_size", Value::Null),
+        ("n_window_stride", Value::Null),
+    ] {
+        if let Some(found) = arguments.get(key).filter(|found| !same(found, &known)) {
+            return Err(format!("preprocessor.{key} is {found}, and only {known} is known"));
+        }
+    }
+    let (mut num_mels, mut window, mut shift, mut n_fft) = (64, 0.02, 0.01, None);
+    set(arguments, "sample_rate", &mut front_end.sample_rate)?;
+    set(arguments, "features", &mut num_mels)?;
+    set(arguments, "window_size", &mut window)?;
+    set(arguments, "window_stride", &mut shift)?;
+    set(arguments, "n_fft", &mut n_fft)?;
+    // As NeMo's int(): cut off.
+    let in_samples = |seconds: f64| (seconds * f64::from(front_end.sample_rate)) as usize;
+    let (window_length, hop_length) = (in_samples(window), in_samples(shift));
+    let n_fft = n_fft.or_else(|| window_length.checked_next_power_of_two()).unwrap_or(usize::MAX);
+    front_end.kind = Kind::NemoMel(NemoMelOptions { num_mels, n_fft, window_length, hop_length });
+    front_end.cmn = match arguments.get("normalize") {
+        None => Cmn::PerFeature {},
+        Some(Value::String(kind)) if kind == "per_feature" => Cmn::PerFeature {},
+        Some(Value::Null | Value::Bool(false)) => Cmn::None {},
+        Some(other) => {
+            return Err(format!("preprocessor.normalize is {other}, and only per_feature is known"));
+        }
+    };
     Ok(true)
 }
 
@@ -141,6 +198,24 @@ feature_extractor:
     mean_nor: false
 ";
 
+    /// examples/speaker_tasks/recognition/conf/titanet-large.yaml, for 8 kHz and other sizes.
+    const NEMO: &str = "\
+sample_rate: 8000
+train_ds: {manifest_filepath: ???}
+preprocessor:
+  _target_: nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor
+  normalize: per_feature
+  window_size: 0.025
+  sample_rate: 8000
+  window_stride: 0.01
+  window: hann
+  features: 64
+  n_fft: 512
+  frame_splicing: 1
+  dither: 1.0e-05
+encoder: {feat_in: 64}
+";
+
     fn read(toolkit: Toolkit, text: &str) -> Result<Option<FrontEndConfig>> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
@@ -163,6 +238,18 @@ feature_extractor:
         options.num_mels = 72;
         assert_eq!(found, expected);
 
+        let found = read(Toolkit::Nemo, NEMO).unwrap().unwrap();
+        let sizes = NemoMelOptions { num_mels: 64, n_fft: 512, window_length: 200, hop_length: 80 };
+        let expected =
+            FrontEndConfig { sample_rate: 8000, kind: Kind::NemoMel(sizes), ..Toolkit::Nemo.front_end() };
+        assert_eq!(found, expected);
+        // NeMo's own defaults: 20 ms, and a transform of the next power of two.
+        let few = NEMO.replace("  window_size: 0.025\n", "").replace("  n_fft: 512\n", "  preemph: 0.97\n");
+        let Kind::NemoMel(found) = read(Toolkit::Nemo, &few).unwrap().unwrap().kind else { panic!("{few}") };
+        assert_eq!((found.window_length, found.n_fft), (160, 256));
+        let bare = NEMO.replace("normalize: per_feature", "normalize: null");
+        assert_eq!(read(Toolkit::Nemo, &bare).unwrap().unwrap().cmn, Cmn::None {});
+
         assert_eq!(read(Toolkit::Wespeaker, "a: 1").unwrap(), None, "another program's file");
         assert_eq!(read(Toolkit::SpeechBrain, "}{").unwrap(), None);
     }
@@ -179,6 +266,17 @@ feature_extractor:
         assert!(refused(Toolkit::Wespeaker, "a: [").contains("not YAML"));
         let other = THREE_D_SPEAKER.replace("processor.FBank", "processor.Other");
         assert!(refused(Toolkit::ThreeDSpeaker, &other).contains("processor.Other"));
+        for (here, there, reason) in [
+            ("window: hann", "window: hamming", "preprocessor.window is \"hamming\", and only \"hann\""),
+            ("per_feature", "all_features", "normalize is \"all_features\""),
+            ("frame_splicing: 1", "frame_splicing: 2", "frame_splicing is 2"),
+            ("dither: 1.0e-05", "preemph: 0.95", "preemph is 0.95"),
+            ("features: 64", "features: ${n_mels}", "features is \"${n_mels}\""),
+            ("ToMelSpectrogram", "ToMFCC", "AudioToMFCCPreprocessor, and only"),
+        ] {
+            let said = refused(Toolkit::Nemo, &NEMO.replace(here, there));
+            assert!(said.contains(reason), "{said}");
+        }
     }
 
     #[test]
@@ -187,11 +285,15 @@ feature_extractor:
         let models = folder.path().join("exp/models");
         std::fs::create_dir_all(&models).unwrap();
         let checkpoint = models.join("avg_model.pt");
-        assert_eq!(beside(&checkpoint), None);
+        let beside = |toolkit| beside(&checkpoint, toolkit);
+        assert_eq!(beside(Toolkit::Wespeaker), None);
         let above = folder.path().join("exp/config.yaml");
         std::fs::write(&above, "").unwrap();
-        assert_eq!(beside(&checkpoint).as_ref(), Some(&above));
+        assert_eq!(beside(Toolkit::Wespeaker).as_ref(), Some(&above));
         std::fs::write(models.join("config.yaml"), "").unwrap();
-        assert_eq!(beside(&checkpoint), Some(models.join("config.yaml")));
+        assert_eq!(beside(Toolkit::Wespeaker), Some(models.join("config.yaml")));
+        assert_eq!(beside(Toolkit::Nemo), None);
+        std::fs::write(models.join("model_config.yaml"), "").unwrap();
+        assert_eq!(beside(Toolkit::Nemo), Some(models.join("model_config.yaml")));
     }
 }

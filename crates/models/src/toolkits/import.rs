@@ -24,7 +24,7 @@ pub struct ImportOptions {
     /// The toolkit that the file comes from; `None`: the one that has a network of these names and shapes.
     pub toolkit: Option<Toolkit>,
     /// The features that the network was trained on; `None`: those of the toolkit's `config.yaml` beside the file or up to two
-    /// folders above it (WeSpeaker, 3D-Speaker), or else of the toolkit's recipes.
+    /// folders above it (WeSpeaker, 3D-Speaker; NeMo: `model_config.yaml`), or else of the toolkit's recipes.
     pub front_end: Option<FrontEndConfig>,
     /// The head and the names of its classes in the order of its rows; `None`: the head is left out.
     pub head: Option<(HeadConfig, Vec<String>)>,
@@ -130,7 +130,7 @@ pub(super) fn front_end_of_config_file(
     path: &Path,
     toolkit: Toolkit,
 ) -> Result<Option<(PathBuf, FrontEndConfig)>> {
-    let Some(file) = config_file::beside(path) else { return Ok(None) };
+    let Some(file) = config_file::beside(path, toolkit) else { return Ok(None) };
     Ok(config_file::front_end(toolkit, &file)?.map(|front_end| (file, front_end)))
 }
 

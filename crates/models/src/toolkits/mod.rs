@@ -8,6 +8,7 @@ mod config_file;
 mod export;
 mod import;
 mod names;
+mod nemo;
 mod onnx_file;
 mod pickle_classes;
 mod recognise;
@@ -21,8 +22,8 @@ pub use tensor_file::TensorFile;
 pub(crate) use tensor_file::is_torch_file;
 
 use ffsvc_features::{
-    Cmn, FbankOptions, FrontEndConfig, Kind, LibrosaMelOptions, LogMelOptions, SpeechBrainFbankOptions,
-    WaveformNorm, WindowType,
+    Cmn, FbankOptions, FrontEndConfig, Kind, LibrosaMelOptions, LogMelOptions, NemoMelOptions,
+    SpeechBrainFbankOptions, WaveformNorm, WindowType,
 };
 
 use crate::model::ModelConfig;
@@ -49,17 +50,20 @@ pub enum Toolkit {
     ReDimNet,
     /// Resemblyzer
     Resemblyzer,
+    /// NVIDIA NeMo
+    Nemo,
 }
 
 impl Toolkit {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Ffsvc,
         Self::Wespeaker,
         Self::ThreeDSpeaker,
         Self::SpeechBrain,
         Self::ReDimNet,
         Self::Resemblyzer,
+        Self::Nemo,
     ];
 
     /// The toolkit that has `model`, whose names of tensors are the model's own. The paper's ECAPA-TDNN and the x-vector
@@ -81,6 +85,7 @@ impl Toolkit {
             ModelConfig::SpeechBrainEcapaTdnn(_) => Self::SpeechBrain,
             ModelConfig::ReDimNet(_) | ModelConfig::ReDimNet2(_) => Self::ReDimNet,
             ModelConfig::Ge2eLstm(_) => Self::Resemblyzer,
+            ModelConfig::TitaNet(_) => Self::Nemo,
         }
     }
 
@@ -93,6 +98,7 @@ impl Toolkit {
             Self::SpeechBrain => "SpeechBrain",
             Self::ReDimNet => "ReDimNet's authors",
             Self::Resemblyzer => "Resemblyzer",
+            Self::Nemo => "NeMo",
         }
     }
 
@@ -102,6 +108,7 @@ impl Toolkit {
             Self::Ffsvc => Some("classifier."),
             Self::Wespeaker => Some("projection."),
             Self::ReDimNet => Some("cls_head.2."),
+            Self::Nemo => Some("decoder.final."),
             Self::ThreeDSpeaker | Self::SpeechBrain | Self::Resemblyzer => None,
         }
     }
@@ -113,6 +120,8 @@ impl Toolkit {
             Self::ReDimNet => Some("spec."),
             // Scale and offset of the cosines in the GE2E loss.
             Self::Resemblyzer => Some("similarity_"),
+            // Window and filters, as above.
+            Self::Nemo => Some("preprocessor."),
             _ => None,
         }
     }
@@ -142,6 +151,10 @@ impl Toolkit {
                 cmn: Cmn::None {},
                 ..of(Kind::LibrosaMel(LibrosaMelOptions::default()))
             },
+            // conf/titanet-large.yaml: AudioToMelSpectrogramPreprocessor, without its dither, which is for training alone.
+            Self::Nemo => {
+                FrontEndConfig { cmn: Cmn::PerFeature {}, ..of(Kind::NemoMel(NemoMelOptions::default())) }
+            }
             // redimnet/layers/features.py and redimnet2/layers/features.py MelBanks.
             Self::ReDimNet => of(Kind::LogMel(LogMelOptions {
                 num_mels: 72,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Toolkit;
+use super::{Toolkit, nemo};
 use crate::model::ModelConfig;
 use crate::redimnet::ReDimStage;
 use crate::redimnet2::ReDim2Stage;
@@ -29,6 +29,7 @@ pub(super) fn in_toolkit<'n>(model: &ModelConfig, ours: &'n str) -> Cow<'n, str>
             let stages = config.stages.iter().map(squeezed).collect();
             redimnet(stages, ours).map_or(Cow::Borrowed(ours), Cow::Owned)
         }
+        ModelConfig::TitaNet(config) => nemo::name_of(config, ours).map_or(Cow::Borrowed(ours), Cow::Owned),
         _ => Cow::Borrowed(ours),
     }
 }
@@ -105,6 +106,7 @@ mod tests {
     use crate::redimnet2::ReDimNet2Config;
     use crate::resnet::ResNetConfig;
     use crate::simam_resnet::SimAmResNetConfig;
+    use crate::titanet::TitaNetConfig;
 
     #[test]
     fn names_are_translated() {
@@ -113,6 +115,7 @@ mod tests {
         let cam = ModelConfig::CamPlusPlus(CamPlusPlusConfig::default());
         let eres2net = ModelConfig::ERes2Net(ERes2NetConfig::default());
         let lstm = ModelConfig::Ge2eLstm(Ge2eLstmConfig::default());
+        let titanet = ModelConfig::TitaNet(TitaNetConfig::default());
         let simam = ModelConfig::SimAmResnet(SimAmResNetConfig::default());
         let b1 = ModelConfig::ReDimNet(ReDimNetConfig::of_size(1).expect("B1"));
         let second = ModelConfig::ReDimNet2(ReDimNet2Config::default());
@@ -150,6 +153,16 @@ mod tests {
             (&second, "backbone.stages.1.context.exp_dim_conv.bias", "backbone.stage1.7.exp_dim_conv.bias"),
             (&lstm, "lstm.2.bias_hh", "lstm.bias_hh_l2"),
             (&lstm, "linear.weight", "linear.weight"),
+            (&titanet, "encoder.0.layers.0.depthwise.weight", "encoder.encoder.0.mconv.0.conv.weight"),
+            (&titanet, "encoder.0.se.fc.2.weight", "encoder.encoder.0.mconv.3.fc.2.weight"),
+            (&titanet, "encoder.2.layers.2.pointwise.weight", "encoder.encoder.2.mconv.11.conv.weight"),
+            (&titanet, "encoder.2.layers.1.bn.running_var", "encoder.encoder.2.mconv.7.running_var"),
+            (&titanet, "encoder.2.se.fc.0.weight", "encoder.encoder.2.mconv.13.fc.0.weight"),
+            (&titanet, "encoder.3.res.0.weight", "encoder.encoder.3.res.0.0.conv.weight"),
+            (&titanet, "encoder.3.res.1.bias", "encoder.encoder.3.res.0.1.bias"),
+            (&titanet, "encoder.4.se.fc.0.weight", "encoder.encoder.4.mconv.3.fc.0.weight"),
+            (&titanet, "pooling.attention_layer.0.bn.bias", "decoder._pooling.attention_layer.0.bn.bias"),
+            (&titanet, "emb_layer.1.bias", "decoder.emb_layers.0.1.bias"),
             (&simam, "front.layer2.0.downsample.0.weight", "front.layer2.0.downsample.0.weight"),
         ] {
             assert_eq!(in_toolkit(model, ours), theirs);

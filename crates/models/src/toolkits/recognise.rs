@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::nemo::{TITANET, titanet};
 use super::redimnet::{redimnet, redimnet2};
 use super::{TensorFile, Toolkit};
 use crate::cam_plus_plus::CamPlusPlusConfig;
@@ -50,7 +51,7 @@ impl Tensors<'_> {
     }
 
     /// How many of `name.0`, `name.1`, ... there are, each with the tensor `tail`.
-    fn count(&self, name: &str, tail: &str) -> usize {
+    pub(super) fn count(&self, name: &str, tail: &str) -> usize {
         (0..).take_while(|index| self.has(&format!("{name}.{index}.{tail}"))).count()
     }
 }
@@ -78,6 +79,7 @@ fn kinds(toolkit: Toolkit) -> &'static [Kind] {
         ],
         Toolkit::SpeechBrain => &[("asp.tdnn.conv.conv.weight", speechbrain_ecapa)],
         Toolkit::Resemblyzer => &[("lstm.weight_hh_l0", ge2e_lstm)],
+        Toolkit::Nemo => &[(TITANET, titanet)],
         Toolkit::ReDimNet => &[("backbone.fin_wght1d.w", redimnet), ("backbone.fin_wght1d.w", redimnet2)],
     }
 }
@@ -92,6 +94,7 @@ fn known(toolkit: Toolkit) -> &'static str {
         Toolkit::ThreeDSpeaker => "CAMPPlus, ERes2Net, ERes2NetV2 and Res2Net (one embedding layer, TSTP)",
         Toolkit::SpeechBrain => "ECAPA_TDNN",
         Toolkit::Resemblyzer => "VoiceEncoder",
+        Toolkit::Nemo => "TitaNet (attention pooling, one embedding layer)",
         Toolkit::ReDimNet => "ReDimNet and ReDimNet2 (conv+att, ASTP)",
     }
 }

@@ -73,6 +73,11 @@ impl TensorFile {
         } else if start.get(8) == Some(&b'{') {
             file.read_to_end(&mut start).map_err(io)?;
             Self::open_safetensors(path, start).map_err(broken)
+        } else if is_tar(&start) {
+            Err(broken(
+                "it is a tar archive, neither a zip nor a legacy file of torch.save; of a .nemo file, unpack it and import its model_weights.ckpt"
+                    .into(),
+            ))
         } else {
             Err(broken(
                 "it is neither a zip nor a legacy file of torch.save (PyTorch 0.1.10 or later), nor safetensors, nor ONNX"

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use ffsvc_models::{
     CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, GeminiDfResNetConfig, ModelConfig,
     PoolingConfig, RepVggConfig, Res2NetConfig, ResNetConfig, SpeechBrainEcapaConfig, TdnnConfig,
-    WespeakerEcapaConfig, keep_running_statistics, load_named, named_tensors,
+    TitaNetConfig, WespeakerEcapaConfig, keep_running_statistics, load_named, named_tensors,
 };
 
 use crate::goldens::values_of;
@@ -65,6 +65,15 @@ fn long_recordings_in_blocks_equal_the_whole() {
             se_channels: 6,
             attention_channels: 5,
             embedding_size: 8,
+        }),
+        ModelConfig::TitaNet(TitaNetConfig {
+            channels: 16,
+            aggregated: 24,
+            kernels: vec![7, 15],
+            dropout: 0.0,
+            attention_channels: 5,
+            embedding_size: 8,
+            ..Default::default()
         }),
     ];
     let plain = Device::flex();

@@ -8,8 +8,8 @@ use ffsvc_models::{
     BlockKind, CamPlusPlusConfig, ERes2NetConfig, ERes2NetV2Config, EcapaTdnnConfig, Error, Ge2eLstmConfig,
     GeminiDfResNetConfig, HeadConfig, ModelConfig, PoolingConfig, ReDim2Stage, ReDimNet2Config,
     ReDimNetConfig, ReDimStage, RepVggConfig, Res2NetConfig, ResNetConfig, SimAmResNetConfig, SpeakerModel,
-    SpeechBrainEcapaConfig, TdnnConfig, WespeakerEcapaConfig, Windows, named_gradients, named_tensors,
-    parameter_ids,
+    SpeechBrainEcapaConfig, TdnnConfig, TitaNetConfig, WespeakerEcapaConfig, Windows, named_gradients,
+    named_tensors, parameter_ids,
 };
 
 use crate::goldens::values_of;
@@ -130,6 +130,8 @@ fn values_out_of_range_are_errors_that_name_the_field() {
                 ..Default::default()
             }),
         ),
+        ("model.channels", ModelConfig::TitaNet(TitaNetConfig { channels: 7, ..Default::default() })),
+        ("model.kernels", ModelConfig::TitaNet(TitaNetConfig { kernels: vec![7, 8], ..Default::default() })),
         // 80 rows of features: the strides of B1 are 12 in all, and B0's reductions are for 60.
         ("model.stages", redim(ReDimNetConfig::of_size(1).unwrap())),
         ("model.stages.reduction", redim(ReDimNetConfig::of_size(0).unwrap())),
@@ -274,6 +276,15 @@ pub(crate) fn networks() -> Vec<ModelConfig> {
             layers: 2,
             embedding_size: 5,
             ..Default::default()
+        }),
+        ModelConfig::TitaNet(TitaNetConfig {
+            channels: 8,
+            aggregated: 16,
+            kernels: vec![3, 5],
+            repeat: 2,
+            dropout: 0.0,
+            attention_channels: 3,
+            embedding_size: 5,
         }),
         redimnet2(0, false),
         redimnet2(3, false),

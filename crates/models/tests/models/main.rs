@@ -11,6 +11,7 @@ mod goldens;
 mod gradients;
 mod heads;
 mod multiplications;
+mod nemo;
 mod onnx;
 mod onnx_import;
 mod padding;

@@ -2,7 +2,8 @@
 
 use burn::tensor::Device;
 use ffsvc_models::{
-    CamPlusPlusConfig, GeminiDfResNetConfig, ModelConfig, ResNetConfig, TdnnConfig, WespeakerEcapaConfig,
+    CamPlusPlusConfig, GeminiDfResNetConfig, ModelConfig, ResNetConfig, TdnnConfig, TitaNetConfig,
+    WespeakerEcapaConfig,
 };
 
 use crate::config::num_parameters;
@@ -56,6 +57,15 @@ fn sizes_and_products_are_those_that_wespeaker_published() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// Parameters of NeMo's definitions by titanet-large.yaml and titanet-small.yaml, without the layer of the speakers.
+#[test]
+fn the_sizes_of_titanet_are_nemos() {
+    for (channels, expected) in [(1024, 22_122_288), (256, 6_825_264)] {
+        let config = ModelConfig::TitaNet(TitaNetConfig { channels, ..Default::default() });
+        assert_eq!(num_parameters(&config.init(80, &Device::flex()).unwrap()), expected);
+    }
 }
 
 /// An LSTM by its formula: each of the four gates of a unit sees the input and all units.

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::module::Module;
 use burn::tensor::Device;
 use ffsvc_models::toolkits::{ExportFormat, ImportOptions, TensorFile, Toolkit, export_model, import_model};
 use ffsvc_models::{
     BlockKind, ERes2NetConfig, ERes2NetV2Config, Ge2eLstmConfig, PoolingConfig, ReDim2Stage, ReDimNet2Config,
     ReDimNetConfig, ReDimStage, RepVggConfig, Res2NetConfig, Res2NetForm, ResNetConfig, SimAmResNetConfig,
-    SpeakerModel, WespeakerEcapaConfig, keep_running_statistics, load_model,
+    SpeakerModel, TitaNetConfig, WespeakerEcapaConfig, keep_running_statistics, load_model, load_named,
 };
 use ffsvc_models::{
     Error, HeadConfig, ModelConfig, ModelInfo, NamedTensor, TensorMismatch, named_tensors, save_model,
@@ -16,7 +15,7 @@ use ffsvc_models::{
 
 use crate::goldens::{Goldens, Tiny, max_difference, relative_error, values_of};
 
-const PEERS: [(&str, Toolkit); 30] = [
+const PEERS: [(&str, Toolkit); 32] = [
     ("cam_plus_plus", Toolkit::ThreeDSpeaker),
     ("wespeaker_resnet18", Toolkit::Wespeaker),
     ("wespeaker_resnet34", Toolkit::Wespeaker),
@@ -47,6 +46,8 @@ const PEERS: [(&str, Toolkit); 30] = [
     ("wespeaker_res2net", Toolkit::Wespeaker),
     ("three_d_speaker_res2net", Toolkit::ThreeDSpeaker),
     ("resemblyzer", Toolkit::Resemblyzer),
+    ("nemo_titanet", Toolkit::Nemo),
+    ("nemo_titanet_short", Toolkit::Nemo),
 ];
 
 fn committed(name: &str) -> PathBuf {
@@ -108,12 +109,13 @@ fn gradients_are_those_of_their_own_definitions() {
     let device = Device::flex().autodiff();
     let mut compared = 0;
     for (name, toolkit) in PEERS {
-        let (golden, model, _) = peer(name, toolkit, folder.path());
+        let (golden, model, info) = peer(name, toolkit, folder.path());
         if !golden.has("grad_0") {
             continue;
         }
-        // By the statistics of the file, as there.
-        let model = keep_running_statistics(model.train().fork(&device));
+        // By the statistics of the file and without dropout, as there.
+        let undropped = info.model.without_dropout().init(golden.shape("x_0")[1], &device).unwrap();
+        let model = keep_running_statistics(load_named(undropped, named_tensors(&model)).unwrap());
         let features = golden.tensor::<3>("x_0", &device).require_grad();
         let gradients = model.forward(features.clone()).square().sum().backward();
         let gradient = features.grad(&gradients).unwrap();
@@ -198,6 +200,20 @@ fn sizes_follow_from_the_shapes() {
                     global_context: whole,
                     embedding_size: 6,
                     emb_bn: !whole,
+                };
+                assert_eq!(config, expected, "{name}");
+            }
+            ModelConfig::TitaNet(config) => {
+                let (channels, kernels, repeat) =
+                    if name.ends_with("short") { (24, vec![5], 2) } else { (16, vec![7, 11, 15], 3) };
+                let expected = TitaNetConfig {
+                    channels,
+                    aggregated: 24,
+                    kernels,
+                    repeat,
+                    dropout: 0.1,
+                    attention_channels: 10,
+                    embedding_size: 6,
                 };
                 assert_eq!(config, expected, "{name}");
             }
