@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use assert_cmd::Command;
 use burn::tensor::Device;
@@ -11,6 +12,13 @@ use ffsvc_models::{HeadConfig, ModelConfig, ModelInfo, load_model, named_tensors
 use ffsvc_trainer::{
     BatchNormMode, DryRun, Event, ExperimentConfig, HeadInit, InitFrom, OptimizerKind, Run, Schedule,
 };
+
+/// The CPU backend has one generator of random numbers for the whole process. Between a run's seed and its draws another test
+/// must not draw.
+fn drawing_alone() -> MutexGuard<'static, ()> {
+    static DRAWING: Mutex<()> = Mutex::new(());
+    DRAWING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn shipped() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -55,6 +63,7 @@ fn try_out(config: &ExperimentConfig) -> Result<(), Box<dyn std::error::Error>> 
 
 #[test]
 fn every_shipped_configuration_is_valid() {
+    let _alone = drawing_alone();
     let files = shipped();
     assert!(files.len() >= 12, "{files:?}");
     assert!(files.iter().any(|path| path.ends_with("fine-tune-campplus.toml")), "{files:?}");
@@ -157,6 +166,7 @@ fn init(config: &ExperimentConfig, folder: &Path) -> InitFrom {
 /// What `ffsvc-train --dry-run` does: plan, data, one step.
 #[test]
 fn every_shipped_configuration_passes_a_dry_run() {
+    let _alone = drawing_alone();
     let folder = tempfile::tempdir().unwrap();
     corpus(folder.path());
     for path in shipped() {
@@ -194,6 +204,7 @@ fn check_first_loss(loss: f32, config: &ExperimentConfig, classes: usize, path: 
 /// A step changes the weights, and a few steps on the same batch make its loss smaller.
 #[test]
 fn every_shipped_configuration_learns_a_batch() {
+    let _alone = drawing_alone();
     let folder = tempfile::tempdir().unwrap();
     corpus(folder.path());
     for (number, path) in shipped().into_iter().enumerate() {

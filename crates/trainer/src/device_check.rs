@@ -129,10 +129,26 @@ mod tests {
     const CONFIG: &str =
         "architecture = 'resnet'\nin_planes = 2\ndepth = 18\nembedding_size = 4\ndropout = 0.5";
 
+    /// Always the same one: how far bf16 is from f32 depends on the weights, and the generator of this process serves all tests.
     fn network(device: &Device) -> (ModelConfig, Network) {
         let config: ModelConfig = toml::from_str(CONFIG).unwrap();
-        let model = config.init(8, device).unwrap();
-        (config, Network { model, head: HeadConfig::default().init(4, 3, device) })
+        let model = made_up(config.init(8, device).unwrap());
+        (config, Network { model, head: made_up(HeadConfig::default().init(4, 3, device)) })
+    }
+
+    /// With weights of the size that training begins with.
+    fn made_up<M: Module>(module: M) -> M {
+        let mut tensors = named_tensors(&module);
+        for (number, tensor) in tensors.iter_mut().enumerate() {
+            // Those of one dimension are BatchNorm's, and biases.
+            let inputs: usize = tensor.shape[1..].iter().product();
+            if tensor.shape.len() > 1 {
+                let value = |place: usize| (12.9898 * place as f32 + number as f32).sin();
+                let scaled = |place| value(place) / (inputs as f32).sqrt();
+                tensor.data = (0..tensor.data.len()).map(scaled).collect();
+            }
+        }
+        load_named(module, tensors).unwrap()
     }
 
     fn batch() -> Batch {
