@@ -17,13 +17,14 @@ const EPOCH: Range<u32> = Range::at_least(0);
 ///
 /// Draws for every utterance the plan that training would draw in the given epoch of a run with the given seed. Applies
 /// it to the whole recording and writes the result as a data directory. Use it to listen to the augmentation, or to
-/// make a far-field test set. Speakers that a change of speed makes new are named SPEAKER-speedFACTOR.
+/// make a far-field test set. Where the configuration places microphones (augment.reverb.simulated.ranges.microphones), every
+/// utterance is written as each of them hears it, under the name UTTERANCE-MICROPHONE. Speakers that a change of speed makes new are named SPEAKER-speedFACTOR.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 FILES
     CONFIG      TOML with a section [augment], for example the configuration of an experiment
     OUT/wav/UTTERANCE.wav    32-bit float
-    OUT/{wav.scp,utt2spk,spk2utt}
+    OUT/{wav.scp,utt2spk,spk2utt}, with microphones utt2mic
     OUT/plans.jsonl          what was done to each utterance, one JSON object a line
 
     The same seed and epoch give the same bytes on any number of threads.
@@ -99,8 +100,9 @@ impl Augment {
         let copy = AugmentedCopy::open(&data, &config, self.sample_rate, self.seed, self.epoch)?;
         // clap asks for one of OUT and --plan.
         let Some(out) = self.out.filter(|_| !self.plan) else {
-            for (utterance, plan) in copy.plans() {
-                println!("{}", plan_line(utterance, &plan)?);
+            for planned in copy.plans() {
+                let (utterance, plan) = planned?;
+                println!("{}", plan_line(&utterance, &plan)?);
             }
             return Ok(());
         };

@@ -134,3 +134,36 @@ fn a_copy_can_be_listened_to_and_its_plans_are_those_that_are_printed() {
         .code(1)
         .stderr(contains("a/wav.scp").and(contains("already")));
 }
+
+#[test]
+fn a_copy_has_every_recording_from_every_microphone() {
+    let folder = far_workplace(0);
+    let array = "[augment.reverb]\nprobability = 1.0\n[augment.reverb.simulated]\nrooms = 3\n\
+        [[augment.reverb.simulated.ranges.microphones]]\nname = '0.25M'\nahead_m = 0.25\nheight_m = 1.2\n\
+        [[augment.reverb.simulated.ranges.microphones]]\nname = 'L3M'\nahead_m = 0.0\nleft_m = 3.0\nheight_m = 0.8\n\
+        [augment.additive]\nprobability = 1.0\nnoise.list = 'noise.list'\n";
+    std::fs::write(folder.path().join("array.toml"), array).unwrap();
+    let augment = |arguments: &[&str]| {
+        let command = ["augment", "data/dev", "--config", "array.toml", "--seed", "5"];
+        program("ffsvc-data").current_dir(&folder).args(command).args(arguments).assert()
+    };
+    augment(&["array"]).success();
+    let (original, copy) = (folder.path().join("data/dev"), folder.path().join("array"));
+    let (original, copy) = (DataDir::open(original).unwrap(), DataDir::open(copy).unwrap());
+    assert_eq!(copy.len(), 2 * original.len());
+    let utt2mic = std::fs::read_to_string(folder.path().join("array/utt2mic")).unwrap();
+    for utterance in copy.utterances() {
+        let (of, microphone) = utterance.id.rsplit_once('-').unwrap();
+        assert!(utt2mic.contains(&format!("{} {microphone}\n", utterance.id)), "{utt2mic}");
+        let before = original.utterances().find(|other| other.id == of).unwrap();
+        assert_eq!(before.speaker, utterance.speaker);
+        assert!(["0.25M", "L3M"].contains(&microphone));
+    }
+    let printed = augment(&["--plan"]).success();
+    let written = std::fs::read(folder.path().join("array/plans.jsonl")).unwrap();
+    assert_eq!(written, printed.get_output().stdout);
+
+    augment(&["other", "--set", "augment.reverb.probability=0.5"]).failure().stderr(
+        contains("microphones").and(contains("reverb.probability = 1")).and(contains("panicked").not()),
+    );
+}

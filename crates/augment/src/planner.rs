@@ -36,11 +36,18 @@ pub struct Planner {
     kinds: Vec<(NoiseKind, f64)>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct DrawnRoom {
-    speech: Room,
-    /// The same room with the source elsewhere.
-    noise: Room,
+    /// As each of the microphones hears the talker.
+    speech: Vec<Room>,
+    /// Where a noise comes from.
+    noise_m: [f64; 3],
+}
+
+impl DrawnRoom {
+    fn noise(&self, heard: &Room) -> Room {
+        Room { source_m: self.noise_m, ..*heard }
+    }
 }
 
 impl Planner {
@@ -113,6 +120,42 @@ impl Planner {
         plan
     }
 
+    /// The same plan as the microphone of this number hears it. The noise's ratio is that of the plan at the first microphone. At
+    /// the others, speech and noises of the room differ by what their responses pass on.
+    ///
+    /// # Errors
+    /// The plan has no simulated room of this planner, or no such microphone; a room cannot be simulated.
+    pub fn at_microphone(&self, plan: &Plan, number: usize, sample_rate: u32) -> Result<Plan> {
+        let drawn = match &plan.reverb {
+            Some(Reverb::Simulated(heard)) => self.rooms.iter().find(|room| room.speech.contains(heard)),
+            _ => None,
+        };
+        let Some((room, heard)) = drawn.and_then(|room| Some((room, room.speech.get(number)?))) else {
+            return Err(Error::Config {
+                key: "reverb.simulated.ranges.microphones".into(),
+                found: "given, and a crop is in none of the simulated rooms".into(),
+                expected: "reverb.probability = 1, and no reverb.list".into(),
+            });
+        };
+        // In dB, beside the first microphone.
+        let gain_db = |of: &dyn Fn(&Room) -> Room| -> Result<f64> {
+            let energy = |heard: &Room| of(heard).response_energy(sample_rate);
+            Ok(10.0 * (energy(heard)? / energy(&room.speech[0])?).log10())
+        };
+        let speech_db = gain_db(&|heard| *heard)?;
+        let mut plan = plan.clone();
+        plan.reverb = Some(Reverb::Simulated(*heard));
+        for noise in &mut plan.noises {
+            let mut change_db = speech_db;
+            if noise.reverb.is_some() {
+                change_db -= gain_db(&|heard| room.noise(heard))?;
+                noise.reverb = Some(Reverb::Simulated(room.noise(heard)));
+            }
+            noise.snr_db = rounded(noise.snr_db + change_db, 2);
+        }
+        Ok(plan)
+    }
+
     /// The speech's room, and what puts a noise into the same one.
     fn draw_reverb(&self, random: &mut impl Rng) -> Option<(Reverb, Reverb)> {
         let share = match &self.config.reverb.simulated {
@@ -122,7 +165,9 @@ impl Planner {
         };
         if happens(share, random) {
             let room = pick(&self.rooms, random)?;
-            return Some((Reverb::Simulated(room.speech), Reverb::Simulated(room.noise)));
+            // Nothing is drawn for a single microphone.
+            let heard = if room.speech.len() == 1 { &room.speech[0] } else { pick(&room.speech, random)? };
+            return Some((Reverb::Simulated(*heard), Reverb::Simulated(room.noise(heard))));
         }
         let measured = measured(pick(&self.files.rirs, random)?, random);
         Some((measured.clone(), measured))
@@ -226,8 +271,7 @@ fn kinds(config: &AugmentConfig) -> Vec<(NoiseKind, f64)> {
 fn draw_rooms(config: &SimulatedConfig, random: &mut impl Rng) -> Result<Vec<DrawnRoom>> {
     (0..config.rooms)
         .map(|_| {
-            let room = config.ranges.draw(random)?;
-            let speech = Room {
+            let rounded_room = |room: Room| Room {
                 size_m: room.size_m.map(|x| rounded(x, 3)),
                 rt60_s: rounded(room.rt60_s, 3),
                 source_m: room.source_m.map(|x| rounded(x, 3)),
@@ -235,22 +279,25 @@ fn draw_rooms(config: &SimulatedConfig, random: &mut impl Rng) -> Result<Vec<Dra
                 rt60_per_octave: rounded(room.rt60_per_octave, 3),
                 air: room.air,
             };
-            let noise = Room { source_m: noise_source(&speech, &config.ranges, random), ..speech };
-            Ok(DrawnRoom { speech, noise })
+            let speech: Vec<Room> = config.ranges.draw_all(random)?.into_iter().map(rounded_room).collect();
+            let noise_m = noise_source(&speech, &config.ranges, random);
+            Ok(DrawnRoom { speech, noise_m })
         })
         .collect()
 }
 
 /// A place for a noise: anywhere in the room at the distance of speech sources from the walls, half a metre or more
-/// from the microphone. If the room is too small for that, the speech's place.
-fn noise_source(room: &Room, ranges: &RoomRanges, random: &mut impl Rng) -> [f64; 3] {
+/// from every microphone. If the room is too small for that, the speech's place.
+fn noise_source(rooms: &[Room], ranges: &RoomRanges, random: &mut impl Rng) -> [f64; 3] {
     const ATTEMPTS: usize = 100;
     const LEAST_DISTANCE_M: f64 = 0.5;
     let wall = ranges.wall_distance_m;
+    let room = rooms[0];
     for _ in 0..ATTEMPTS {
         let place =
             room.size_m.map(|size| uniform([wall.min(size / 2.0), size - wall.min(size / 2.0)], 3, random));
-        if (Room { source_m: place, ..*room }).distance_m() >= LEAST_DISTANCE_M {
+        let distance = |room: &Room| Room { source_m: place, ..*room }.distance_m();
+        if rooms.iter().all(|room| distance(room) >= LEAST_DISTANCE_M) {
             return place;
         }
     }

@@ -237,6 +237,63 @@ fn the_baselines_steps_have_its_shares() {
     }
 }
 
+/// Two microphones, half a metre and four metres from the talker: the noise's ratio falls with the speech.
+#[test]
+fn every_microphone_hears_the_same_crop() {
+    let dir = tempfile::tempdir().unwrap();
+    for reverberated in [0.0, 1.0] {
+        let config: AugmentConfig = toml::from_str(&format!(
+            "reverb.probability = 1.0\n\
+             additive = {{ probability = 1.0, noise.list = 'n', reverberated = {reverberated} }}\n\
+             [reverb.simulated]\nrooms = 4\n\
+             [reverb.simulated.ranges]\nrt60_s = [0.2, 0.3]\n\
+             microphones = [{{ name = 'near', ahead_m = 0.5, height_m = 1.2 }}, {{ name = 'far', ahead_m = 4.0, height_m = 1.0 }}]"
+        ))
+        .unwrap();
+        let files = SoundFiles { rirs: Vec::new(), ..files(dir.path()) };
+        let planner = planner(&config, files.check(16_000).0);
+        let room = |plan: &Plan| match plan.reverb {
+            Some(Reverb::Simulated(room)) => room,
+            _ => panic!("{plan:?}"),
+        };
+        let mut heard_by = [0, 0];
+        for index in 0..20 {
+            let plan = planner.draw(ITEM, &mut stream(index));
+            heard_by[usize::from(room(&plan).distance_m() > 2.0)] += 1;
+            let [near, far] = [0, 1].map(|number| planner.at_microphone(&plan, number, 16_000).unwrap());
+            assert!(plan.reverb == near.reverb || plan.reverb == far.reverb);
+            assert_eq!(room(&near).source_m, room(&far).source_m);
+            assert!(room(&near).distance_m() < 0.7 && room(&far).distance_m() > 3.9);
+            assert_eq!((near.noises.len(), far.noises.len()), (1, 1));
+            let (a, b) = (&near.noises[0], &far.noises[0]);
+            assert_eq!((&a.sounds, a.snr_db), (&b.sounds, plan.noises[0].snr_db));
+            let energy = |plan: &Plan| room(plan).response_energy(16_000).unwrap();
+            let mut expected = a.snr_db + 10.0 * (energy(&far) / energy(&near)).log10();
+            if reverberated == 1.0 {
+                let of_noise = |plan: &Plan| match plan.noises[0].reverb {
+                    Some(Reverb::Simulated(room)) => room.response_energy(16_000).unwrap(),
+                    _ => panic!("{plan:?}"),
+                };
+                expected -= 10.0 * (of_noise(&far) / of_noise(&near)).log10();
+            } else {
+                assert!(b.reverb.is_none());
+                // Between what is left in the free field (18 dB) and in a lively room.
+                assert!((a.snr_db - 18.5..a.snr_db - 5.0).contains(&b.snr_db), "{} {}", a.snr_db, b.snr_db);
+            }
+            assert!((b.snr_db - expected).abs() < 0.006, "{}, expected {expected}", b.snr_db);
+            // From either of the plans the others follow.
+            for plan in [&near, &far] {
+                let again =
+                    planner.at_microphone(&Plan { noises: Vec::new(), ..plan.clone() }, 1, 16_000).unwrap();
+                assert_eq!(again.reverb, far.reverb);
+            }
+        }
+        assert!(heard_by[0] > 3 && heard_by[1] > 3, "{heard_by:?}");
+        let error = planner.at_microphone(&Plan::default(), 0, 16_000).unwrap_err().to_string();
+        assert!(error.contains("microphones") && error.contains("reverb.probability = 1"), "{error}");
+    }
+}
+
 #[test]
 fn nothing_happens_by_default() {
     let config = AugmentConfig::default();

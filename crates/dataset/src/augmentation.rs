@@ -23,6 +23,7 @@ pub struct Augmentation {
     augmenter: Augmenter,
     num_speakers: usize,
     seed: u64,
+    sample_rate: u32,
     fingerprint: String,
 }
 
@@ -73,7 +74,7 @@ impl Augmentation {
             .map_err(Error::Augment)?;
         let augmenter = Augmenter::new(config, sample_rate);
         let num_speakers = set.speakers.len();
-        Ok(Self { config: config.clone(), planner, augmenter, num_speakers, seed, fingerprint })
+        Ok(Self { config: config.clone(), planner, augmenter, num_speakers, seed, sample_rate, fingerprint })
     }
 
     /// The plan of view number `view` of one crop; number 0 is the only one of training without views.
@@ -94,6 +95,21 @@ impl Augmentation {
             plan.masks = masks.draw(num_mels, num_frames, &mut random);
         }
         plan
+    }
+
+    /// Names of the microphones of simulated rooms; none where each room has one.
+    pub fn microphones(&self) -> impl ExactSizeIterator<Item = &str> {
+        let simulated = self.config.reverb.simulated.as_ref();
+        let microphones = simulated.map_or(&[][..], |simulated| &simulated.ranges.microphones);
+        microphones.iter().map(|microphone| microphone.name.as_str())
+    }
+
+    /// The plan as the microphone of this number hears it.
+    ///
+    /// # Errors
+    /// The plan has no simulated room.
+    pub fn at_microphone(&self, plan: &Plan, number: usize) -> Result<Plan> {
+        self.planner.at_microphone(plan, number, self.sample_rate).map_err(Error::Augment)
     }
 
     /// Does to `samples` what the plan says, masks excepted. A sound that cannot be read is left out, with a warning.

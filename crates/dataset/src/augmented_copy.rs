@@ -16,7 +16,9 @@ use crate::error::{Error, IoContext, ReadError, Result};
 use crate::recording::{read_audio, wav_path};
 use crate::training_set::{TrainingSet, TrainingUtterance};
 
-/// The whole recordings of a data directory as one epoch of training would change them.
+/// The whole recordings of a data directory as one epoch of training would change them. With microphones
+/// ([`RoomRanges::microphones`](ffsvc_augment::room::RoomRanges::microphones)) each recording is there as each of them hears it,
+/// under the name UTTERANCE-MICROPHONE.
 #[derive(Debug)]
 pub struct AugmentedCopy {
     set: TrainingSet,
@@ -48,21 +50,33 @@ impl AugmentedCopy {
 
     /// Recordings to write.
     pub fn num_utterances(&self) -> usize {
-        self.set.utterances.len()
+        self.set.utterances.len() * self.augmentation.microphones().len().max(1)
     }
 
     /// Each utterance's id and plan, in the order of `wav.scp`.
-    pub fn plans(&self) -> impl Iterator<Item = (&str, Plan)> {
-        self.set.utterances.iter().map(|utterance| (utterance.id.as_str(), self.plan(utterance)))
+    ///
+    /// # Errors
+    /// There are microphones, and a plan has no simulated room.
+    pub fn plans(&self) -> impl Iterator<Item = Result<(String, Plan)>> {
+        let all = self.set.utterances.iter();
+        all.flat_map(move |utterance| self.heard(utterance).map(move |heard| heard.plan(self, utterance)))
     }
 
-    fn plan(&self, utterance: &TrainingUtterance) -> Plan {
-        let plan = self.augmentation.plan(utterance, 0, self.epoch, 1, 1);
-        Plan { masks: Vec::new(), ..plan }
+    /// What hears an utterance: each of the microphones.
+    fn heard<'s>(&'s self, utterance: &'s TrainingUtterance) -> impl Iterator<Item = Heard<'s>> {
+        let number_all = self.augmentation.microphones().enumerate();
+        let all: Vec<Heard<'_>> = number_all
+            .map(|(number, name)| Heard {
+                id: format!("{}-{name}", utterance.id),
+                microphone: Some((number, name)),
+            })
+            .collect();
+        let one = all.is_empty().then(|| Heard { id: utterance.id.clone(), microphone: None });
+        all.into_iter().chain(one)
     }
 
     /// Writes `out/wav/UTTERANCE.wav` (32-bit float, so that nothing is clipped), `wav.scp` and `plans.jsonl`. Where
-    /// the speakers are known, it also writes `utt2spk` and `spk2utt`. It works on all threads, and the bytes do not
+    /// the speakers are known, it also writes `utt2spk` and `spk2utt`, and with microphones `utt2mic`. It works on all threads, and the bytes do not
     /// depend on their number. `done` is called after each recording.
     ///
     /// # Errors
@@ -75,26 +89,41 @@ impl AugmentedCopy {
                 reason: "is there already; give a folder without a data directory".into(),
             });
         }
-        let folder = out.join("wav");
-        fs::create_dir_all(&folder).at(&folder)?;
-        let written: Vec<(PathBuf, usize, String)> = self
+        let all: Vec<_> = self
             .set
             .utterances
+            .iter()
+            .flat_map(|utterance| self.heard(utterance).map(move |heard| (utterance, heard)))
+            .collect();
+        let mut ids: Vec<&str> = all.iter().map(|(_, heard)| heard.id.as_str()).collect();
+        ids.sort_unstable();
+        if let Some(twice) = ids.windows(2).find(|pair| pair[0] == pair[1]) {
+            let reason = format!("two recordings would be named {}; give other microphones.name", twice[0]);
+            return Err(Error::State { path: table, reason });
+        }
+        let folder = out.join("wav");
+        fs::create_dir_all(&folder).at(&folder)?;
+        let written: Vec<(PathBuf, usize, String)> = all
             .par_iter()
-            .map_init(Scratch::default, |scratch, utterance| {
-                let written = self.write_one(utterance, &folder, scratch)?;
+            .map_init(Scratch::default, |scratch, (utterance, heard)| {
+                let written = self.write_one(utterance, heard, &folder, scratch)?;
                 done();
                 Ok(written)
             })
             .collect::<Result<_>>()?;
 
-        let mut recordings = BTreeMap::new();
-        let mut speaker_of = BTreeMap::new();
-        for (utterance, (path, class, _)) in self.set.utterances.iter().zip(&written) {
-            recordings.insert(utterance.id.as_str(), path.display().to_string());
-            speaker_of.insert(utterance.id.as_str(), self.classes[*class].as_str());
+        let (mut recordings, mut speaker_of, mut microphone_of) =
+            (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for ((_, heard), (path, class, _)) in all.iter().zip(&written) {
+            let id = heard.id.as_str();
+            recordings.insert(id, path.display().to_string());
+            speaker_of.insert(id, self.classes[*class].as_str());
+            microphone_of.extend(heard.microphone.map(|(_, name)| (id, name)));
         }
         let plans: String = written.iter().map(|(_, _, line)| format!("{line}\n")).collect();
+        if !microphone_of.is_empty() {
+            write_table(out.join("utt2mic"), microphone_of)?;
+        }
         ffsvc_atomic_file::write(out.join("plans.jsonl"), plans).at(out.join("plans.jsonl"))?;
         if self.set.has_speakers {
             write_table(out.join("utt2spk"), speaker_of)?;
@@ -111,18 +140,38 @@ impl AugmentedCopy {
     fn write_one(
         &self,
         utterance: &TrainingUtterance,
+        heard: &Heard<'_>,
         folder: &Path,
         scratch: &mut Scratch,
     ) -> Result<(PathBuf, usize, String)> {
-        let plan = self.plan(utterance);
+        let (id, plan) = heard.plan(self, utterance)?;
         let audio = |source: ReadError| Error::Audio { utterance: utterance.id.clone(), source };
         let mut samples = read_audio(&utterance.source, &self.set.read).map_err(audio)?.samples;
         self.augmentation.apply(&plan, utterance, &mut samples, scratch)?;
-        let path = wav_path(folder, &utterance.id);
+        let path = wav_path(folder, &id);
         write_wav(&path, &samples, self.sample_rate, SampleFormat::Float32)
             .map_err(|source| audio(source.into()))?;
-        let line = plan_line(&utterance.id, &plan)?;
+        let line = plan_line(&id, &plan)?;
         Ok((path, self.augmentation.class(utterance, &plan), line))
+    }
+}
+
+/// An utterance as one microphone hears it.
+struct Heard<'s> {
+    id: String,
+    /// Number and name; `None` where each room has one microphone.
+    microphone: Option<(usize, &'s str)>,
+}
+
+impl Heard<'_> {
+    fn plan(&self, copy: &AugmentedCopy, utterance: &TrainingUtterance) -> Result<(String, Plan)> {
+        let plan = copy.augmentation.plan(utterance, 0, copy.epoch, 1, 1);
+        let plan = Plan { masks: Vec::new(), ..plan };
+        let plan = match self.microphone {
+            Some((number, _)) => copy.augmentation.at_microphone(&plan, number)?,
+            None => plan,
+        };
+        Ok((self.id.clone(), plan))
     }
 }
 

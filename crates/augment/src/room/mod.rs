@@ -60,6 +60,7 @@ mod decay;
 mod error;
 mod images;
 mod late;
+mod microphones;
 mod ranges;
 
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,7 @@ use serde::{Deserialize, Serialize};
 pub use decay::Absorption;
 use decay::WallRates;
 pub use error::{Error, Result};
+pub use microphones::Microphone;
 pub use ranges::RoomRanges;
 
 /// Speed of sound in air of 20 degrees Celsius, in m/s.
@@ -258,6 +260,15 @@ impl Room {
         let rates = WallRates::of_room(self.size_m);
         self.check(formula, &rates)?;
         Ok(-(-formula.exponent(self.rt60_s, &rates)).exp_m1())
+    }
+
+    /// Energy of the response with the default [`Simulation`]: what a microphone gets of a source, whatever its spectrum.
+    ///
+    /// # Errors
+    /// As [`impulse_response`](Self::impulse_response).
+    pub fn response_energy(&self, sample_rate: u32) -> Result<f64> {
+        let response = self.impulse_response(sample_rate)?;
+        Ok(response.iter().map(|&sample| f64::from(sample).powi(2)).sum())
     }
 
     /// From source to microphone, in m.

@@ -5,6 +5,7 @@ use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use super::decay::WallRates;
+use super::microphones::{self, Microphone};
 use super::{
     Absorption, Error, MAX_ABSORPTION, MIN_DISTANCE_M, RT60_PER_OCTAVE, RT60_S, Result, Room, SIZE_M,
     check_bands, check_range,
@@ -23,6 +24,8 @@ const ATTEMPTS: usize = 10_000;
 /// 3. the place of the pair in the room, the reverberation time, and how it depends on the frequency.
 ///
 /// A long distance thus has larger rooms, while each of the distances keeps its share.
+///
+/// With `microphones`, rooms are drawn until all of them fit in, with a talker who looks in any direction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -49,6 +52,9 @@ pub struct RoomRanges {
     pub rt60_per_octave: [f64; 2],
     /// Whether the air absorbs ([`Room::air`]). Default false.
     pub air: bool,
+    /// Microphones in places of their own, in the place of `distances_m` and `microphone_height_m`. A training crop is heard by
+    /// one of them, a copy of a data directory by all. Default none.
+    pub microphones: Vec<Microphone>,
 }
 
 impl Default for RoomRanges {
@@ -64,6 +70,7 @@ impl Default for RoomRanges {
             wall_distance_m: 0.3,
             rt60_per_octave: [1.0, 1.0],
             air: false,
+            microphones: Vec::new(),
         }
     }
 }
@@ -98,6 +105,7 @@ impl RoomRanges {
         section.number("wall_distance_m", self.wall_distance_m, Range::above(0.0).at_most(SIZE_M[1]));
         let per_octave = Range::of(RT60_PER_OCTAVE[0], RT60_PER_OCTAVE[1]);
         section.span("rt60_per_octave", self.rt60_per_octave, per_octave);
+        microphones::add_numbers(&self.microphones, section);
     }
 
     /// Checks that every range is one, and that rooms can have it.
@@ -128,13 +136,16 @@ impl RoomRanges {
             heights,
             "m (wall_distance_m from floor and ceiling)",
         )?;
-        check_ends(
-            "microphone_height_m",
-            self.microphone_height_m,
-            heights,
-            "m (wall_distance_m from floor and ceiling)",
-        )?;
-        self.check_distances()?;
+        if self.microphones.is_empty() {
+            check_ends(
+                "microphone_height_m",
+                self.microphone_height_m,
+                heights,
+                "m (wall_distance_m from floor and ceiling)",
+            )?;
+            self.check_distances()?;
+        }
+        microphones::check(&self.microphones, heights)?;
         let largest = sizes.map(|(_, range)| range[1]);
         let shortest = Absorption::default().shortest_rt60_s(MAX_ABSORPTION, &WallRates::of_room(largest));
         for rt60_s in self.rt60_s {
@@ -171,48 +182,78 @@ impl RoomRanges {
         Ok(())
     }
 
-    /// Draws a room: the same one from the same random stream.
+    /// Draws a room: the same one from the same random stream. Of several microphones, one hears.
     ///
     /// # Errors
-    /// Ranges that [`validate`](Self::validate) refuses, and distances that fit into next to no room: none of
-    /// 10,000 draws.
+    /// As [`draw_all`](Self::draw_all).
     pub fn draw(&self, random: &mut impl Rng) -> Result<Room> {
+        let rooms = self.draw_all(random)?;
+        Ok(if rooms.len() == 1 { rooms[0] } else { rooms[random.random_range(0..rooms.len())] })
+    }
+
+    /// Draws a room, as each of the microphones hears it: in their order; one without `microphones`.
+    ///
+    /// # Errors
+    /// Ranges that [`validate`](Self::validate) refuses, and distances or microphones that fit into next to no room: none of
+    /// 10,000 draws.
+    pub fn draw_all(&self, random: &mut impl Rng) -> Result<Vec<Room>> {
         self.validate()?;
-        let distances = self.distances_m[random.random_range(0..self.distances_m.len())];
+        let anywhere = [f64::NAN; 2];
+        let distances = match &self.distances_m[..] {
+            _ if !self.microphones.is_empty() => anywhere,
+            distances => distances[random.random_range(0..distances.len())],
+        };
         for _ in 0..ATTEMPTS {
-            let distance = uniform(distances, random);
+            let distance = if self.microphones.is_empty() { uniform(distances, random) } else { 0.0 };
             let size_m = [self.length_m, self.width_m, self.height_m].map(|range| uniform(range, random));
             let source_height = uniform(self.source_height_m, random);
-            let microphone_height = uniform(self.microphone_height_m, random);
-            let angle = random.random::<f64>() * std::f64::consts::TAU;
-
-            let rise = microphone_height - source_height;
-            let horizontal = (distance * distance - rise * rise).sqrt();
-            if horizontal.is_nan() {
+            // From the source along the floor, and height above the floor.
+            let microphones: Vec<([f64; 2], f64)> = if self.microphones.is_empty() {
+                let height = uniform(self.microphone_height_m, random);
+                let angle = random.random::<f64>() * std::f64::consts::TAU;
+                let rise = height - source_height;
+                let horizontal = (distance * distance - rise * rise).sqrt();
+                vec![([horizontal * angle.cos(), horizontal * angle.sin()], height)]
+            } else {
+                let angle = random.random::<f64>() * std::f64::consts::TAU;
+                self.microphones
+                    .iter()
+                    .map(|microphone| (microphone.way(angle), microphone.height_m))
+                    .collect()
+            };
+            if microphones.iter().any(|(way, _)| way[0].is_nan()) {
                 continue;
             }
-            let way = [horizontal * angle.cos(), horizontal * angle.sin()];
-            // The source's places from which the microphone is in the room as well.
+            // The source's places from which the microphones are in the room as well.
             let places: [[f64; 2]; 2] = std::array::from_fn(|axis| {
-                let wall = self.wall_distance_m;
-                [wall + (-way[axis]).max(0.0), size_m[axis] - wall - way[axis].max(0.0)]
+                let ways = || microphones.iter().map(|(way, _)| way[axis]);
+                let (least, most) = (ways().fold(0.0, f64::min), ways().fold(0.0, f64::max));
+                [self.wall_distance_m - least, size_m[axis] - self.wall_distance_m - most]
             });
             if places.iter().any(|[low, high]| low > high) {
                 continue;
             }
             let [x, y] = places.map(|range| uniform(range, random));
-            return Ok(Room {
+            let rt60_s = uniform(self.rt60_s, random);
+            // Nothing is drawn where there is nothing to choose: rooms of one band are those of former versions.
+            let rt60_per_octave = match self.rt60_per_octave {
+                [low, high] if low == high => low,
+                range => uniform(range, random),
+            };
+            let heard = |(way, height): ([f64; 2], f64)| Room {
                 size_m,
-                rt60_s: uniform(self.rt60_s, random),
+                rt60_s,
                 source_m: [x, y, source_height],
-                microphone_m: [x + way[0], y + way[1], microphone_height],
-                // Nothing is drawn where there is nothing to choose: rooms of one band are those of former versions.
-                rt60_per_octave: match self.rt60_per_octave {
-                    [low, high] if low == high => low,
-                    range => uniform(range, random),
-                },
+                microphone_m: [x + way[0], y + way[1], height],
+                rt60_per_octave,
                 air: self.air,
-            });
+            };
+            return Ok(microphones.into_iter().map(heard).collect());
+        }
+        if !self.microphones.is_empty() {
+            let found = format!("{} places", self.microphones.len());
+            let expected = format!("places that fit into the rooms drawn; none of {ATTEMPTS} had them");
+            return Err(Error::value("microphones", found, expected));
         }
         let expected = format!("a distance that fits into the rooms drawn; none of {ATTEMPTS} had it");
         Err(Error::value("distances_m", format!("{distances:?}"), expected))

@@ -2,6 +2,7 @@
 //! reverberation time asked for.
 
 mod bands;
+mod microphones;
 
 use std::f64::consts::PI;
 
