@@ -1,10 +1,11 @@
 //! Steps of augmentation on a crop of 2 s at 16 kHz: noise from the cache, and reverberation by responses of 0.5 s and
-//! 1.5 s. The transforms alone are timed too, and masks on 80 x 200 features.
+//! 1.5 s. Responses of a room of 72 m3 and 0.5 s, with one absorption and with octave bands. The transforms alone are timed too, and masks on 80 x 200 features.
 
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use ffsvc_audio::{SampleFormat, write_wav};
+use ffsvc_augment::room::Room;
 use ffsvc_augment::{
     AugmentConfig, Augmenter, Channel, Noise, NoiseKind, Plan, Reverb, Scratch, SoundCrop, SpecAugment,
     apply_masks,
@@ -42,12 +43,14 @@ fn augment(criterion: &mut Criterion) {
         vec![Noise { kind: NoiseKind::Noise, sounds, snr_db: 10.0, reverb: None }]
     };
     let telephone = Channel { telephone_band: true, mu_law: true, ..Default::default() };
+    let call = Channel { opus_kbps: Some(16.0), ..Default::default() };
     let plans = [
         ("noise", Plan { noises: added(), ..Default::default() }),
         ("reverb 0.5 s", Plan { reverb: reverb(short.clone()), ..Default::default() }),
         ("reverb 1.5 s", Plan { reverb: reverb(long), ..Default::default() }),
         ("noise over reverb 0.5 s", Plan { reverb: reverb(short), noises: added(), ..Default::default() }),
         ("telephone", Plan { channel: telephone, ..Default::default() }),
+        ("call over the internet", Plan { channel: call, ..Default::default() }),
         ("speed 0.9", Plan { speed: 0.9, ..Default::default() }),
     ];
     for (name, plan) in &plans {
@@ -84,5 +87,21 @@ fn augment(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, augment);
+fn rooms(criterion: &mut Criterion) {
+    let one = Room {
+        size_m: [6.0, 4.0, 3.0],
+        rt60_s: 0.5,
+        source_m: [1.5, 2.0, 1.6],
+        microphone_m: [4.5, 2.5, 0.8],
+        rt60_per_octave: 1.0,
+        air: false,
+    };
+    for (name, room) in
+        [("room", one), ("room in octave bands", Room { rt60_per_octave: 0.9, air: true, ..one })]
+    {
+        criterion.bench_function(name, |b| b.iter(|| black_box(room).impulse_response(RATE)));
+    }
+}
+
+criterion_group!(benches, augment, rooms);
 criterion_main!(benches);

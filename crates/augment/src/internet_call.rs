@@ -6,6 +6,8 @@ use crate::error::{Error, Result};
 
 /// Packets a second: of 20 ms, what calls use.
 const PACKETS_A_SECOND: usize = 50;
+/// Of libopus's 0 to 10: what telephones can afford.
+const COMPLEXITY: i32 = 5;
 
 /// An encoder and a decoder at the rate of the samples.
 pub(crate) struct InternetCall {
@@ -27,6 +29,7 @@ impl InternetCall {
         };
         let rate = i32::try_from(sample_rate).unwrap_or(i32::MAX);
         let mut encoder = OpusEncoder::new(rate, 1, Application::Voip).map_err(unknown_rate)?;
+        encoder.complexity = COMPLEXITY;
         encoder.bitrate_bps = i32::try_from(bits_per_second).unwrap_or(i32::MAX);
         let decoder = OpusDecoder::new(rate, 1).map_err(unknown_rate)?;
         Ok(Self { encoder, decoder, packet: sample_rate as usize / PACKETS_A_SECOND })

@@ -1,5 +1,6 @@
 //! Octave bands, in which walls and air absorb differently.
 
+use std::cell::RefCell;
 use std::f64::consts::FRAC_PI_2;
 
 use realfft::RealFftPlanner;
@@ -13,6 +14,11 @@ const AIR: (f64, f64, f64) = (20.0, 50.0, 101.325);
 /// Zeros behind a response, so that what the bands' filters spread over its ends does not come in at the other: four
 /// periods of the lowest centre, in s.
 const SPREAD_S: f64 = 4.0 / CENTRES_HZ[0];
+
+thread_local! {
+    /// Plans of the sizes so far: a plan takes longer than a transform.
+    static PLANNER: RefCell<Option<RealFftPlanner<f32>>> = const { RefCell::new(None) };
+}
 
 /// How far `hz` is above 1 kHz, in octaves.
 pub(super) fn octaves(hz: f64) -> f64 {
@@ -61,8 +67,10 @@ pub(super) fn joined(responses: &[Vec<f32>; CENTRES_HZ.len()], sample_rate: u32)
     let length = responses[0].len();
     let rate = f64::from(sample_rate);
     let size = (length + (SPREAD_S * rate) as usize).next_power_of_two();
-    let mut planner = RealFftPlanner::<f32>::new();
-    let (forward, inverse) = (planner.plan_fft_forward(size), planner.plan_fft_inverse(size));
+    let (forward, inverse) = PLANNER.with_borrow_mut(|planner| {
+        let planner = planner.get_or_insert_with(RealFftPlanner::new);
+        (planner.plan_fft_forward(size), planner.plan_fft_inverse(size))
+    });
     let mut work = vec![Complex::default(); forward.get_scratch_len().max(inverse.get_scratch_len())];
     let mut bins = forward.make_output_vec();
     let mut sum = vec![Complex::default(); bins.len()];

@@ -26,14 +26,21 @@ pub(super) fn mixing_time_s(room: &Room) -> f64 {
     (DIFFUSE_DENSITY / density).sqrt() + room.distance_m() / SPEED_OF_SOUND + FADE_S
 }
 
+/// The noise of a room, of unit power: `length` samples. All bands have the same.
+pub(super) fn white(room: &Room, length: usize) -> Vec<f32> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed(room));
+    (0..length).map(|_| StandardNormal.sample(&mut random)).collect()
+}
+
 /// Noise in the place of all images from `start_s` on, faded in over [`FADE_S`] before it: `length` samples,
 /// zero up to there.
 ///
 /// Its power is that of the images that it stands for. They arrive at a rate of `4 pi c^3 t^2 / V`, each with
 /// the energy `(4 pi c t)^-2` times its reflections', so that the power at `t` is `c / (4 pi V)` times the
-/// mean energy of all directions. The noise of all bands is the same but for its envelope.
+/// mean energy of all directions. `white` is the noise before it has that envelope, from the beginning of the fade on.
 pub(super) fn noise(
     room: &Room,
+    white: &[f32],
     sample_rate: u32,
     rates: &WallRates,
     losses: Losses,
@@ -43,24 +50,21 @@ pub(super) fn noise(
     let rate = f64::from(sample_rate);
     let volume: f64 = room.size_m.iter().product();
     let power = SPEED_OF_SOUND / (4.0 * std::f64::consts::PI * volume * rate);
-    let end_of_fade = TIME_ZERO + (start_s * rate) as usize;
-    let fade = (FADE_S * rate) as usize;
-    let start = end_of_fade.saturating_sub(fade);
+    let (start, fade) = fade_of(sample_rate, start_s);
 
     let metres = SPEED_OF_SOUND / rate;
     let [begin_m, block_m] = [start - TIME_ZERO, BLOCK].map(|samples| metres * samples as f64);
     let of_walls = rates.mean_energy(losses.walls * begin_m, losses.walls * block_m);
     let of_air = (0..).map(|block| (-losses.air * (begin_m + f64::from(block) * block_m)).exp());
     let mut energy = of_walls.zip(of_air).map(|(walls, air)| walls * air);
-    let mut random = ChaCha8Rng::seed_from_u64(seed(room));
     let mut response = vec![0f32; length];
+    let mut white = white.iter();
     let mut here = energy.next().unwrap_or_default();
     for block in response.get_mut(start..).unwrap_or_default().chunks_mut(BLOCK) {
         let next = energy.next().unwrap_or_default();
         let mut amplitude = (power * here).sqrt() as f32;
         let ratio = if here > 0.0 { (next / here).powf(0.5 / BLOCK as f64) as f32 } else { 0.0 };
-        for sample in block {
-            let value: f32 = StandardNormal.sample(&mut random);
+        for (sample, value) in block.iter_mut().zip(&mut white) {
             *sample = amplitude * value;
             amplitude *= ratio;
         }
@@ -69,6 +73,13 @@ pub(super) fn noise(
     let fading = response.iter_mut().skip(start).take(fade);
     fading.enumerate().for_each(|(i, sample)| *sample *= fade_in(i, fade));
     response
+}
+
+/// Where the noise begins to fade in, and how long that takes, in samples.
+pub(super) fn fade_of(sample_rate: u32, start_s: f64) -> (usize, usize) {
+    let rate = f64::from(sample_rate);
+    let fade = (FADE_S * rate) as usize;
+    ((TIME_ZERO + (start_s * rate) as usize).saturating_sub(fade), fade)
 }
 
 /// Fades the end of the images out where [`noise`] fades in, the sum of their powers being constant.
