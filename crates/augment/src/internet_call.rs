@@ -107,13 +107,13 @@ mod tests {
             assert_eq!(received.len(), voice.len());
             let here = fidelity(&voice, &received, 0);
             println!("{bits_per_second} bit/s: correlation {here:.4}");
-            assert!(here > last && here > 0.85, "{bits_per_second}: {here}");
+            assert!(here > last && here > 0.8, "{bits_per_second}: {here}");
             assert!((1..20).all(|shift| fidelity(&voice, &received, shift) < here), "{bits_per_second}");
             let again = InternetCall::new(RATE, bits_per_second).unwrap().apply(&voice).unwrap();
             assert!(again == received);
             last = here;
         }
-        assert!(last > 0.98, "{last}");
+        assert!(last > 0.96, "{last}");
     }
 
     #[test]
