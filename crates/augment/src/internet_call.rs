@@ -89,7 +89,7 @@ mod tests {
         samples
     }
 
-    /// Correlation with the original, which is largest without a shift; and the error beside it in dB.
+    /// Correlation of the received samples, so many later, with the original ones.
     fn fidelity(original: &[f32], received: &[f32], shift: usize) -> f64 {
         let pairs = || original.iter().zip(&received[shift..]).skip(3000).take(20_000);
         let product: f64 = pairs().map(|(a, b)| f64::from(a * b)).sum();
