@@ -20,7 +20,7 @@ pub(crate) fn read_header(stream: &mut Stream) -> Fallible<Layout> {
     let unsupported = |what: String| Cause::Unsupported { format: format.name(), what };
     let text = read_text(stream)?.ok_or_else(|| malformed("no header of text".to_owned()))?;
     let value = |name: &str| {
-        let lines = text.lines().take_while(|line| line.trim() != "end_head");
+        let lines = text.lines().take_while(|line| !is_end(line));
         lines.filter_map(|line| line.split_once(' ')).find(|(key, _)| *key == name).and_then(|(_, rest)| {
             let (_, value) = rest.trim_start().split_once(' ')?;
             Some(value.trim())
@@ -83,7 +83,12 @@ fn read_text(stream: &mut Stream) -> Fallible<Option<String>> {
     stream.seek(SeekFrom::Start(0))?;
     stream.read_exact(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    Ok(text.lines().any(|line| line.trim() == "end_head").then_some(text))
+    Ok(text.lines().any(is_end).then_some(text))
+}
+
+/// The last line of the header. What is left of its length is spaces, line ends or zeros.
+fn is_end(line: &str) -> bool {
+    line.trim_matches(|c: char| c.is_whitespace() || c == '\0') == "end_head"
 }
 
 fn header_length(text: &str) -> Option<usize> {

@@ -61,6 +61,13 @@ fn what_is_not_read_is_said() {
     let plain = "sample_rate -i 8000\nsample_n_bytes -i 2\nsample_byte_format -s2 01\n";
     let file = sphere(plain).unwrap();
     assert_eq!((file.channels(), file.frames()), (1, Some(32)), "without a count: to the end");
+    let unended = format!("NIST_1A\n   1024\n{plain}end_head");
+    let bytes = [unended.as_bytes(), &vec![0; 1024 - unended.len()], &[1; 64]].concat();
+    assert_eq!(
+        AudioFile::from_bytes("a.sph", bytes).unwrap().frames(),
+        Some(32),
+        "zeros behind the last line"
+    );
     for (lines, words) in [
         (&*format!("{plain}sample_coding -s26 pcm,embedded-shorten-v2.00\n"), "sph2pipe expands them"),
         (&format!("{plain}sample_count -i 40\n"), "truncated: 32 samples found, 40 expected"),
