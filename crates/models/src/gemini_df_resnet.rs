@@ -14,6 +14,7 @@ use crate::convolution::conv2d_then;
 use crate::error::{Result, require, require_size};
 use crate::multiplications::linear;
 use crate::network::{Network, NetworkConfig};
+use crate::padding::{Padding, clear, strided};
 use crate::pooling::tstp;
 use crate::stages::conv1x1;
 
@@ -137,10 +138,10 @@ impl InvertedBottleneck {
         }
     }
 
-    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let hidden = conv2d_then(&self.conv1, input.clone(), self.bn1.then_relu());
+    fn forward(&self, input: Tensor<4>, padding: Option<&Padding>) -> Tensor<4> {
+        let hidden = clear(padding, conv2d_then(&self.conv1, input.clone(), self.bn1.then_relu()));
         let hidden = conv2d_then(&self.conv2, hidden, self.bn2.then_relu());
-        conv2d_then(&self.conv3, hidden, self.bn3.then_add_relu(&input))
+        clear(padding, conv2d_then(&self.conv3, hidden, self.bn3.then_add_relu(&input)))
     }
 }
 
@@ -157,6 +158,15 @@ impl Network for GeminiDfResNet {
     fn min_frames(&self) -> usize {
         Self::MIN_FRAMES
     }
+
+    fn supports_padding(&self) -> bool {
+        true
+    }
+
+    fn forward_padded(&self, features: Tensor<3>, padding: Padding) -> Option<Tensor<2>> {
+        let (map, padding) = self.map(features, Some(padding));
+        Some(linear(&self.seg_1, tstp::of_padded_map(map, &padding?)))
+    }
 }
 
 impl GeminiDfResNet {
@@ -171,13 +181,18 @@ impl GeminiDfResNet {
         })
     }
 
-    /// The last map. Only the stem is followed by ReLU.
-    fn map(&self, features: Tensor<3>) -> Tensor<4> {
+    /// The last map, with its padding. Only the stem is followed by ReLU.
+    fn map(&self, features: Tensor<3>, padding: Option<Padding>) -> (Tensor<4>, Option<Padding>) {
         let (stem, shrinking) = self.downsample_layers.split_at(1);
-        let hidden =
-            stem.iter().fold(features.unsqueeze_dim(1), |x, (conv, bn)| conv2d_then(conv, x, bn.then_relu()));
-        shrinking.iter().zip(&self.stages).fold(hidden, |hidden, ((conv, bn), stage)| {
-            stage.iter().fold(conv2d_then(conv, hidden, bn.alone()), |hidden, block| block.forward(hidden))
+        let begin = (features.unsqueeze_dim(1), padding);
+        let begin = stem.iter().fold(begin, |(hidden, padding), (conv, bn)| {
+            let padding = strided(padding, conv.stride[1]);
+            (clear(padding.as_ref(), conv2d_then(conv, hidden, bn.then_relu())), padding)
+        });
+        shrinking.iter().zip(&self.stages).fold(begin, |(hidden, padding), ((conv, bn), stage)| {
+            let padding = strided(padding, conv.stride[1]);
+            let hidden = clear(padding.as_ref(), conv2d_then(conv, hidden, bn.alone()));
+            (stage.iter().fold(hidden, |hidden, block| block.forward(hidden, padding.as_ref())), padding)
         })
     }
 
@@ -185,7 +200,7 @@ impl GeminiDfResNet {
     /// - features: `[batch, mel, frames]`
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
-        let maps = in_blocks(features, self.receptive_field(), |block| self.map(block));
+        let maps = in_blocks(features, self.receptive_field(), |block| self.map(block, None).0);
         linear(&self.seg_1, tstp::of_maps(maps, tstp::WESPEAKER_EPSILON))
     }
 }

@@ -69,6 +69,11 @@ impl Padding {
     }
 }
 
+/// The padding behind a convolution that keeps every `stride`-th frame, where there is any.
+pub(crate) fn strided(padding: Option<Padding>, stride: usize) -> Option<Padding> {
+    padding.map(|padding| padding.strided(stride))
+}
+
 /// `map` cleared by `padding`, where there is any.
 pub(crate) fn clear(padding: Option<&Padding>, map: Tensor<4>) -> Tensor<4> {
     match padding {

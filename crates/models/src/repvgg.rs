@@ -16,6 +16,7 @@ use crate::convolution::{conv2d, conv2d_then};
 use crate::error::{Result, require_size};
 use crate::multiplications::linear;
 use crate::network::{Network, NetworkConfig};
+use crate::padding::{Padding, clear, strided};
 use crate::pooling::tstp;
 use crate::stages::{conv1x1, conv3x3};
 
@@ -224,6 +225,15 @@ impl Network for RepVgg {
     fn min_frames(&self) -> usize {
         Self::MIN_FRAMES
     }
+
+    fn supports_padding(&self) -> bool {
+        true
+    }
+
+    fn forward_padded(&self, features: Tensor<3>, padding: Padding) -> Option<Tensor<2>> {
+        let (map, padding) = self.map(features, Some(padding));
+        Some(linear(&self.seg, tstp::of_padded_map(map, &padding?)))
+    }
 }
 
 impl RepVgg {
@@ -235,16 +245,21 @@ impl RepVgg {
         std::iter::once(&self.stage0).chain(stages.into_iter().flatten())
     }
 
+    /// The last map, with its padding. A block is one convolution deep.
+    fn map(&self, features: Tensor<3>, padding: Option<Padding>) -> (Tensor<4>, Option<Padding>) {
+        self.blocks().fold((features.unsqueeze_dim(1), padding), |(hidden, padding), block| {
+            let padding = strided(padding, block.convolution().stride[1]);
+            (clear(padding.as_ref(), block.forward(hidden)), padding)
+        })
+    }
+
     /// # Shapes
     /// - features: `[batch, mel, frames]`
     /// - output: `[batch, embedding]`
     pub fn forward(&self, features: Tensor<3>) -> Tensor<2> {
         let layers = self.blocks().map(Block::convolution);
         let field = layers.fold(ReceptiveField::FRAME, ReceptiveField::conv2d);
-        let front = |block: Tensor<3>| {
-            self.blocks().fold(block.unsqueeze_dim(1), |hidden, block| block.forward(hidden))
-        };
-        let maps = in_blocks(features, field, front);
+        let maps = in_blocks(features, field, |block| self.map(block, None).0);
         linear(&self.seg, tstp::of_maps(maps, tstp::WESPEAKER_EPSILON))
     }
 }

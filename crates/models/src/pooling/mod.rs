@@ -123,10 +123,7 @@ impl Pooling {
                 let rows = input.reshape([batch, channels, frequencies * frames]);
                 Some(all_positions::with_std(padding.mean_and_variance(rows, frequencies)))
             }
-            Self::Tstp(_) => {
-                let rows = padding.mean_and_variance(tstp::per_frequency(input), 1);
-                Some(tstp::with_std(rows, tstp::WESPEAKER_EPSILON))
-            }
+            Self::Tstp(_) => Some(tstp::of_padded_map(input, padding)),
             Self::Attentive(_) | Self::Mqmha(_) => None,
         }
     }

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use super::moments::Moments;
 use super::{concatenate, mean_and_variance};
+use crate::padding::Padding;
 
 /// Added to the variance before the square root, as WeSpeaker does: weights move over unchanged.
 pub(crate) const WESPEAKER_EPSILON: f64 = 1e-7;
@@ -26,6 +27,11 @@ pub fn temporal_statistics(input: Tensor<3>) -> Tensor<2> {
 /// - output: `[batch, 2 * channels * frequencies]`
 pub(crate) fn of_maps(pieces: impl Iterator<Item = Tensor<4>>, epsilon: f64) -> Tensor<2> {
     with_std(Moments::of_all(pieces.map(per_frequency)).mean_and_variance(), epsilon)
+}
+
+/// The same of a map with padding, over the speech alone, with [`WESPEAKER_EPSILON`].
+pub(crate) fn of_padded_map(map: Tensor<4>, padding: &Padding) -> Tensor<2> {
+    with_std(padding.mean_and_variance(per_frequency(map), 1), WESPEAKER_EPSILON)
 }
 
 /// `[batch, channels * frequencies, frames]`
