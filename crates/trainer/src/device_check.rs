@@ -123,8 +123,13 @@ fn compare(found: &Computed, expected: &Computed, tolerance: Tolerance, number: 
 #[cfg(test)]
 mod tests {
     use ffsvc_models::HeadConfig;
+    use rand::{Rng, RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
 
     use super::*;
+
+    const NUM_MELS: usize = 16;
+    const NUM_FRAMES: usize = 64;
 
     const CONFIG: &str =
         "architecture = 'resnet'\nin_planes = 2\ndepth = 18\nembedding_size = 4\ndropout = 0.5";
@@ -132,32 +137,38 @@ mod tests {
     /// Always the same one: how far bf16 is from f32 depends on the weights, and the generator of this process serves all tests.
     fn network(device: &Device) -> (ModelConfig, Network) {
         let config: ModelConfig = toml::from_str(CONFIG).unwrap();
-        let model = made_up(config.init(8, device).unwrap());
-        (config, Network { model, head: made_up(HeadConfig::default().init(4, 3, device)) })
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let model = made_up(config.init(NUM_MELS, device).unwrap(), &mut random);
+        let head = HeadConfig::default().init(4, UTTERANCES, device);
+        (config, Network { model, head: made_up(head, &mut random) })
     }
 
     /// With weights of the size that training begins with.
-    fn made_up<M: Module>(module: M) -> M {
+    fn made_up<M: Module>(module: M, random: &mut impl Rng) -> M {
         let mut tensors = named_tensors(&module);
-        for (number, tensor) in tensors.iter_mut().enumerate() {
-            // Those of one dimension are BatchNorm's, and biases.
-            let inputs: usize = tensor.shape[1..].iter().product();
+        for tensor in &mut tensors {
+            // Of one dimension, BatchNorm's weights stay 1.
             if tensor.shape.len() > 1 {
-                let value = |place: usize| (12.9898 * place as f32 + number as f32).sin();
-                let scaled = |place| value(place) / (inputs as f32).sqrt();
-                tensor.data = (0..tensor.data.len()).map(scaled).collect();
+                let inputs: usize = tensor.shape[1..].iter().product();
+                let most = (3.0 / inputs as f32).sqrt();
+                tensor.data.fill_with(|| random.random_range(-most..most));
+            } else if tensor.name.ends_with("bias") {
+                tensor.data.fill(0.0);
             }
         }
         load_named(module, tensors).unwrap()
     }
 
+    /// Large enough for BatchNorm to have much to average in the deepest layers.
     fn batch() -> Batch {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let of_each = NUM_MELS * NUM_FRAMES;
         Batch {
-            features: (0..3 * 8 * 12).map(|i| (i as f32 * 0.7).sin()).collect(),
-            num_mels: 8,
-            num_frames: 12,
-            labels: vec![0, 1, 2],
-            members: vec![0, 1, 2],
+            features: (0..UTTERANCES * of_each).map(|_| random.random_range(-1.0..1.0)).collect(),
+            num_mels: NUM_MELS,
+            num_frames: NUM_FRAMES,
+            labels: (0..UTTERANCES as i64).collect(),
+            members: (0..UTTERANCES as u32).collect(),
             further: Vec::new(),
         }
     }
