@@ -1,6 +1,7 @@
 //! Plans, drawn from a random stream of the caller.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use rand::seq::index;
 use rand::{Rng, RngExt};
@@ -42,11 +43,45 @@ struct DrawnRoom {
     speech: Vec<Room>,
     /// Where a noise comes from.
     noise_m: [f64; 3],
+    /// At the sample rate that was asked for first.
+    levels: OnceLock<(u32, Vec<Levels>)>,
+}
+
+/// What reaches a microphone, in dB beside the first one.
+#[derive(Debug, Clone, Copy)]
+struct Levels {
+    speech_db: f64,
+    noise_db: f64,
 }
 
 impl DrawnRoom {
     fn noise(&self, heard: &Room) -> Room {
         Room { source_m: self.noise_m, ..*heard }
+    }
+
+    /// The levels at microphone `number`. Responses are simulated once for all plans of a room.
+    fn levels(&self, number: usize, sample_rate: u32) -> Result<Levels> {
+        if let Some((rate, levels)) = self.levels.get()
+            && *rate == sample_rate
+        {
+            return Ok(levels[number]);
+        }
+        let gains_db = |of: &dyn Fn(&Room) -> Room| -> Result<Vec<f64>> {
+            let energy = |heard: &Room| of(heard).response_energy(sample_rate);
+            let first = energy(&self.speech[0])?;
+            let gain = |heard| Ok(10.0 * (energy(heard)? / first).log10());
+            self.speech.iter().map(gain).collect()
+        };
+        let (speech, noise) = (gains_db(&|heard| *heard)?, gains_db(&|heard| self.noise(heard))?);
+        let levels: Vec<Levels> = speech
+            .into_iter()
+            .zip(noise)
+            .map(|(speech_db, noise_db)| Levels { speech_db, noise_db })
+            .collect();
+        let here = levels[number];
+        // Another thread may have been first, with the same values.
+        let _ = self.levels.set((sample_rate, levels));
+        Ok(here)
     }
 }
 
@@ -137,18 +172,13 @@ impl Planner {
                 expected: "reverb.probability = 1, and no reverb.list".into(),
             });
         };
-        // In dB, beside the first microphone.
-        let gain_db = |of: &dyn Fn(&Room) -> Room| -> Result<f64> {
-            let energy = |heard: &Room| of(heard).response_energy(sample_rate);
-            Ok(10.0 * (energy(heard)? / energy(&room.speech[0])?).log10())
-        };
-        let speech_db = gain_db(&|heard| *heard)?;
+        let levels = room.levels(number, sample_rate)?;
         let mut plan = plan.clone();
         plan.reverb = Some(Reverb::Simulated(*heard));
         for noise in &mut plan.noises {
-            let mut change_db = speech_db;
+            let mut change_db = levels.speech_db;
             if noise.reverb.is_some() {
-                change_db -= gain_db(&|heard| room.noise(heard))?;
+                change_db -= levels.noise_db;
                 noise.reverb = Some(Reverb::Simulated(room.noise(heard)));
             }
             noise.snr_db = rounded(noise.snr_db + change_db, 2);
@@ -281,7 +311,7 @@ fn draw_rooms(config: &SimulatedConfig, random: &mut impl Rng) -> Result<Vec<Dra
             };
             let speech: Vec<Room> = config.ranges.draw_all(random)?.into_iter().map(rounded_room).collect();
             let noise_m = noise_source(&speech, &config.ranges, random);
-            Ok(DrawnRoom { speech, noise_m })
+            Ok(DrawnRoom { speech, noise_m, levels: OnceLock::new() })
         })
         .collect()
 }

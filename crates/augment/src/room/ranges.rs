@@ -1,5 +1,7 @@
 //! Ranges from which rooms are drawn.
 
+use std::f64::consts::TAU;
+
 use ffsvc_ranges::{Range, Section};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
@@ -198,66 +200,103 @@ impl RoomRanges {
     /// 10,000 draws.
     pub fn draw_all(&self, random: &mut impl Rng) -> Result<Vec<Room>> {
         self.validate()?;
-        let anywhere = [f64::NAN; 2];
-        let distances = match &self.distances_m[..] {
-            _ if !self.microphones.is_empty() => anywhere,
-            distances => distances[random.random_range(0..distances.len())],
-        };
-        for _ in 0..ATTEMPTS {
-            let distance = if self.microphones.is_empty() { uniform(distances, random) } else { 0.0 };
-            let size_m = [self.length_m, self.width_m, self.height_m].map(|range| uniform(range, random));
-            let source_height = uniform(self.source_height_m, random);
-            // From the source along the floor, and height above the floor.
-            let microphones: Vec<([f64; 2], f64)> = if self.microphones.is_empty() {
-                let height = uniform(self.microphone_height_m, random);
-                let angle = random.random::<f64>() * std::f64::consts::TAU;
-                let rise = height - source_height;
-                let horizontal = (distance * distance - rise * rise).sqrt();
-                vec![([horizontal * angle.cos(), horizontal * angle.sin()], height)]
-            } else {
-                let angle = random.random::<f64>() * std::f64::consts::TAU;
-                self.microphones
-                    .iter()
-                    .map(|microphone| (microphone.way(angle), microphone.height_m))
-                    .collect()
-            };
-            if microphones.iter().any(|(way, _)| way[0].is_nan()) {
-                continue;
-            }
-            // The source's places from which the microphones are in the room as well.
-            let places: [[f64; 2]; 2] = std::array::from_fn(|axis| {
-                let ways = || microphones.iter().map(|(way, _)| way[axis]);
-                let (least, most) = (ways().fold(0.0, f64::min), ways().fold(0.0, f64::max));
-                [self.wall_distance_m - least, size_m[axis] - self.wall_distance_m - most]
-            });
-            if places.iter().any(|[low, high]| low > high) {
-                continue;
-            }
-            let [x, y] = places.map(|range| uniform(range, random));
-            let rt60_s = uniform(self.rt60_s, random);
-            // Nothing is drawn where there is nothing to choose: rooms of one band are those of former versions.
-            let rt60_per_octave = match self.rt60_per_octave {
-                [low, high] if low == high => low,
-                range => uniform(range, random),
-            };
-            let heard = |(way, height): ([f64; 2], f64)| Room {
-                size_m,
-                rt60_s,
-                source_m: [x, y, source_height],
-                microphone_m: [x + way[0], y + way[1], height],
-                rt60_per_octave,
-                air: self.air,
-            };
-            return Ok(microphones.into_iter().map(heard).collect());
+        if self.microphones.is_empty() {
+            self.draw_by_distance(random)
+        } else {
+            self.draw_microphones(random)
         }
-        if !self.microphones.is_empty() {
-            let found = format!("{} places", self.microphones.len());
-            let expected = format!("places that fit into the rooms drawn; none of {ATTEMPTS} had them");
-            return Err(Error::value("microphones", found, expected));
+    }
+
+    /// A room with one microphone, in one of the distances.
+    fn draw_by_distance(&self, random: &mut impl Rng) -> Result<Vec<Room>> {
+        let distances = self.distances_m[random.random_range(0..self.distances_m.len())];
+        for _ in 0..ATTEMPTS {
+            let distance = uniform(distances, random);
+            let (size_m, source_height) = self.size_and_source_height(random);
+            let height_m = uniform(self.microphone_height_m, random);
+            let angle = random.random::<f64>() * TAU;
+            let rise = height_m - source_height;
+            let horizontal = (distance * distance - rise * rise).sqrt();
+            // The heights alone may be further apart.
+            if horizontal.is_nan() {
+                continue;
+            }
+            let along_floor = [horizontal * angle.cos(), horizontal * angle.sin()];
+            let place = FromSource { along_floor, height_m };
+            if let Some(rooms) = self.place(size_m, source_height, &[place], random) {
+                return Ok(rooms);
+            }
         }
         let expected = format!("a distance that fits into the rooms drawn; none of {ATTEMPTS} had it");
         Err(Error::value("distances_m", format!("{distances:?}"), expected))
     }
+
+    /// A room with all `microphones`.
+    fn draw_microphones(&self, random: &mut impl Rng) -> Result<Vec<Room>> {
+        for _ in 0..ATTEMPTS {
+            let (size_m, source_height) = self.size_and_source_height(random);
+            let angle = random.random::<f64>() * TAU;
+            let place = |microphone: &Microphone| FromSource {
+                along_floor: microphone.way(angle),
+                height_m: microphone.height_m,
+            };
+            let places: Vec<FromSource> = self.microphones.iter().map(place).collect();
+            if let Some(rooms) = self.place(size_m, source_height, &places, random) {
+                return Ok(rooms);
+            }
+        }
+        let found = format!("{} places", self.microphones.len());
+        let expected = format!("places that fit into the rooms drawn; none of {ATTEMPTS} had them");
+        Err(Error::value("microphones", found, expected))
+    }
+
+    fn size_and_source_height(&self, random: &mut impl Rng) -> ([f64; 3], f64) {
+        let size_m = [self.length_m, self.width_m, self.height_m].map(|range| uniform(range, random));
+        (size_m, uniform(self.source_height_m, random))
+    }
+
+    /// The room as each of `microphones` hears it, with the source in a place from which all of them are in the room, if there
+    /// is one.
+    fn place(
+        &self,
+        size_m: [f64; 3],
+        source_height: f64,
+        microphones: &[FromSource],
+        random: &mut impl Rng,
+    ) -> Option<Vec<Room>> {
+        let places: [[f64; 2]; 2] = std::array::from_fn(|axis| {
+            let ways = || microphones.iter().map(|microphone| microphone.along_floor[axis]);
+            let (least, most) = (ways().fold(0.0, f64::min), ways().fold(0.0, f64::max));
+            [self.wall_distance_m - least, size_m[axis] - self.wall_distance_m - most]
+        });
+        if places.iter().any(|[low, high]| low > high) {
+            return None;
+        }
+        let [x, y] = places.map(|range| uniform(range, random));
+        let rt60_s = uniform(self.rt60_s, random);
+        // Nothing is drawn where there is nothing to choose: rooms of one band are those of former versions.
+        let rt60_per_octave = match self.rt60_per_octave {
+            [low, high] if low == high => low,
+            range => uniform(range, random),
+        };
+        let heard = |microphone: &FromSource| Room {
+            size_m,
+            rt60_s,
+            source_m: [x, y, source_height],
+            microphone_m: [x + microphone.along_floor[0], y + microphone.along_floor[1], microphone.height_m],
+            rt60_per_octave,
+            air: self.air,
+        };
+        Some(microphones.iter().map(heard).collect())
+    }
+}
+
+/// Where a microphone is.
+struct FromSource {
+    /// From the source to it, in m.
+    along_floor: [f64; 2],
+    /// Above the floor.
+    height_m: f64,
 }
 
 /// Uniform between the ends, which may be equal.
