@@ -76,6 +76,34 @@ impl CentredMel {
     }
 }
 
+/// The public functions of a computation's shape, which those of its field `mel` answer.
+macro_rules! with_shape_of_centred_mel {
+    ($computation:ty) => {
+        impl $computation {
+            /// Rows of the output.
+            pub fn num_mels(&self) -> usize {
+                self.mel.num_mels()
+            }
+
+            /// Columns of the output; 0 for a signal that is shorter than [`Self::min_samples`].
+            pub fn num_frames(&self, num_samples: usize) -> usize {
+                self.mel.num_frames(num_samples)
+            }
+
+            /// Shortest signal with a frame, in samples.
+            pub fn min_samples(&self) -> usize {
+                self.mel.min_samples()
+            }
+
+            /// Samples from one frame to the next.
+            pub fn frame_shift(&self) -> usize {
+                self.mel.hop_length()
+            }
+        }
+    };
+}
+pub(crate) use with_shape_of_centred_mel;
+
 struct CentredFrames<'a, F> {
     of: &'a CentredMel,
     samples: &'a [f32],

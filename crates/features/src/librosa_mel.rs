@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::centred_mel::CentredMel;
+use crate::centred_mel::{CentredMel, with_shape_of_centred_mel};
 use crate::window::{Symmetry, WindowType};
 use crate::{Error, MelBanks, Result, Scratch};
 
@@ -32,6 +32,8 @@ pub struct LibrosaMel {
     mel: CentredMel,
 }
 
+with_shape_of_centred_mel!(LibrosaMel);
+
 impl LibrosaMel {
     /// Plans the computation for signals of `sample_rate` hertz.
     ///
@@ -45,26 +47,6 @@ impl LibrosaMel {
         }
         let window = WindowType::Hann.values(n_fft, Symmetry::Periodic);
         Ok(Self { mel: CentredMel::new(window, n_fft, hop_length, banks) })
-    }
-
-    /// Rows of the output.
-    pub fn num_mels(&self) -> usize {
-        self.mel.num_mels()
-    }
-
-    /// Columns of the output; 0 for no samples.
-    pub fn num_frames(&self, num_samples: usize) -> usize {
-        self.mel.num_frames(num_samples)
-    }
-
-    /// Shortest signal with a frame: one sample.
-    pub fn min_samples(&self) -> usize {
-        self.mel.min_samples()
-    }
-
-    /// Samples from one frame to the next.
-    pub fn frame_shift(&self) -> usize {
-        self.mel.hop_length()
     }
 
     /// Features of one signal into `out`, `[num_mels, num_frames]`, without any allocation once `scratch` has grown.

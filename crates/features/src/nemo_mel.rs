@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::centred_mel::CentredMel;
+use crate::centred_mel::{CentredMel, with_shape_of_centred_mel};
 use crate::natural_log::ln;
 use crate::waveform::check_samples;
 use crate::window::{Symmetry, WindowType};
@@ -37,6 +37,8 @@ pub struct NemoMel {
     mel: CentredMel,
 }
 
+with_shape_of_centred_mel!(NemoMel);
+
 impl NemoMel {
     /// Share of the sample before that each sample loses (NeMo's `preemph`). The first sample stays as it is.
     pub const PREEMPHASIS: f32 = 0.97;
@@ -58,26 +60,6 @@ impl NemoMel {
         }
         let window = WindowType::Hann.values(window_length, Symmetry::Symmetric);
         Ok(Self { mel: CentredMel::new(window, n_fft, hop_length, banks).without_last_frame() })
-    }
-
-    /// Rows of the output.
-    pub fn num_mels(&self) -> usize {
-        self.mel.num_mels()
-    }
-
-    /// Columns of the output: `num_samples / hop_length`.
-    pub fn num_frames(&self, num_samples: usize) -> usize {
-        self.mel.num_frames(num_samples)
-    }
-
-    /// Shortest signal with a frame: `hop_length` samples.
-    pub fn min_samples(&self) -> usize {
-        self.mel.min_samples()
-    }
-
-    /// Samples from one frame to the next.
-    pub fn frame_shift(&self) -> usize {
-        self.mel.hop_length()
     }
 
     /// Features of one signal into `out`, `[num_mels, num_frames]`, without any allocation once `scratch` has grown.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::centred_mel::CentredMel;
+use crate::centred_mel::{CentredMel, with_shape_of_centred_mel};
 use crate::natural_log::ln;
 use crate::window::{Symmetry, WindowType};
 use crate::{Error, MelBanks, Result, Scratch};
@@ -41,6 +41,8 @@ pub struct SpeechBrainFbank {
     mel: CentredMel,
 }
 
+with_shape_of_centred_mel!(SpeechBrainFbank);
+
 impl SpeechBrainFbank {
     /// Plans the computation for signals of `sample_rate` hertz.
     ///
@@ -55,26 +57,6 @@ impl SpeechBrainFbank {
         let banks = MelBanks::speechbrain(options.num_mels, n_fft, sample_rate)?;
         let window = WindowType::Hamming.values(n_fft, Symmetry::Periodic);
         Ok(Self { top_db: options.top_db, mel: CentredMel::new(window, n_fft, hop_length, banks) })
-    }
-
-    /// Rows of the output.
-    pub fn num_mels(&self) -> usize {
-        self.mel.num_mels()
-    }
-
-    /// Columns of the output; 0 for no samples.
-    pub fn num_frames(&self, num_samples: usize) -> usize {
-        self.mel.num_frames(num_samples)
-    }
-
-    /// Shortest signal with a frame: one sample.
-    pub fn min_samples(&self) -> usize {
-        self.mel.min_samples()
-    }
-
-    /// Samples from one frame to the next.
-    pub fn frame_shift(&self) -> usize {
-        self.mel.hop_length()
     }
 
     /// Features of one signal into `out`, `[num_mels, num_frames]`, without any allocation once `scratch` has grown.
