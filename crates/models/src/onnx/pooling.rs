@@ -60,7 +60,8 @@ pub(super) fn attentive(g: &mut NetworkGraph<'_>, name: &str, rows: &Value) -> V
     let hidden = if inputs == outputs {
         g.conv(&linear1, rows, Steps::EACH)
     } else {
-        in_context(g, &linear1, rows, outputs)
+        let context = tstp(g, rows, EPSILON);
+        in_context(g, &linear1, rows, &context, outputs)
     };
     let hidden = g.tanh(&hidden);
     let scores = g.conv(&format!("{name}.linear2"), &hidden, Steps::EACH);
@@ -68,20 +69,63 @@ pub(super) fn attentive(g: &mut NetworkGraph<'_>, name: &str, rows: &Value) -> V
     weighted_statistics(g, rows, &weights, EPSILON)
 }
 
-/// `W [h; mean; std] + b = W_h h + (W_c [mean; std] + b)`: the context is multiplied once, not in every frame.
-fn in_context(g: &mut NetworkGraph<'_>, linear1: &str, rows: &Value, count: usize) -> Value {
-    let context = tstp(g, rows, EPSILON);
+/// `W [h; context] + b = W_h h + (W_c context + b)`: the context, of two values for each of `count` rows, is multiplied once, not
+/// in every frame.
+fn in_context(g: &mut NetworkGraph<'_>, linear: &str, rows: &Value, context: &Value, count: usize) -> Value {
     if g.as_defined {
-        let all = g.concatenate(&[rows, &context], 1);
-        return g.conv(linear1, &all, Steps::EACH);
+        let all = g.concatenate(&[rows, context], 1);
+        return g.conv(linear, &all, Steps::EACH);
     }
-    let (weight, bias) = (g.tensor(&format!("{linear1}.weight")), g.tensor(&format!("{linear1}.bias")));
+    let (weight, bias) = (g.tensor(&format!("{linear}.weight")), g.tensor(&format!("{linear}.bias")));
     let bounds = [0, count as i64, 3 * count as i64].map(|bound| g.graph.integers(&[bound]));
     let of_frame = g.slice(&weight, 1, &bounds[0], &bounds[1]);
     let of_context = g.slice(&weight, 1, &bounds[1], &bounds[2]);
-    let frames = g.op("Conv", &[rows, &of_frame], &[("kernel_shape", (&[1][..]).into())]);
-    let context = g.op("Conv", &[&context, &of_context, &bias], &[("kernel_shape", (&[1][..]).into())]);
+    let kernel = [("kernel_shape", (&[1][..]).into())];
+    let frames = g.op("Conv", &[rows, &of_frame], &kernel);
+    let context = g.op("Conv", &[context, &of_context, &bias], &kernel);
     g.add(&frames, &context)
+}
+
+/// The squares of `rows - mean`.
+fn squared_distance(g: &mut NetworkGraph<'_>, rows: &Value, mean: &Value) -> Value {
+    let centred = g.sub(rows, mean);
+    g.mul(&centred, &centred)
+}
+
+/// `[mean, std]` from a mean and a variance with a floor under it.
+fn mean_and_floored_std(g: &mut NetworkGraph<'_>, mean: &Value, variance: &Value, floor: f64) -> Value {
+    let variance = g.at_least(variance, floor);
+    let std = g.sqrt(&variance);
+    g.concatenate(&[mean, &std], 1)
+}
+
+/// Statistics by attention that sees mean and standard deviation of all `count` rows, as SpeechBrain and NeMo have it: variances
+/// are sums of squared distances from the mean, with a floor. The names are of the first layer, its BatchNorm and the second layer.
+pub(super) fn attentive_in_context(
+    g: &mut NetworkGraph<'_>,
+    [first, bn, second]: [&str; 3],
+    rows: &Value,
+    floor: f64,
+) -> Value {
+    let [_, inputs, _] = g.shape(&format!("{first}.weight"));
+    let count = inputs / 3;
+    let mean = g.mean(rows, &[2]);
+    let distance = squared_distance(g, rows, &mean);
+    let variance = g.mean(&distance, &[2]);
+    let context = mean_and_floored_std(g, &mean, &variance, floor);
+    let hidden = in_context(g, first, rows, &context, count);
+    let hidden = g.relu(&hidden);
+    let hidden = g.batch_norm(bn, &hidden);
+    let hidden = g.tanh(&hidden);
+    let scores = g.conv(second, &hidden, Steps::EACH);
+    let weights = g.softmax(&scores, 2);
+
+    let weighted = g.mul(&weights, rows);
+    let mean = g.sum(&weighted, 2);
+    let distance = squared_distance(g, rows, &mean);
+    let weighted = g.mul(&weights, &distance);
+    let variance = g.sum(&weighted, 2);
+    mean_and_floored_std(g, &mean, &variance, floor)
 }
 
 /// [`ReluAttentiveStatistics`](crate::pooling::ReluAttentiveStatistics); `name` is that of its layers.

@@ -3,6 +3,7 @@
 use ffsvc_onnx::Value;
 
 use super::layers::{NetworkGraph, Steps};
+use super::pooling::attentive_in_context;
 use crate::speechbrain_ecapa::{DILATIONS, KERNELS, SpeechBrainEcapaConfig, VARIANCE_FLOOR};
 
 /// A convolution that keeps the number of frames by reflection at the ends.
@@ -48,37 +49,6 @@ fn squeeze_excitation(g: &mut NetworkGraph<'_>, name: &str, input: &Value) -> Va
     g.mul(input, &gain)
 }
 
-/// Attention for every channel and frame that sees mean and standard deviation of the utterance.
-fn attentive_pooling(g: &mut NetworkGraph<'_>, input: &Value) -> Value {
-    let std_of = |g: &mut NetworkGraph<'_>, variance: &Value| {
-        let variance = g.at_least(variance, VARIANCE_FLOOR);
-        g.sqrt(&variance)
-    };
-    let squared_distance = |g: &mut NetworkGraph<'_>, mean: &Value| {
-        let centred = g.sub(input, mean);
-        g.mul(&centred, &centred)
-    };
-    let mean = g.mean(input, &[2]);
-    let distance = squared_distance(g, &mean);
-    let variance = g.mean(&distance, &[2]);
-    let std = std_of(g, &variance);
-    let shape = g.op("Shape", &[input], &[]);
-    let [mean, std] = [mean, std].map(|statistic| g.op("Expand", &[&statistic, &shape], &[]));
-    let context = g.concatenate(&[input, &mean, &std], 1);
-    let hidden = tdnn_block(g, "asp.tdnn", &context, 1, 1);
-    let hidden = g.tanh(&hidden);
-    let scores = conv(g, "asp.conv", &hidden, 1, 1);
-    let weights = g.softmax(&scores, 2);
-
-    let weighted = g.mul(&weights, input);
-    let mean = g.sum(&weighted, 2);
-    let distance = squared_distance(g, &mean);
-    let weighted = g.mul(&weights, &distance);
-    let variance = g.sum(&weighted, 2);
-    let std = std_of(g, &variance);
-    g.concatenate(&[&mean, &std], 1)
-}
-
 pub(super) fn embedding(
     g: &mut NetworkGraph<'_>,
     config: &SpeechBrainEcapaConfig,
@@ -97,7 +67,8 @@ pub(super) fn embedding(
     }
     let all = g.concatenate(&Vec::from_iter(&outputs), 1);
     let aggregated = tdnn_block(g, "mfa", &all, 1, 1);
-    let pooled = attentive_pooling(g, &aggregated);
+    let layers = ["asp.tdnn.conv.conv", "asp.tdnn.norm.norm", "asp.conv.conv"];
+    let pooled = attentive_in_context(g, layers, &aggregated, VARIANCE_FLOOR);
     let pooled = g.batch_norm("asp_bn.norm", &pooled);
     let embedding = conv(g, "fc", &pooled, 1, 1);
     g.flatten(&embedding)

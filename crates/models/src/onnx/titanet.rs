@@ -3,6 +3,7 @@
 use ffsvc_onnx::Value;
 
 use super::layers::{NetworkGraph, Steps};
+use super::pooling::attentive_in_context;
 use crate::titanet::{ENCODER_EPSILON, TitaNetConfig, VARIANCE_FLOOR};
 
 /// A convolution of each channel over time, a convolution across channels, and BatchNorm.
@@ -45,54 +46,14 @@ fn block(g: &mut NetworkGraph<'_>, name: &str, input: &Value, repeat: usize) -> 
     g.relu(&hidden)
 }
 
-/// Attention for every channel and frame that sees mean and standard deviation of the utterance.
-fn attentive_pooling(g: &mut NetworkGraph<'_>, input: &Value, rows: usize) -> Value {
-    let std_of = |g: &mut NetworkGraph<'_>, variance: &Value| {
-        let variance = g.at_least(variance, VARIANCE_FLOOR);
-        g.sqrt(&variance)
-    };
-    let squared_distance = |g: &mut NetworkGraph<'_>, mean: &Value| {
-        let centred = g.sub(input, mean);
-        g.mul(&centred, &centred)
-    };
-    let mean = g.mean(input, &[2]);
-    let distance = squared_distance(g, &mean);
-    let variance = g.mean(&distance, &[2]);
-    let std = std_of(g, &variance);
-    let context = g.concatenate(&[&mean, &std], 1);
-
-    // The context is multiplied once, not in every frame.
-    let name = "pooling.attention_layer";
-    let first = format!("{name}.0.conv_layer");
-    let (weight, bias) = (g.tensor(&format!("{first}.weight")), g.tensor(&format!("{first}.bias")));
-    let bounds = [0, rows as i64, 3 * rows as i64].map(|bound| g.graph.integers(&[bound]));
-    let of_frame = g.slice(&weight, 1, &bounds[0], &bounds[1]);
-    let of_context = g.slice(&weight, 1, &bounds[1], &bounds[2]);
-    let kernel = [("kernel_shape", (&[1][..]).into())];
-    let frames = g.op("Conv", &[input, &of_frame], &kernel);
-    let context = g.op("Conv", &[&context, &of_context, &bias], &kernel);
-    let hidden = g.add(&frames, &context);
-    let hidden = g.relu(&hidden);
-    let hidden = g.batch_norm(&format!("{name}.0.bn"), &hidden);
-    let hidden = g.tanh(&hidden);
-    let scores = g.conv(&format!("{name}.2"), &hidden, Steps::EACH);
-    let weights = g.softmax(&scores, 2);
-
-    let weighted = g.mul(&weights, input);
-    let mean = g.sum(&weighted, 2);
-    let distance = squared_distance(g, &mean);
-    let weighted = g.mul(&weights, &distance);
-    let variance = g.sum(&weighted, 2);
-    let std = std_of(g, &variance);
-    g.concatenate(&[&mean, &std], 1)
-}
-
 pub(super) fn embedding(g: &mut NetworkGraph<'_>, config: &TitaNetConfig, features: &Value) -> Value {
     let mut hidden = features.clone();
     for (place, repeat) in config.repeats().enumerate() {
         hidden = block(g, &format!("encoder.{place}"), &hidden, repeat);
     }
-    let pooled = attentive_pooling(g, &hidden, config.aggregated);
+    let layers =
+        ["pooling.attention_layer.0.conv_layer", "pooling.attention_layer.0.bn", "pooling.attention_layer.2"];
+    let pooled = attentive_in_context(g, layers, &hidden, VARIANCE_FLOOR);
     let pooled = g.batch_norm("emb_layer.0", &pooled);
     let embedding = g.conv("emb_layer.1", &pooled, Steps::EACH);
     g.flatten(&embedding)
