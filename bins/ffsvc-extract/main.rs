@@ -10,7 +10,9 @@ use anyhow::Context;
 use clap::Parser;
 use ffsvc_audio::{Channel, Limits};
 use ffsvc_cli::{Failed, Interrupted, Logging, OutputPath, Progress, Range, RangeArg, RunFiles, UsageError};
-use ffsvc_extraction::{Extractor, ExtractorOptions, FailureKind, Job, Recording, Report};
+use ffsvc_extraction::{
+    Extractor, ExtractorOptions, FailureKind, InferencePrecision, Job, Recording, Report,
+};
 use ffsvc_kaldi_io::{DataDir, OpenOptions, WavSource};
 use ffsvc_models::DeviceChoice;
 
@@ -41,7 +43,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// --max-seconds, needs more memory than there is, or has no speech (--speech-only).
 ///
 /// What is ready is saved every two seconds in STORE.partial. After Ctrl-C or a kill, the same command goes on from there.
-/// When STORE is complete, the same command does nothing. Another model, list or channel starts anew.
+/// When STORE is complete, the same command does nothing. Another model, list, channel or precision starts
+/// anew.
 #[derive(Debug, Parser)]
 #[command(
     name = "ffsvc-extract",
@@ -94,6 +97,11 @@ struct Args {
     /// at once to keep to it. Default: most of what the machine has left
     #[arg(long, value_name = "SIZE")]
     memory: Option<MemorySize>,
+
+    /// What the network computes in: f32, or int8 for convolutions in 8 bits. That is faster on processors with AVX-512 VNNI, and a
+    /// little less exact
+    #[arg(long, value_name = "PRECISION", default_value_t)]
+    precision: InferencePrecision,
 
     /// Channel of recordings with several: first, mix, or an index from 0
     #[arg(long, default_value = "first", value_name = "CHANNEL")]
@@ -262,6 +270,12 @@ fn extract(args: &Args, input: &Input<'_>, store: &Path) -> anyhow::Result<Repor
         Extractor::open(&args.model, &device).map_err(import_first_to_extract)?.with_options(options);
     if let Some(vad) = speech.transpose()? {
         extractor = extractor.with_speech_only(&vad).context("--speech-only")?;
+    }
+    let extractor = extractor
+        .with_precision(args.precision)
+        .map_err(|error| UsageError::new(format!("--precision {}: {error}", args.precision)))?;
+    if !args.precision.is_fast_here() {
+        tracing::warn!("--precision {}: this processor is slower in it (no AVX-512 VNNI)", args.precision);
     }
     let extractor = Arc::new(extractor);
     if args.length_bucket > 1 && !extractor.supports_padding() {

@@ -38,6 +38,9 @@ pub struct Provenance {
     /// How recordings were read.
     #[serde(default)]
     pub audio: AudioReading,
+    /// What the network computed in, where it is not 32-bit floats: `int8`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<String>,
     /// Whether the mean of the model's embeddings was subtracted.
     #[serde(default)]
     pub mean_subtracted: bool,
@@ -80,6 +83,7 @@ impl Provenance {
             architecture: Json::Null,
             front_end: Json::Null,
             audio: AudioReading::default(),
+            precision: None,
             mean_subtracted: false,
             program: String::new(),
             list_sha256: None,

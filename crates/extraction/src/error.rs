@@ -22,6 +22,12 @@ pub enum Error {
         /// Length of the recording.
         duration_s: f64,
     },
+    /// Not a precision.
+    #[error("precision \"{0}\": expected f32 or int8")]
+    Precision(String),
+    /// 8 bits on an accelerator.
+    #[error("int8 is for the processor: choose the device cpu")]
+    Int8Device,
     /// The embedding is not finite.
     #[error(
         "the embedding has a value that is not finite; the model's weights or the recording are unusable"

@@ -1,6 +1,7 @@
 //! Recordings in, embeddings out.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -9,11 +10,12 @@ use ffsvc_dataset::{Notice, ReadError, open_audio};
 use ffsvc_embeddings::{AudioReading, Provenance};
 use ffsvc_features::{Features, FrontEnd, FrontEndConfig, Vad};
 use ffsvc_kaldi_io::AudioSource;
-use ffsvc_models::{ModelConfig, ModelInfo, SpeakerModel, load_model};
+use ffsvc_models::{Int8Layers, ModelConfig, ModelInfo, SpeakerModel, load_model};
 
 use crate::error::{Error, Result};
 use crate::memory::{self, Admission, Memory, Reservations};
 use crate::options::ExtractorOptions;
+use crate::precision::InferencePrecision;
 use crate::speech_only::SpeechOnly;
 use crate::windows;
 
@@ -41,6 +43,8 @@ pub struct Extractor {
     mean: Option<Vec<f32>>,
     options: ExtractorOptions,
     speech_only: Option<SpeechOnly>,
+    /// The layers in 8 bits, with [`InferencePrecision::Int8`].
+    int8: Option<Arc<Int8Layers>>,
     memory: Memory,
     /// To estimate the memory of the network by.
     config: Option<ModelConfig>,
@@ -113,6 +117,7 @@ impl Extractor {
             memory: Memory::from_now(options.memory),
             options,
             speech_only: None,
+            int8: None,
             config: None,
             file: None,
         })
@@ -135,6 +140,23 @@ impl Extractor {
     pub fn with_speech_only(self, vad: &Vad) -> Result<Self> {
         let speech_only = Some(SpeechOnly::new(self.sample_rate(), vad)?);
         Ok(Self { speech_only, ..self })
+    }
+
+    /// Computes in `precision`.
+    ///
+    /// # Errors
+    /// 8 bits on an accelerator: they are for processors.
+    pub fn with_precision(self, precision: InferencePrecision) -> Result<Self> {
+        let int8 = match precision {
+            InferencePrecision::F32 => None,
+            InferencePrecision::Int8 => Some(Int8Layers::on(&self.device).ok_or(Error::Int8Device)?),
+        };
+        Ok(Self { int8, ..self })
+    }
+
+    /// What the network computes in.
+    pub fn precision(&self) -> InferencePrecision {
+        if self.int8.is_some() { InferencePrecision::Int8 } else { InferencePrecision::F32 }
     }
 
     /// The name of the detector of [`with_speech_only`](Self::with_speech_only), if there is one.
@@ -180,6 +202,7 @@ impl Extractor {
         };
         provenance.audio = AudioReading::new(channel, self.read.compat_lowpass);
         provenance.audio.speech_only = self.speech_only().map(str::to_owned);
+        provenance.precision = self.int8.is_some().then(|| self.precision().to_string());
         provenance.mean_subtracted = self.mean.is_some();
         provenance.program = concat!("ffsvc-extraction ", env!("CARGO_PKG_VERSION")).to_owned();
         Some(provenance)
@@ -305,7 +328,7 @@ impl Extractor {
     fn forward(&self, batch: &[&Features]) -> Result<Vec<Vec<f32>>> {
         let mut embeddings = match self.model.windows() {
             None => self.of_recordings(batch),
-            Some(windows) => windows::embeddings(&self.model, windows, batch, &self.device),
+            Some(windows) => windows::embeddings(windows, batch, &self.device, |input| self.network(input)),
         };
         if let Some(mean) = &self.mean {
             for embedding in &mut embeddings {
@@ -316,6 +339,10 @@ impl Extractor {
             return Err(Error::NonFinite);
         }
         Ok(embeddings)
+    }
+
+    fn network(&self, input: Tensor<3>) -> Tensor<2> {
+        Int8Layers::scope(self.int8.as_ref(), || self.model.forward(input))
     }
 
     /// What the network makes of whole recordings.
@@ -334,9 +361,9 @@ impl Extractor {
         // On a thread of the pool. A thread outside of it would hand over each loop of the network and wait.
         let output = rayon::scope(|_| {
             if same_length {
-                Some(self.model.forward(input))
+                Some(self.network(input))
             } else {
-                self.model.forward_padded(input, &frames)
+                Int8Layers::scope(self.int8.as_ref(), || self.model.forward_padded(input, &frames))
             }
         });
         let Some(output) = output else {

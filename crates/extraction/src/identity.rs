@@ -5,6 +5,7 @@ use ffsvc_hashing::Sha256;
 use serde::{Deserialize, Serialize};
 
 use crate::extractor::Extractor;
+use crate::precision::InferencePrecision;
 
 /// Model, reading and list of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,7 +13,7 @@ use crate::extractor::Extractor;
 pub(crate) struct Identity {
     /// SHA-256 of the model file. Absent for a network without one, whose embeddings are never taken over.
     model: Option<String>,
-    /// Sample rate, channel, low-pass; the speech detector, if only speech is embedded.
+    /// Sample rate, channel, low-pass; the speech detector, if only speech is embedded; the precision, if it is not 32 bits.
     reading: String,
     /// SHA-256 of the names and places of the recordings.
     list: String,
@@ -28,10 +29,7 @@ impl Identity {
         }
         Self {
             model: extractor.checksum().map(str::to_owned),
-            reading: match extractor.speech_rule() {
-                None => format!("{:?}", extractor.read_options()),
-                Some(rule) => format!("{:?} speech by {rule:?}", extractor.read_options()),
-            },
+            reading: reading(extractor),
             list: hash.hex(),
             recordings: recordings.len(),
         }
@@ -61,6 +59,18 @@ impl Identity {
         }
         (!changes.is_empty()).then(|| changes.join(", "))
     }
+}
+
+/// Nothing is said of 32 bits: stores of former versions are taken over.
+fn reading(extractor: &Extractor) -> String {
+    let mut reading = format!("{:?}", extractor.read_options());
+    if let Some(rule) = extractor.speech_rule() {
+        reading += &format!(" speech by {rule:?}");
+    }
+    if extractor.precision() != InferencePrecision::F32 {
+        reading += &format!(" in {}", extractor.precision());
+    }
+    reading
 }
 
 fn short(checksum: &str) -> &str {

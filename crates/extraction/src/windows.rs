@@ -2,18 +2,18 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ffsvc_features::Features;
-use ffsvc_models::{SpeakerModel, Windows};
+use ffsvc_models::Windows;
 
 /// At most so many windows go through the network together.
 pub(crate) const WINDOWS_TOGETHER: usize = 64;
 
 /// The embedding of each recording: the mean of those of its windows, with a length of 1. `batch` has the frames that the windows
-/// reach over.
+/// reach over; `network` makes embeddings of windows.
 pub(crate) fn embeddings(
-    model: &SpeakerModel,
     windows: Windows,
     batch: &[&Features],
     device: &Device,
+    network: impl Fn(Tensor<3>) -> Tensor<2> + Sync,
 ) -> Vec<Vec<f32>> {
     let count = |features: &Features| windows.count_within(features.num_frames);
     let all: Vec<(&Features, usize)> = batch
@@ -30,7 +30,7 @@ pub(crate) fn embeddings(
         }
         let shape = [together.len(), num_mels, windows.frames];
         let input = Tensor::<3>::from_data(TensorData::new(data, shape), device);
-        rows(rayon::scope(|_| model.forward(input)))
+        rows(rayon::scope(|_| network(input)))
     });
     batch.iter().map(|features| mean_direction(of_windows.by_ref().take(count(features)))).collect()
 }

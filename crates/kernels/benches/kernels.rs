@@ -2,7 +2,7 @@
 //! batch normalisation beside them. Throughput is in multiply-adds, or floats for normalisation.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ffsvc_kernels::{BatchNorm, Conv2d};
+use ffsvc_kernels::{BatchNorm, Conv2d, Epilogue, Int8Weights};
 
 fn conv(batch: usize, channels: [usize; 2], size: [usize; 2], stride: usize) -> Conv2d {
     Conv2d {
@@ -25,13 +25,16 @@ fn convolutions(criterion: &mut Criterion) {
         ("c8-layer4", conv(16, [64, 64], [5, 19], 1)),
         ("c32-layer1", conv(4, [32, 32], [80, 200], 1)),
         ("c32-layer4", conv(4, [256, 256], [10, 25], 1)),
+        ("c32-layer2-stride2", conv(4, [32, 64], [80, 200], 2)),
+        ("cam++-linear1", Conv2d { kernel: [1, 1], padding: [0, 0], ..conv(4, [640, 128], [1, 100], 1) }),
         ("gemini-stage1", Conv2d { groups: 128, ..conv(4, [128, 128], [40, 200], 1) }),
         ("redimnet-stage1", Conv2d { groups: 8, ..conv(4, [32, 32], [36, 200], 1) }),
     ];
     for (name, conv) in shapes {
         let mut group = criterion.benchmark_group(name);
         let [height, width] = conv.output_size();
-        let products = conv.batch * conv.channels_in / conv.groups * conv.channels_out * 9 * height * width;
+        let products = conv.batch * conv.channels_in / conv.groups * conv.channels_out;
+        let products = products * conv.kernel[0] * conv.kernel[1] * height * width;
         group.throughput(Throughput::Elements(products as u64));
         let (input, weights) = (vec![0.5; conv.input_len()], vec![0.5; conv.weight_len()]);
         let gradient = vec![0.5; conv.output_len()];
@@ -40,6 +43,12 @@ fn convolutions(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter("forward"), |bencher| {
             bencher.iter(|| conv.forward(&input, &weights, &mut output));
         });
+        if conv.suits_int8() {
+            let weights = Int8Weights::new(&conv, &weights);
+            group.bench_function(BenchmarkId::from_parameter("forward-int8"), |bencher| {
+                bencher.iter(|| conv.forward_int8(&input, &weights, &Epilogue::default(), &mut output));
+            });
+        }
         group.bench_function(BenchmarkId::from_parameter("input-gradient"), |bencher| {
             bencher.iter(|| conv.input_gradient(&gradient, &weights, &mut of_input));
         });

@@ -28,7 +28,7 @@ impl Conv2d {
     }
 
     /// How an input is laid out so that the output's positions are positions of its planes.
-    pub(super) fn input_layout(&self) -> Layout {
+    pub(crate) fn input_layout(&self) -> Layout {
         let output = self.output_size();
         let taps = [self.axis_taps(0), self.axis_taps(1)];
         let axis = |axis: usize| {
@@ -60,30 +60,36 @@ impl Conv2d {
 
 /// A tap of the whole kernel.
 #[derive(Debug)]
-pub(super) struct Tap {
+pub(crate) struct Tap {
     /// Place in the kernel, row-major.
     pub(super) index: usize,
     /// Shift in a channel's planes.
-    pub(super) offset: usize,
+    pub(crate) offset: usize,
 }
 
 /// An image as planes, see [`lay_out`], and where the taps find it there.
 #[derive(Debug)]
-pub(super) struct Layout {
-    pub(super) rows: Axis,
-    pub(super) columns: Axis,
+pub(crate) struct Layout {
+    pub(crate) rows: Axis,
+    pub(crate) columns: Axis,
     pub(super) phases: Vec<[usize; 2]>,
-    pub(super) taps: Vec<Tap>,
+    pub(crate) taps: Vec<Tap>,
 }
 
 impl Layout {
     /// Floats of a channel's planes.
-    pub(super) fn channel_size(&self) -> usize {
+    pub(crate) fn channel_size(&self) -> usize {
         self.phases.len() * self.rows.len * self.columns.len
     }
 
+    /// Whether a channel's planes are the channel as it is: neither padding nor steps.
+    pub(crate) fn is_plain(&self) -> bool {
+        let as_it_is = |axis: Axis| axis.step == 1 && axis.start == 0 && axis.len == axis.source;
+        self.phases.len() == 1 && as_it_is(self.rows) && as_it_is(self.columns)
+    }
+
     /// Lays one channel out.
-    pub(super) fn lay_out(&self, channel: &[f32], planes: &mut [f32]) {
+    pub(crate) fn lay_out(&self, channel: &[f32], planes: &mut [f32]) {
         lay_out(channel, self.rows, self.columns, &self.phases, planes);
     }
 

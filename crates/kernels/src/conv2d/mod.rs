@@ -5,6 +5,8 @@ mod input_gradient;
 mod layout;
 mod weight_gradient;
 
+pub(crate) use layout::Layout;
+
 use crate::winograd::Winograd;
 
 /// Channels from which on [`Winograd`] is faster.

@@ -5,7 +5,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Shape, Tensor};
 
-use super::{Context, Epilogue, context, contiguous, dims, floats, plain, recorded, tensor, tracked};
+use super::{Context, Epilogue, context, contiguous, dims, floats, int8, plain, recorded, tensor, tracked};
 
 /// Stride, padding and dilation of a convolution over time, and its channel groups.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +89,11 @@ fn without_gradients(
     epilogue: &ffsvc_kernels::Epilogue<'_>,
 ) -> Option<Tensor<3>> {
     let (input, weight) = (contiguous(plain(input.clone())?), contiguous(plain(weight.clone())?));
-    let output = Conv1d::new(&input, &weight, steps).forward(&input, &weight, epilogue);
+    let conv = Conv1d::new(&input, &weight, steps);
+    let output = match int8::forward(&conv.0, &input, &weight, epilogue) {
+        Some(output) => conv.sequence(output),
+        None => conv.forward(&input, &weight, epilogue),
+    };
     Some(Tensor::from_primitive::<Flex>(output))
 }
 
@@ -136,9 +140,15 @@ impl Conv1d {
             None => {
                 let mut output = vec![0.0; conv.output_len()];
                 conv.forward_and(floats(input), floats(weight), epilogue, &mut output);
-                tensor(output, Shape::from([conv.batch, conv.channels_out, frames]))
+                self.sequence(output)
             }
         }
+    }
+
+    /// Outputs as a tensor.
+    fn sequence(&self, output: Vec<f32>) -> FlexTensor {
+        let conv = &self.0;
+        tensor(output, Shape::from([conv.batch, conv.channels_out, conv.output_size()[1]]))
     }
 
     fn input_gradient(&self, gradient: &FlexTensor, weight: &FlexTensor) -> FlexTensor {

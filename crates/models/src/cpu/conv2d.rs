@@ -5,7 +5,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn::tensor::{Shape, Tensor};
 
-use super::{Context, Epilogue, context, contiguous, dims, floats, plain, recorded, tensor, tracked};
+use super::{Context, Epilogue, context, contiguous, dims, floats, int8, plain, recorded, tensor, tracked};
 
 /// Stride, padding and dilation of a convolution, each of rows and columns, and its channel groups.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +78,11 @@ fn without_gradients(
     epilogue: &ffsvc_kernels::Epilogue<'_>,
 ) -> Option<Tensor<4>> {
     let (input, weight) = (contiguous(plain(input.clone())?), contiguous(plain(weight.clone())?));
-    let output = forward(&shape(&input, &weight, steps), &input, &weight, epilogue);
+    let conv = shape(&input, &weight, steps);
+    let output = match int8::forward(&conv, &input, &weight, epilogue) {
+        Some(output) => image(&conv, output),
+        None => forward(&conv, &input, &weight, epilogue),
+    };
     Some(Tensor::from_primitive::<Flex>(output))
 }
 
@@ -106,6 +110,10 @@ fn forward(
 ) -> FlexTensor {
     let mut output = vec![0.0; conv.output_len()];
     conv.forward_and(floats(input), floats(weight), epilogue, &mut output);
+    image(conv, output)
+}
+
+fn image(conv: &ffsvc_kernels::Conv2d, output: Vec<f32>) -> FlexTensor {
     let [height, width] = conv.output_size();
     tensor(output, Shape::from([conv.batch, conv.channels_out, height, width]))
 }
