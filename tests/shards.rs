@@ -93,3 +93,24 @@ fn nothing_is_replaced_unasked_and_nothing_looks_complete_that_is_not() {
         .stdout("packed: 11 utterances in 1 tar files\n");
     ffsvc_data(&folder, "validate packed").success();
 }
+
+#[test]
+fn the_loader_reads_shards_from_their_beginning_to_their_end() {
+    let folder = workplace();
+    ffsvc_data(&folder, "to-shards voices/train packed --utterances-per-shard 5").success();
+    let config =
+        "[data]\ntrain = 'packed'\n[train]\nbatch_size = 4\nmax_frames = 20\n[sampler]\nshuffle_buffer = 6\n";
+    fs::write(folder.path().join("c.toml"), config).unwrap();
+    let bench = "bench-loader c.toml --threads 1,3 --measure-seconds 0.2 --json";
+    let assert = ffsvc_data(&folder, bench).success();
+    let report: serde_json::Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    for run in report["runs"].as_array().unwrap() {
+        assert!(run["utterances"].as_u64().unwrap() > 0, "{report}");
+    }
+    ffsvc_data(&folder, &format!("{bench} --set data.train=voices/train"))
+        .code(1)
+        .stderr(contains("sampler.shuffle_buffer = 6 for files that are no archives"));
+    ffsvc_data(&folder, &format!("{bench} --set sampler.balance=class"))
+        .code(1)
+        .stderr(contains("sampler.shuffle_buffer = 6 beside sampler.balance = \"class\""));
+}

@@ -20,7 +20,7 @@ const PER_SHARD: Range<usize> = Range::of(1, 10_000_000);
 ///
 /// Writes OUT/shards_000000000.tar, ..., OUT/shard.list, and a data directory OUT whose wav.scp names the recordings by their
 /// places in the tar files. Speakers and other tables follow. WeSpeaker reads shard.list, and all programs here read OUT. A
-/// thousand long files are faster to read than a million short ones where opening a file takes time.
+/// thousand long files are faster to read than a million short ones where opening a file takes time: see sampler.shuffle_buffer.
 ///
 /// The utterances are in a random order, as by WeSpeaker's make_shard_list.py --shuffle. The same seed gives the same bytes. A
 /// whole recording keeps its bytes if it is WAV, FLAC, MP3, M4A, Ogg or Opus. Segments, outputs of commands and other formats

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod archive_order;
 mod augmentation;
 mod augmented_copy;
 mod batch_maker;
@@ -8,12 +9,14 @@ mod conversion;
 mod crop_notices;
 mod data_loader;
 mod domains;
+mod epoch_plan;
 mod error;
 mod headers;
 mod loader_speed;
 mod notices;
 mod quality;
 mod random;
+mod read_ahead;
 mod recording;
 mod sampler;
 mod sampler_config;
@@ -33,6 +36,7 @@ pub use config::{CropConfig, DataConfig, Labels};
 pub use conversion::Conversion;
 pub use data_loader::{BatchRange, DataLoader};
 pub use domains::{DataShare, TrainData, TrainingDomain};
+pub use epoch_plan::{Draw, EpochPlan};
 pub use error::{Error, ReadError, Result};
 pub use headers::probe_recordings;
 pub use loader_speed::{LoaderSpeed, StageSpeed, measure_loader};
@@ -40,7 +44,7 @@ pub use notices::{Notice, Noticed, Notices};
 pub use quality::{block_quality, file_quality, recording_quality};
 pub use random::{Occurrence, Purpose, stream, stream_seed};
 pub use recording::{Crop, Recording, open_audio, read_audio, read_audio_crop};
-pub use sampler::{Draw, EpochPlan, Sampler};
+pub use sampler::Sampler;
 pub use sampler_config::{Balance, SamplerConfig};
 pub use shard_writer::ShardWriter;
 pub use shares::AugmentedShare;
