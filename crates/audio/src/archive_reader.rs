@@ -77,35 +77,31 @@ impl<R: Read + Seek> ArchiveReader<R> {
         if let Some((_, bytes)) = self.last.as_ref().filter(|(place, _)| *place == offset) {
             return Ok(Arc::clone(bytes));
         }
-        let bytes: Arc<[u8]> = self.read_recording(offset).map_err(|cause| cause.at(&self.name))?.into();
+        let bytes = self.read_recording(offset).map_err(|cause| cause.at(&self.name))?;
         self.last = Some((offset, Arc::clone(&bytes)));
         Ok(bytes)
     }
 
-    fn read_recording(&mut self, offset: u64) -> Fallible<Vec<u8>> {
-        let fault = |archive: &Path, reason| Cause::Archive { archive: archive.into(), offset, reason };
-        if offset >= self.len {
-            return Err(fault(&self.name, format!("it has {} bytes", self.len)));
+    fn read_recording(&mut self, offset: u64) -> Fallible<Arc<[u8]>> {
+        let (archive, whole) = (self.name.clone(), self.len);
+        let fault = |reason| Cause::Archive { archive: archive.clone(), offset, reason };
+        if offset >= whole {
+            return Err(fault(format!("it has {whole} bytes")));
         }
-        let head = HEAD.min(usize::try_from(self.len - offset).unwrap_or(HEAD));
-        if self.at(offset).is_none_or(|there| there.len() < head) {
-            self.read_block(offset)?;
-        }
-        let head = self.at(offset).map_or(&[][..], |there| &there[..there.len().min(head)]);
-        let (start, len) = extent(head, offset, self.len).map_err(|reason| fault(&self.name, reason))?;
+        let head = self.bytes(offset, HEAD.min(usize::try_from(whole - offset).unwrap_or(HEAD)))?;
+        let (start, len) = extent(head, offset, whole).map_err(fault)?;
         if len > MOST_BYTES {
-            return Err(fault(&self.name, format!("its {len} bytes are more than {MOST_BYTES}")));
+            return Err(fault(format!("its {len} bytes are more than {MOST_BYTES}")));
         }
-        let len = len as usize;
-        let mut bytes = Vec::with_capacity(len);
-        while bytes.len() < len {
-            let position = start + bytes.len() as u64;
-            match self.at(position).filter(|there| !there.is_empty()) {
-                Some(there) => bytes.extend_from_slice(&there[..there.len().min(len - bytes.len())]),
-                None => self.read_block(position)?,
-            }
+        Ok(self.bytes(start, len as usize)?.into())
+    }
+
+    /// `count` bytes from `position` on, which must be there.
+    fn bytes(&mut self, position: u64, count: usize) -> io::Result<&[u8]> {
+        while self.at(position).is_none_or(|there| there.len() < count) {
+            self.read_block(position)?;
         }
-        Ok(bytes)
+        Ok(self.at(position).map_or(&[][..], |there| &there[..count]))
     }
 
     /// The bytes from `position` on that were read.
@@ -113,17 +109,18 @@ impl<R: Read + Seek> ArchiveReader<R> {
         self.block.get(usize::try_from(position.checked_sub(self.start)?).ok()?..)
     }
 
-    /// Reads another block, and drops the bytes before `position`. There must be a byte.
+    /// Reads another block behind what was read, and drops the bytes before `position`.
     fn read_block(&mut self, position: u64) -> io::Result<()> {
-        match self.at(position) {
-            Some(there) => drop(self.block.drain(..self.block.len() - there.len())),
-            None => {
-                self.block.clear();
-                self.source.seek(SeekFrom::Start(position))?;
-            }
+        let kept = self.at(position).map_or(0, <[u8]>::len);
+        if self.at(position).is_none() {
+            self.source.seek(SeekFrom::Start(position))?;
+        }
+        if kept < self.block.len() {
+            self.block.drain(..self.block.len() - kept);
+            // What a long recording has taken is given back.
+            self.block.shrink_to(2 * self.block_size);
         }
         self.start = position;
-        let kept = self.block.len();
         let mut filled = kept;
         let left = self.len.saturating_sub(position).saturating_sub(kept as u64);
         self.block.resize(kept + self.block_size.min(usize::try_from(left).unwrap_or(usize::MAX)), 0);
