@@ -24,7 +24,8 @@ const SECONDS: Range<f64> = Range::of(0.1, 3600.0);
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 STAGES
-    read        open the recording, read its header and the bytes of the crop
+    read        open the recording, read its header and the bytes of the crop;
+                with sampler.shuffle_buffer, wait for the thread that reads archives
     decode      bytes to samples
     resample    change of sample rate
     augment     draw the plan, read its sounds, apply it; masks

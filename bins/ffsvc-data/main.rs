@@ -18,6 +18,7 @@ mod speakers;
 #[path = "../speech_rule.rs"]
 mod speech_rule;
 mod synth;
+mod to_shards;
 mod value;
 mod way_out;
 
@@ -65,6 +66,7 @@ enum Command {
     Prepare(prepare::Prepare),
     FromFolders(from_folders::FromFolders),
     FromShards(from_shards::FromShards),
+    ToShards(to_shards::ToShards),
     MakeTrials(make_trials::MakeTrials),
     Convert(convert::Convert),
     Segment(segment::Segment),
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
             Command::Prepare(args) => args.run(json),
             Command::FromFolders(args) => args.run(json),
             Command::FromShards(args) => args.run(json),
+            Command::ToShards(args) => args.run(json),
             Command::MakeTrials(args) => args.run(json),
             Command::Convert(args) => args.run(json),
             Command::Segment(args) => args.run(json),

@@ -186,6 +186,7 @@ pub(crate) const MODES: &[Mode] = &[
     mode("ffsvc-data", "prepare rirs", "RIRS_NOISES out --overwrite", ""),
     mode("ffsvc-data", "from-folders", "tree out --overwrite", ""),
     mode("ffsvc-data", "from-shards", "shard.list out --overwrite", ""),
+    mode("ffsvc-data", "to-shards", "corpus/dev out --overwrite", ""),
     mode(
         "ffsvc-data",
         "from-folders",

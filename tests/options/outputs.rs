@@ -177,6 +177,7 @@ const RUNS: &[Run] = &[
     run("ffsvc-data", Form::Folder, "prepare rirs RIRS_NOISES OUTPUT", &["RIRS_NOISES"]),
     run("ffsvc-data", Form::Folder, "from-folders tree OUTPUT", &["tree"]),
     run("ffsvc-data", Form::Folder, "from-shards shard.list OUTPUT", &["shard.list"]),
+    run("ffsvc-data", Form::Folder, "to-shards corpus/dev OUTPUT", &["corpus/dev"]),
     run(
         "ffsvc-data",
         Form::Text,

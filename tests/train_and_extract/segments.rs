@@ -136,6 +136,31 @@ fn training_and_extraction_give_the_same_bytes_for_all_four() {
 }
 
 #[test]
+fn a_shuffle_buffer_gives_the_same_bytes_with_any_number_of_workers() {
+    let folder = workplace();
+    run(&folder, "ffsvc-data", "to-shards data/train packed --utterances-per-shard 3");
+    let mut runs = BTreeMap::new();
+    for (workers, buffer) in [(1, 4), (3, 4), (1, 0)] {
+        let name = format!("exp-{workers}-{buffer}");
+        let set = format!("--set sampler.shuffle_buffer={buffer} --set train.workers={workers}");
+        run(&folder, "ffsvc-train", &format!("tiny.toml {name} -q --set data.train=packed {set}"));
+        runs.insert((workers, buffer), weights(&final_model(&folder, &name)));
+    }
+    assert!(runs[&(1, 4)] == runs[&(3, 4)], "the number of workers changes the weights");
+    assert!(runs[&(1, 4)] != runs[&(1, 0)], "the shuffle buffer changes nothing");
+
+    // Other shards are another order, which a run that goes on must not get.
+    run(&folder, "ffsvc-data", "to-shards data/train other --utterances-per-shard 4");
+    program("ffsvc-train")
+        .current_dir(&folder)
+        .args(["tiny.toml", "exp-1-4", "-q", "--resume", "--set", "data.train=other"])
+        .args(["--set", "sampler.shuffle_buffer=4"])
+        .assert()
+        .code(1)
+        .stderr(contains("their archives (data.train: packed -> other)"));
+}
+
+#[test]
 fn copies_and_measures_are_the_same_for_all_four() {
     let folder = four_forms();
     let [data, cut, ark, tar] = ["data", "cut", "ark", "tar"].map(|form| {

@@ -11,7 +11,7 @@ use crate::tar_header;
 
 /// Bytes that say what an entry is and how long: the header of a tar file; `AUDIO`, a byte for how many bytes the length has, and
 /// at most eight of them; the first bytes of a WAV file.
-const HEAD: usize = tar_header::LENGTH;
+pub(crate) const HEAD: usize = tar_header::LENGTH;
 
 /// The archive and the offset, in bytes, of a name `wav.ark:1234`.
 pub(crate) fn place(path: &Path) -> Option<(PathBuf, u64)> {
@@ -44,7 +44,7 @@ pub(crate) fn open(archive: &Path, offset: u64) -> Fallible<(Box<dyn MediaSource
 }
 
 /// The first byte and the length of the recording whose entry begins with `head` at `offset` of an archive of `len` bytes.
-fn extent(head: &[u8], offset: u64, len: u64) -> Result<(u64, u64), String> {
+pub(crate) fn extent(head: &[u8], offset: u64, len: u64) -> Result<(u64, u64), String> {
     let (start, part) = if let Some(size) = tar_header::file_size(head)? {
         (offset.saturating_add(tar_header::LENGTH as u64), size)
     } else if let Some(rest) = head.strip_prefix(b"AUDIO") {

@@ -54,11 +54,14 @@ impl AudioFile {
         Self::from_stream(path, limits, || Stream::open(path, &limits))
     }
 
-    /// The bytes of a file; `name` stands for the path in errors.
+    /// The bytes of a file, owned (`Vec<u8>`) or shared (`Arc<[u8]>`); `name` stands for the path in errors.
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn from_bytes(name: impl AsRef<Path>, bytes: Vec<u8>) -> Result<Self> {
+    pub fn from_bytes(
+        name: impl AsRef<Path>,
+        bytes: impl AsRef<[u8]> + Send + Sync + 'static,
+    ) -> Result<Self> {
         Self::from_stream(name.as_ref(), Limits::default(), || Ok(Stream::from_bytes(bytes)))
     }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod archive;
+mod archive_reader;
 mod au;
 mod audio_file;
 mod coded;
@@ -24,12 +25,14 @@ mod w64;
 mod wav;
 mod write;
 
+pub use archive_reader::ArchiveReader;
 pub use audio_file::AudioFile;
 pub use error::{Cause, Error, MAX_RATIO, MAX_SAMPLE_RATE, MAX_SAMPLES, Result};
 pub use limits::Limits;
 pub use options::{Audio, AudioInfo, Channel, Format, ReadOptions, UnknownChannel};
 pub use resample::Resampler;
-pub use write::{SampleFormat, write_wav};
+pub use stream::recording_bytes;
+pub use write::{SampleFormat, wav_bytes, write_wav};
 
 use error::Fallible;
 

@@ -9,7 +9,21 @@ use symphonia::core::io::MediaSource;
 
 use crate::Limits;
 use crate::archive;
-use crate::error::{Cause, Fallible};
+use crate::error::{Cause, Fallible, Result};
+
+/// The bytes of a file or, for a name `ARCHIVE:OFFSET`, of the recording in the archive. They may be audio or not.
+///
+/// # Errors
+/// The file cannot be read, there is no recording at the place, or a pipe gives more than [`Limits::max_bytes`].
+pub fn recording_bytes(path: impl AsRef<Path>, limits: Limits) -> Result<Vec<u8>> {
+    let path = path.as_ref();
+    let read = || {
+        let mut bytes = Vec::new();
+        Stream::open(path, &limits)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|cause: Cause| cause.at(path))
+}
 
 /// A seekable source of known length. Clones share it, and its position.
 #[derive(Clone)]
@@ -57,8 +71,8 @@ impl Stream {
         Ok(Self::from_bytes(bytes))
     }
 
-    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Self {
-        let len = bytes.len() as u64;
+    pub(crate) fn from_bytes(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
+        let len = bytes.as_ref().len() as u64;
         Self::new(Box::new(Cursor::new(bytes)), len)
     }
 

@@ -31,19 +31,33 @@ pub fn write_wav(
     write(path, samples, sample_rate, format).map_err(|cause| cause.at(path))
 }
 
+/// The bytes of a mono WAV file, as [`write_wav`] writes it.
+///
+/// # Errors
+/// As [`write_wav`], but for the file. The error has no path.
+pub fn wav_bytes(samples: &[f32], sample_rate: u32, format: SampleFormat) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    write_to(&mut bytes, samples, sample_rate, format).map_err(|cause| cause.at(Path::new("")))?;
+    Ok(bytes)
+}
+
 fn write(path: &Path, samples: &[f32], sample_rate: u32, format: SampleFormat) -> Fallible<()> {
+    let mut file = AtomicFile::create(path)?;
+    write_to(&mut file, samples, sample_rate, format)?;
+    Ok(file.commit()?)
+}
+
+fn write_to(out: &mut impl Write, samples: &[f32], sample_rate: u32, format: SampleFormat) -> Fallible<()> {
     crate::require_rate(sample_rate)?;
     crate::require_finite(samples, 0)?;
-    let header = header(samples.len(), sample_rate, format)?;
-    let mut file = AtomicFile::create(path)?;
-    file.write_all(&header)?;
+    out.write_all(&header(samples.len(), sample_rate, format)?)?;
     for sample in samples {
         match format {
-            SampleFormat::Pcm16 => file.write_all(&to_i16(*sample).to_le_bytes())?,
-            SampleFormat::Float32 => file.write_all(&sample.to_le_bytes())?,
+            SampleFormat::Pcm16 => out.write_all(&to_i16(*sample).to_le_bytes())?,
+            SampleFormat::Float32 => out.write_all(&sample.to_le_bytes())?,
         }
     }
-    Ok(file.commit()?)
+    Ok(())
 }
 
 fn to_i16(sample: f32) -> i16 {

@@ -1,5 +1,7 @@
 //! Batches of features: crops of the training utterances, augmented.
 
+use std::sync::Arc;
+
 use ffsvc_augment::{Plan, apply_masks, speed};
 use ffsvc_features::FrontEnd;
 use rand::RngExt;
@@ -8,11 +10,11 @@ use rayon::prelude::*;
 use crate::augmentation::{Augmentation, view_name};
 use crate::config::CropConfig;
 use crate::crop_notices::CropNotices;
+use crate::epoch_plan::Draw;
 use crate::error::{Error, Result};
 use crate::notices::Notice;
 use crate::random::{Occurrence, Purpose, stream};
-use crate::recording::{Crop, read_audio_crop};
-use crate::sampler::Draw;
+use crate::recording::{Crop, read_audio_crop, read_held_crop};
 use crate::stopwatch;
 use crate::training_set::{TrainingSet, TrainingUtterance};
 use crate::unreadable::Unreadable;
@@ -144,7 +146,7 @@ impl BatchMaker {
         draws.par_iter().try_for_each(|draw| {
             let at = Occurrence { epoch, repetition: draw.repetition };
             let plan = self.crop_plan(&self.set.utterances[draw.utterance as usize], at);
-            match self.crop(draw.utterance, plan.place, self.source_len(&plan)) {
+            match self.crop(draw.utterance, None, plan.place, self.source_len(&plan)) {
                 Ok(_) => Ok(()),
                 Err(error) => self.unreadable.note(draw.utterance, error),
             }
@@ -172,6 +174,18 @@ impl BatchMaker {
     /// # Errors
     /// [`Error::TooManyUnreadable`], or too many failures of sounds.
     pub fn make(&self, epoch: u32, members: &[Draw], scratch: &mut Scratch) -> Result<Batch> {
+        self.make_of(epoch, members, |_| None, scratch)
+    }
+
+    /// As [`make`](Self::make), with the recording of a place in the batch from `held` where it has it. It is asked once for each
+    /// recording of an archive.
+    pub(crate) fn make_of(
+        &self,
+        epoch: u32,
+        members: &[Draw],
+        held: impl Fn(usize) -> Option<Arc<[u8]>>,
+        scratch: &mut Scratch,
+    ) -> Result<Batch> {
         let count = members.len();
         let mut views = vec![ViewFeatures::zeros(count, self.num_mels(), self.num_frames)];
         let further = self.further.iter();
@@ -182,7 +196,9 @@ impl BatchMaker {
         for (place, draw) in members.iter().enumerate() {
             let at = Occurrence { epoch, repetition: draw.repetition };
             let mut out: Vec<&mut [f32]> = views.iter_mut().map(|view| view.of(place)).collect();
-            let (index, class) = self.item_or_substitute(at, draw.utterance, &mut out, scratch)?;
+            let is_in_archive = self.set.utterances[draw.utterance as usize].source.wav.place().is_some();
+            let recording = if is_in_archive { held(place) } else { None };
+            let (index, class) = self.item_or_substitute(at, draw.utterance, recording, &mut out, scratch)?;
             labels.push(class as i64);
             used.push(index);
         }
@@ -201,10 +217,11 @@ impl BatchMaker {
         &self,
         at: Occurrence,
         index: u32,
+        recording: Option<Arc<[u8]>>,
         out: &mut [&mut [f32]],
         scratch: &mut Scratch,
     ) -> Result<(u32, usize)> {
-        let mut error = match self.item(at, index, out, scratch) {
+        let mut error = match self.item(at, index, recording, out, scratch) {
             Ok(class) => return Ok((index, class)),
             Err(error) => error,
         };
@@ -217,7 +234,7 @@ impl BatchMaker {
             }
             self.unreadable.note(candidate, error)?;
             candidate = random.random_range(self.set.domain_of(index));
-            error = match self.item(at, candidate, out, scratch) {
+            error = match self.item(at, candidate, None, out, scratch) {
                 Ok(class) => return Ok((candidate, class)),
                 Err(error) => error,
             };
@@ -230,12 +247,13 @@ impl BatchMaker {
         &self,
         at: Occurrence,
         index: u32,
+        recording: Option<Arc<[u8]>>,
         out: &mut [&mut [f32]],
         scratch: &mut Scratch,
     ) -> Result<usize> {
         let utterance = &self.set.utterances[index as usize];
         let plan = self.crop_plan(utterance, at);
-        let crop = self.crop(index, plan.place, self.source_len(&plan))?;
+        let crop = self.crop(index, recording, plan.place, self.source_len(&plan))?;
         let mut class = utterance.label as usize;
         let further = self.further.iter().map(|of| (&of.front_end, of.num_frames));
         let front_ends = std::iter::once((&self.front_end, self.num_frames)).chain(further);
@@ -302,9 +320,19 @@ impl BatchMaker {
 
     /// The baseline's crop (dataset.py `_get_sample`) at `place`: a uniform random start in a longer recording; a
     /// shorter one is repeated until it is long enough.
-    fn crop(&self, index: u32, place: f64, num_samples: usize) -> Result<Vec<f32>> {
-        let utterance = &self.set.utterances[index as usize];
-        match read_audio_crop(&utterance.source, place, num_samples, &self.set.read) {
+    fn crop(
+        &self,
+        index: u32,
+        recording: Option<Arc<[u8]>>,
+        place: f64,
+        num_samples: usize,
+    ) -> Result<Vec<f32>> {
+        let TrainingUtterance { id, source, .. } = &self.set.utterances[index as usize];
+        let crop = match recording {
+            Some(bytes) => read_held_crop(source, bytes, place, num_samples, &self.set.read),
+            None => read_audio_crop(source, place, num_samples, &self.set.read),
+        };
+        match crop {
             Ok(Crop { samples, info, repeated }) => {
                 let mut notices = Notice::of(&info, &self.set.read, &samples);
                 if repeated {
@@ -313,7 +341,7 @@ impl BatchMaker {
                 self.notices.note(index, &notices);
                 Ok(samples)
             }
-            Err(source) => Err(Error::Audio { utterance: utterance.id.clone(), source }),
+            Err(source) => Err(Error::Audio { utterance: id.clone(), source }),
         }
     }
 }

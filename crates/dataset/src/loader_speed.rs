@@ -3,11 +3,13 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use ffsvc_audio::ArchiveReader;
 use serde::Serialize;
 
 use crate::batch_maker::{Batch, BatchMaker, Scratch};
-use crate::data_loader::{BatchRange, make_batches};
+use crate::data_loader::{BatchRange, Job};
 use crate::error::{Error, Result};
+use crate::read_ahead::{Over, ReadAhead};
 use crate::sampler::Sampler;
 use crate::stopwatch::{Stage, Stopwatch};
 
@@ -93,7 +95,11 @@ fn make_for(
 ) -> Result<Vec<Worker>> {
     let per_epoch = sampler.num_batches();
     let range = BatchRange { first, last: usize::MAX, per_epoch, first_epoch_only: false };
+    let ahead = ReadAhead::of(sampler, threads);
+    let job = Job { maker, sampler, range, ahead: ahead.as_ref(), workers: threads };
     let work = |worker: usize| {
+        // The first to end ends the reading, which nobody may wait for then.
+        let _over = ahead.as_ref().map(Over);
         let mut scratch = Scratch::default();
         let stopwatch = Stopwatch::new();
         let (mut batches, mut utterances, mut failure) = (0, 0, None);
@@ -108,7 +114,7 @@ fn make_for(
             if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         tracing::subscriber::with_default(stopwatch.clone(), || {
-            make_batches(maker, sampler, range, worker, threads, &mut scratch, receive);
+            job.make_batches(worker, &mut scratch, receive);
         });
         match failure {
             Some(error) => Err(error),
@@ -122,6 +128,9 @@ fn make_for(
     };
     std::thread::scope(|scope| {
         let work = &work;
+        if let Some(ahead) = &ahead {
+            scope.spawn(move || ahead.run(maker.set(), sampler, range, |path| ArchiveReader::open(path)));
+        }
         let threads: Vec<_> = (0..threads).map(|worker| scope.spawn(move || work(worker))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or(Err(Error::WorkerLost))).collect()
     })

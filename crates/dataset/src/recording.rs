@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use ffsvc_audio::{Audio, AudioFile, AudioInfo, Limits, ReadOptions};
 use ffsvc_kaldi_io::{AudioSource, DataDir, Utterance, WavSource};
@@ -57,6 +58,19 @@ pub fn open_audio(source: &AudioSource, limits: Limits) -> Result<AudioFile> {
         WavSource::File(path) => AudioFile::open_with(path, limits)?,
         WavSource::Pipe(command) => run(command, limits)?,
     };
+    segment_of(file, source)
+}
+
+/// As [`open_audio`] for a recording whose bytes are in memory.
+fn open_held(source: &AudioSource, bytes: Arc<[u8]>) -> Result<AudioFile> {
+    let name: &Path = match &source.wav {
+        WavSource::File(path) => path,
+        WavSource::Pipe(command) => command.as_ref(),
+    };
+    segment_of(AudioFile::from_bytes(name, bytes)?, source)
+}
+
+fn segment_of(file: AudioFile, source: &AudioSource) -> Result<AudioFile> {
     Ok(match source.segment {
         Some(segment) => file.with_segment(segment.start_s, segment.end_s)?,
         None => file,
@@ -85,7 +99,21 @@ pub fn read_audio_crop(
     num_samples: usize,
     options: &ReadOptions,
 ) -> Result<Crop> {
-    let mut file = open_audio(source, Limits::default())?;
+    crop(open_audio(source, Limits::default())?, place, num_samples, options)
+}
+
+/// As [`read_audio_crop`] for a recording whose bytes are in memory.
+pub(crate) fn read_held_crop(
+    source: &AudioSource,
+    bytes: Arc<[u8]>,
+    place: f64,
+    num_samples: usize,
+    options: &ReadOptions,
+) -> Result<Crop> {
+    crop(open_held(source, bytes)?, place, num_samples, options)
+}
+
+fn crop(mut file: AudioFile, place: f64, num_samples: usize, options: &ReadOptions) -> Result<Crop> {
     let info = *file.info();
     let (samples, repeated) = match info.num_samples_at(options.sample_rate) {
         Some(total) if total > num_samples as u64 => {

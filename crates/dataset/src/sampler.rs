@@ -1,27 +1,24 @@
 //! Which utterances make up each batch of an epoch.
 
+use ffsvc_hashing::Fnv1a;
 use rand::Rng;
 use rand::seq::SliceRandom;
 
+use crate::archive_order::{ArchiveOrder, Drawn};
+use crate::epoch_plan::{Draw, EpochPlan};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, stream};
 use crate::sampler_config::{Balance, SamplerConfig};
 use crate::training_set::TrainingSet;
-
-/// One utterance of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Draw {
-    /// Index into the training set.
-    pub utterance: u32,
-    /// How often it was drawn before in this epoch: each time gives another crop.
-    pub repetition: u32,
-}
 
 /// Distributes the utterances of a training set over the batches of every epoch. An epoch depends on (seed, epoch)
 /// alone.
 ///
 /// Where `data.train` names several directories, each batch has `share * batch_size` utterances of each of them
 /// (rounded to whole utterances by largest remainder). A domain of few utterances is repeated more often.
+///
+/// With [`SamplerConfig::shuffle_buffer`], archives come in a random order, their recordings in the order of their places, and
+/// each draw is a random one of those that wait in a buffer.
 ///
 /// The last batch of an epoch is dropped when it is smaller than the others, unless it is the only one. BatchNorm
 /// statistics of a few utterances would be noise. (`drop_last` of the baseline's train_dist.py.)
@@ -41,6 +38,8 @@ struct Domain {
     utterances: Vec<u32>,
     /// With balance by class: its utterances by speaker.
     speakers: Vec<Vec<u32>>,
+    /// With a shuffle buffer: its utterances by archive.
+    archives: Option<ArchiveOrder>,
     /// Utterances in each batch.
     quota: usize,
 }
@@ -49,7 +48,8 @@ impl Sampler {
     /// A sampler of `set` in batches of `batch_size`, `accumulate` of which make an optimiser step.
     ///
     /// # Errors
-    /// Both epoch lengths are given, an epoch is shorter than a step, a domain's share is less than one utterance.
+    /// Settings that do not agree with each other, an epoch is shorter than a step, a domain's share is less than one utterance,
+    /// a shuffle buffer without an archive.
     pub fn new(
         config: &SamplerConfig,
         set: &TrainingSet,
@@ -74,10 +74,15 @@ impl Sampler {
                 expected: format!("at most the {} batches of an epoch", length / batch_size),
             });
         }
-        let quotas = quotas(&set.domains.iter().map(|domain| domain.share).collect::<Vec<_>>(), batch_size);
+        if config.shuffle_buffer > 0 {
+            require_archives(set, config.shuffle_buffer)?;
+        }
+        let shares: Vec<f64> = set.domains.iter().map(|domain| domain.share).collect();
+        let buffers = quotas(&shares, config.shuffle_buffer);
+        let quotas = quotas(&shares, batch_size);
         let mut first = 0;
         let mut domains = Vec::with_capacity(quotas.len());
-        for (domain, quota) in set.domains.iter().zip(quotas) {
+        for ((domain, quota), buffer) in set.domains.iter().zip(quotas).zip(buffers) {
             if quota == 0 {
                 return Err(Error::Config {
                     key: "data.train",
@@ -85,8 +90,10 @@ impl Sampler {
                     expected: format!("at least one utterance of a batch of {batch_size}"),
                 });
             }
-            let utterances: Vec<u32> = (first..first + domain.utterances as u32).collect();
-            first += domain.utterances as u32;
+            let own = first..first + domain.utterances as u32;
+            first = own.end;
+            let archives = (config.shuffle_buffer > 0).then(|| ArchiveOrder::new(set, own.clone(), buffer));
+            let utterances: Vec<u32> = own.collect();
             let mut speakers = Vec::new();
             if config.balance == Balance::Class {
                 speakers = vec![Vec::new(); set.speakers.len()];
@@ -95,7 +102,7 @@ impl Sampler {
                 }
                 speakers.retain(|utterances| !utterances.is_empty());
             }
-            domains.push(Domain { utterances, speakers, quota });
+            domains.push(Domain { utterances, speakers, archives, quota });
         }
         Ok(Self { domains, balance: config.balance, batch_size, num_batches, seed })
     }
@@ -115,10 +122,30 @@ impl Sampler {
         self.domains.iter().map(|domain| domain.quota).collect()
     }
 
+    /// Utterances that wait in the shuffle buffers of all data directories; 0 without such buffers.
+    pub fn shuffle_buffer(&self) -> usize {
+        self.domains.iter().filter_map(|domain| domain.archives.as_ref()).map(ArchiveOrder::buffer).sum()
+    }
+
+    /// A number that changes when the order of an epoch may change, the seed aside: that of `set`, and with a shuffle buffer also
+    /// that of its archives. A resumed run compares it.
+    pub fn fingerprint(&self, set: &TrainingSet) -> String {
+        if self.shuffle_buffer() == 0 {
+            return set.fingerprint();
+        }
+        let mut hash = Fnv1a::new();
+        hash.update(set.fingerprint().as_bytes());
+        self.domains
+            .iter()
+            .filter_map(|domain| domain.archives.as_ref())
+            .for_each(|of| of.hash_into(&mut hash));
+        format!("{:016x}", hash.value())
+    }
+
     /// The batches of `epoch`, from 0.
     pub fn plan(&self, epoch: u32) -> EpochPlan {
         let mut drawn = std::collections::HashMap::new();
-        let orders: Vec<Vec<u32>> = self
+        let orders: Vec<Vec<Drawn>> = self
             .domains
             .iter()
             .enumerate()
@@ -130,24 +157,42 @@ impl Sampler {
                     stream(self.seed, Purpose::Shuffle, epoch, &name)
                 };
                 let needed = self.num_batches * domain.quota;
-                match self.balance {
-                    Balance::None => domain.in_passes(needed, random),
-                    Balance::Class => domain.speaker_by_speaker(needed, random),
-                }
+                let order = match (&domain.archives, self.balance) {
+                    (Some(archives), _) => return archives.draws(needed, random),
+                    (None, Balance::None) => domain.in_passes(needed, random),
+                    (None, Balance::Class) => domain.speaker_by_speaker(needed, random),
+                };
+                order.into_iter().map(|utterance| Drawn { utterance, read_at: 0 }).collect()
             })
             .collect();
         let mut draws = Vec::with_capacity(self.num_batches * self.batch_size);
+        let mut readings = Vec::with_capacity(draws.capacity());
         for batch in 0..self.num_batches {
             for (domain, order) in self.domains.iter().zip(&orders) {
-                for &utterance in &order[batch * domain.quota..(batch + 1) * domain.quota] {
+                for &Drawn { utterance, read_at } in &order[batch * domain.quota..(batch + 1) * domain.quota]
+                {
                     let times = drawn.entry(utterance).or_insert(0);
                     draws.push(Draw { utterance, repetition: *times });
+                    readings.push(read_at);
                     *times += 1;
                 }
             }
         }
-        EpochPlan { draws, batch_size: self.batch_size }
+        EpochPlan { draws, batch_size: self.batch_size, quotas: self.quotas(), read_at: readings }
     }
+}
+
+/// Refuses a shuffle buffer where no recording is in an archive.
+fn require_archives(set: &TrainingSet, shuffle_buffer: usize) -> Result<()> {
+    if set.utterances.iter().any(|utterance| utterance.source.wav.place().is_some()) {
+        return Ok(());
+    }
+    Err(Error::Config {
+        key: "sampler.shuffle_buffer",
+        found: format!("{shuffle_buffer} for files that are no archives"),
+        expected: "0, or recordings in tar files or Kaldi archives (`ffsvc-data to-shards` writes them)"
+            .into(),
+    })
 }
 
 impl Domain {
@@ -198,25 +243,6 @@ fn quotas(shares: &[f64], total: usize) -> Vec<usize> {
         quotas[index] += 1;
     }
     quotas
-}
-
-/// The batches of one epoch.
-#[derive(Debug, Clone)]
-pub struct EpochPlan {
-    draws: Vec<Draw>,
-    batch_size: usize,
-}
-
-impl EpochPlan {
-    /// Batches in the epoch.
-    pub fn num_batches(&self) -> usize {
-        self.draws.len() / self.batch_size
-    }
-
-    /// The utterances of batch `index`.
-    pub fn batch(&self, index: usize) -> &[Draw] {
-        &self.draws[index * self.batch_size..(index + 1) * self.batch_size]
-    }
 }
 
 #[cfg(test)]
@@ -325,6 +351,14 @@ mod tests {
         let order = |epoch| draws(&sampler.plan(epoch));
         assert_eq!(order(3), order(3));
         assert_ne!(order(3), order(4));
+    }
+
+    /// The order of runs that exist: it must not change.
+    #[test]
+    fn orders_stay() {
+        let order = draws(&sampler(&set(&[(1.0, vec![8])]), "", 8, 7).plan(3));
+        let order: Vec<u32> = order.iter().map(|draw| draw.utterance).collect();
+        assert_eq!(order, [4, 6, 2, 3, 5, 7, 1, 0]);
     }
 
     #[test]

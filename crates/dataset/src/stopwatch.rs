@@ -49,6 +49,11 @@ impl Stage {
 /// Target of this crate's spans; those of reading are `ffsvc_audio`'s.
 const TARGET: &str = "ffsvc_dataset";
 
+/// A span of [`Stage::Read`], for what another thread reads.
+pub(crate) fn read() -> EnteredSpan {
+    tracing::trace_span!(target: TARGET, "read").entered()
+}
+
 /// The span of [`Stage::Augment`].
 pub(crate) fn augment() -> EnteredSpan {
     tracing::trace_span!(target: TARGET, "augment").entered()

@@ -40,13 +40,26 @@ impl WavSource {
     /// ```
     pub fn on_disk(&self) -> Option<&Path> {
         let Self::File(file) = self else { return None };
-        let archive = file.to_str().and_then(|name| name.rsplit_once(':')).filter(|(path, offset)| {
-            !path.is_empty() && !offset.is_empty() && offset.bytes().all(|byte| byte.is_ascii_digit())
-        });
-        match archive {
-            Some((archive, _)) if !file.is_file() => Some(Path::new(archive)),
+        match self.place() {
+            Some((archive, _)) if !file.is_file() => Some(archive),
             _ => Some(file),
         }
+    }
+
+    /// The archive and the offset, in bytes, that a name `ARCHIVE:OFFSET` means if there is no file of the whole name. Looks at
+    /// the name only.
+    ///
+    /// ```
+    /// use ffsvc_kaldi_io::WavSource;
+    /// use std::path::Path;
+    /// assert_eq!(WavSource::parse("data/wav.ark:1234").place(), Some((Path::new("data/wav.ark"), 1234)));
+    /// assert_eq!(WavSource::parse("data/1.wav").place(), None);
+    /// ```
+    pub fn place(&self) -> Option<(&Path, u64)> {
+        let Self::File(file) = self else { return None };
+        let (archive, offset) = file.to_str()?.rsplit_once(':')?;
+        let is_number = !offset.is_empty() && offset.bytes().all(|byte| byte.is_ascii_digit());
+        (is_number && !archive.is_empty()).then(|| Some((Path::new(archive), offset.parse().ok()?))).flatten()
     }
 
     /// Whether [`parse`](Self::parse) takes the value for a command.

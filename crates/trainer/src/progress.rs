@@ -29,7 +29,7 @@ pub struct Progress {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fingerprints {
-    /// Training utterances and their speakers.
+    /// Training utterances and their speakers; with a shuffle buffer also their archives.
     pub training: String,
     /// Files of the lists of `[augment]`, where there is any augmentation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,8 +51,12 @@ impl Fingerprints {
             let all = config.input_paths().into_iter().filter(|(key, _)| key.starts_with(section));
             all.map(|(_, path)| path.display().to_string()).collect::<Vec<_>>().join(", ")
         };
+        let training = match now.sampler.shuffle_buffer {
+            0 => "the training utterances or their speakers",
+            _ => "the training utterances, their speakers or their archives",
+        };
         let data = [
-            ("the training utterances or their speakers", "data.train", self.training != then.training),
+            (training, "data.train", self.training != then.training),
             ("the sounds", "augment", self.sounds != then.sounds),
             ("the validation trials", "validation", self.validation != then.validation),
         ];

@@ -15,7 +15,8 @@ use crate::setup::Setup;
 /// `data` (PyTorch's `torch.optim.swa_utils.update_bn`), and the number of batches. An average of weights needs it, because
 /// the mean of running statistics is not the statistics of the mean.
 ///
-/// The batches are the first of a run of `config` on those data, `most_batches` at most, with its crops and augmentation.
+/// The batches are the first of a run of `config` on those data, `most_batches` at most, with its crops and augmentation, but
+/// without its shuffle buffer: they are of all archives, and the data may have none.
 /// `device` is a plain one.
 ///
 /// # Errors
@@ -31,6 +32,7 @@ pub fn reestimate_batch_norm(
     config.data.train = data.to_path_buf().into();
     config.train.overfit_steps = 0;
     config.train.accumulate = 1;
+    config.sampler.shuffle_buffer = 0;
     let Setup { maker, sampler, .. } = Setup::new(&config, None)?;
     let count = sampler.num_batches().min(most_batches);
     let range =

@@ -53,17 +53,17 @@ impl Setup {
         let maker = BatchMaker::open(&config.crops(&further))?;
         let set = maker.set();
         let validation = Validation::configured(config)?;
-        let fingerprints = Fingerprints {
-            training: set.fingerprint(),
-            sounds: maker.augmentation().map(|augmentation| augmentation.fingerprint().to_string()),
-            validation: validation.as_ref().map(Validation::fingerprint),
-        };
         let mut classes = Vec::new();
         if config.head.has_classes() {
             classes = class_names(&config.augment, &set.speakers);
             classes.extend((1..=config.head.reserve).map(reserved_name));
         }
         let sampler = Sampler::new(&config.sampler, set, train.batch_size, train.accumulate, seed)?;
+        let fingerprints = Fingerprints {
+            training: sampler.fingerprint(set),
+            sounds: maker.augmentation().map(|augmentation| augmentation.fingerprint().to_string()),
+            validation: validation.as_ref().map(Validation::fingerprint),
+        };
         if maker.num_frames() < config.model.min_frames() {
             return Err(Error::Config {
                 key: "train.max_frames",
