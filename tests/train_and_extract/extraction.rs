@@ -79,6 +79,35 @@ fn failures_are_listed_and_the_rest_is_written() {
 }
 
 #[test]
+fn embeddings_in_8_bits_are_near_and_say_so() {
+    let folder = trained();
+    extract(&folder, &["data/dev", "exact.npz"]).success();
+    let of_threads = |store: &str, threads: &str| {
+        program("ffsvc-extract")
+            .current_dir(&folder)
+            .env("RAYON_NUM_THREADS", threads)
+            .args(["--model", "exp/final.safetensors", "data/dev", store, "--precision", "int8"])
+            .assert()
+            .success();
+        read(&folder, store)
+    };
+    let (exact, rounded) = (read(&folder, "exact.npz"), of_threads("rounded.npz", "1"));
+    assert_eq!(rounded.data(), of_threads("three.npz", "3").data());
+    assert_eq!(rounded.provenance().unwrap().precision.as_deref(), Some("int8"));
+    assert_eq!(exact.provenance().unwrap().precision, None);
+    assert_ne!(rounded.data(), exact.data());
+    for (key, a) in exact.iter() {
+        let b = rounded.get(key).unwrap();
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+        assert!(cosine > 0.98, "{key}: {cosine}");
+    }
+    extract(&folder, &["data/dev", "exact.npz", "--precision", "int8"])
+        .success()
+        .stderr(contains("exact.npz: started anew, because of a change of how recordings are read"));
+}
+
+#[test]
 fn recordings_keep_to_the_memory_that_is_given() {
     let folder = trained();
     extract(&folder, &["data/dev", "all.npz", "--memory", "4G"]).success();
@@ -90,7 +119,7 @@ fn recordings_keep_to_the_memory_that_is_given() {
 #[test]
 fn what_is_wrong_with_the_command_is_said_before_the_work() {
     let folder = trained();
-    let wrong: [(&[&str], &str); 10] = [
+    let wrong: [(&[&str], &str); 11] = [
         (&["data/dev", "emb.h5"], "emb.h5: a store of embeddings is written as"),
         (&["data/dev", "-o", "emb"], "emb: a store of embeddings is written as"),
         (&["data/dev", "x.ark", "--batch-size", "0"], "--batch-size"),
@@ -99,6 +128,7 @@ fn what_is_wrong_with_the_command_is_said_before_the_work() {
         (&["data/dev", "x.ark", "--max-seconds", "nan"], "--max-seconds"),
         (&["data/dev", "x.ark", "--max-bytes", "0"], "--max-bytes"),
         (&["data/dev", "x.ark", "--channel", "left"], "--channel"),
+        (&["data/dev", "x.ark", "--precision", "int4"], "precision \"int4\": expected f32 or int8"),
         (&["data/dev", "x.ark", "--memory", "4X"], "--memory"),
         (&["data/dev", "x.ark", "--memory", "0G"], "--memory"),
     ];

@@ -10,6 +10,7 @@ mod freezing;
 mod goldens;
 mod gradients;
 mod heads;
+mod int8;
 mod multiplications;
 mod nemo;
 mod onnx;
