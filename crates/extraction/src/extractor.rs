@@ -10,7 +10,7 @@ use ffsvc_dataset::{Notice, ReadError, open_audio};
 use ffsvc_embeddings::{AudioReading, Provenance};
 use ffsvc_features::{Features, FrontEnd, FrontEndConfig, Vad};
 use ffsvc_kaldi_io::AudioSource;
-use ffsvc_models::{Int8Layers, ModelConfig, ModelInfo, SpeakerModel, load_model};
+use ffsvc_models::{ModelConfig, ModelInfo, PreparedLayers, SpeakerModel, load_model};
 
 use crate::error::{Error, Result};
 use crate::memory::{self, Admission, Memory, Reservations};
@@ -43,8 +43,9 @@ pub struct Extractor {
     mean: Option<Vec<f32>>,
     options: ExtractorOptions,
     speech_only: Option<SpeechOnly>,
-    /// The layers in 8 bits, with [`InferencePrecision::Int8`].
-    int8: Option<Arc<Int8Layers>>,
+    precision: InferencePrecision,
+    /// On the processor.
+    layers: Option<Arc<PreparedLayers>>,
     memory: Memory,
     /// To estimate the memory of the network by.
     config: Option<ModelConfig>,
@@ -117,7 +118,8 @@ impl Extractor {
             memory: Memory::from_now(options.memory),
             options,
             speech_only: None,
-            int8: None,
+            precision: InferencePrecision::F32,
+            layers: PreparedLayers::on(device),
             config: None,
             file: None,
         })
@@ -147,16 +149,18 @@ impl Extractor {
     /// # Errors
     /// 8 bits on an accelerator: they are for processors.
     pub fn with_precision(self, precision: InferencePrecision) -> Result<Self> {
-        let int8 = match precision {
-            InferencePrecision::F32 => None,
-            InferencePrecision::Int8 => Some(Int8Layers::on(&self.device).ok_or(Error::Int8Device)?),
+        let layers = match precision {
+            InferencePrecision::F32 => PreparedLayers::on(&self.device),
+            InferencePrecision::Int8 => {
+                Some(PreparedLayers::in_8_bits_on(&self.device).ok_or(Error::Int8Device)?)
+            }
         };
-        Ok(Self { int8, ..self })
+        Ok(Self { precision, layers, ..self })
     }
 
     /// What the network computes in.
     pub fn precision(&self) -> InferencePrecision {
-        if self.int8.is_some() { InferencePrecision::Int8 } else { InferencePrecision::F32 }
+        self.precision
     }
 
     /// The name of the detector of [`with_speech_only`](Self::with_speech_only), if there is one.
@@ -202,7 +206,8 @@ impl Extractor {
         };
         provenance.audio = AudioReading::new(channel, self.read.compat_lowpass);
         provenance.audio.speech_only = self.speech_only().map(str::to_owned);
-        provenance.precision = self.int8.is_some().then(|| self.precision().to_string());
+        provenance.precision =
+            (self.precision != InferencePrecision::F32).then(|| self.precision.to_string());
         provenance.mean_subtracted = self.mean.is_some();
         provenance.program = concat!("ffsvc-extraction ", env!("CARGO_PKG_VERSION")).to_owned();
         Some(provenance)
@@ -342,7 +347,7 @@ impl Extractor {
     }
 
     fn network(&self, input: Tensor<3>) -> Tensor<2> {
-        Int8Layers::scope(self.int8.as_ref(), || self.model.forward(input))
+        PreparedLayers::scope(self.layers.as_ref(), || self.model.forward(input))
     }
 
     /// What the network makes of whole recordings.
@@ -363,7 +368,7 @@ impl Extractor {
             if same_length {
                 Some(self.network(input))
             } else {
-                Int8Layers::scope(self.int8.as_ref(), || self.model.forward_padded(input, &frames))
+                PreparedLayers::scope(self.layers.as_ref(), || self.model.forward_padded(input, &frames))
             }
         });
         let Some(output) = output else {

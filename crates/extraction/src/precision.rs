@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ffsvc_models::Int8Layers;
+use ffsvc_models::PreparedLayers;
 
 use crate::error::Error;
 
@@ -12,7 +12,7 @@ pub enum InferencePrecision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// Convolutions in 8 bits, everything else in 32 ([`Int8Layers`](ffsvc_models::Int8Layers)). It is for processors, and faster on
+    /// Convolutions in 8 bits, everything else in 32 ([`PreparedLayers`]). It is for processors, and faster on
     /// those with AVX-512 VNNI.
     Int8,
 }
@@ -20,7 +20,7 @@ pub enum InferencePrecision {
 impl InferencePrecision {
     /// Whether this processor has the instruction that makes this precision fast.
     pub fn is_fast_here(self) -> bool {
-        self == Self::F32 || Int8Layers::are_fast_here()
+        self == Self::F32 || PreparedLayers::is_int8_fast()
     }
 }
 

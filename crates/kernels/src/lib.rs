@@ -14,7 +14,7 @@ mod sequences;
 mod winograd;
 
 pub use batch_norm::{BatchNorm, BatchStatistics};
-pub use conv2d::Conv2d;
+pub use conv2d::{Conv2d, PackedWeights};
 pub use epilogue::Epilogue;
 pub use int8::Int8Weights;
 pub use lstm::{Lstm, LstmState};

@@ -2,7 +2,7 @@
 
 mod numbers;
 
-use ffsvc_kernels::Conv2d;
+use ffsvc_kernels::{Conv2d, Epilogue, PackedWeights};
 use numbers::numbers;
 use proptest::prelude::*;
 
@@ -221,4 +221,56 @@ fn results_do_not_depend_on_the_number_of_threads() {
         })
     };
     assert_eq!(run(1), run(3));
+}
+
+/// Of each way to compute it: by Winograd, directly, in groups.
+#[test]
+fn packed_weights_serve_images_of_any_size() {
+    let plain = Conv2d {
+        batch: 1,
+        channels_in: 12,
+        channels_out: 20,
+        size: [5, 9],
+        kernel: [3, 3],
+        stride: [1, 1],
+        padding: [1, 1],
+        dilation: [1, 1],
+        groups: 1,
+    };
+    for conv in [
+        plain.clone(),
+        Conv2d { stride: [2, 1], ..plain.clone() },
+        Conv2d { groups: 4, ..plain.clone() },
+        Conv2d { channels_in: 0, ..plain.clone() },
+    ] {
+        let weights = numbers(conv.weight_len(), 2);
+        let packed = PackedWeights::new(&conv, &weights);
+        for conv in [conv.clone(), Conv2d { batch: 3, size: [8, 30], ..conv }] {
+            let input = numbers(conv.input_len(), 1);
+            let mut outputs = [vec![f32::NAN; conv.output_len()], vec![f32::NAN; conv.output_len()]];
+            conv.forward(&input, &weights, &mut outputs[0]);
+            conv.forward_packed(&input, &packed, &Epilogue::default(), &mut outputs[1]);
+            assert_eq!(outputs[0], outputs[1], "{conv:?}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "the convolution of packed weights")]
+fn packed_weights_of_another_convolution_are_refused() {
+    let conv = Conv2d {
+        batch: 1,
+        channels_in: 2,
+        channels_out: 2,
+        size: [1, 9],
+        kernel: [1, 3],
+        stride: [1, 1],
+        padding: [0, 0],
+        dilation: [1, 1],
+        groups: 1,
+    };
+    let packed = PackedWeights::new(&conv, &numbers(conv.weight_len(), 2));
+    let dilated = Conv2d { dilation: [1, 2], ..conv };
+    let mut output = vec![0.0; dilated.output_len()];
+    dilated.forward_packed(&numbers(dilated.input_len(), 1), &packed, &Epilogue::default(), &mut output);
 }

@@ -52,7 +52,7 @@ pub use average::{Averaged, average_models, average_tensors};
 pub use batch_norm::BatchNorm;
 pub use blocks::frames_at_once;
 pub use cam_plus_plus::{CamPlusPlus, CamPlusPlusConfig};
-pub use cpu::Int8Layers;
+pub use cpu::PreparedLayers;
 pub use device::{DEVICE_TOKEN, DeviceChoice, DeviceError, RemoteAddress};
 pub use ecapa_tdnn::{EcapaTdnn, EcapaTdnnConfig};
 pub use eres2net::{ERes2Net, ERes2NetConfig};

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Conv2d;
-use super::layout::{Packed, pack};
+use super::packed_weights::{Form, PackedWeights};
 use crate::correlation::{Correlation, channel_block};
 use crate::epilogue::{Epilogue, planes_together};
 
@@ -21,34 +21,39 @@ impl Conv2d {
     /// # Panics
     /// A slice whose length is not that of its tensor.
     pub fn forward_and(&self, input: &[f32], weights: &[f32], epilogue: &Epilogue<'_>, output: &mut [f32]) {
-        self.check(input, weights, output);
+        self.forward_packed(input, &PackedWeights::new(self, weights), epilogue, output);
+    }
+
+    /// The same, with weights that are packed already: for many inputs with the same weights.
+    ///
+    /// # Panics
+    /// A slice whose length is not that of its tensor; weights of another convolution.
+    pub fn forward_packed(
+        &self,
+        input: &[f32],
+        weights: &PackedWeights,
+        epilogue: &Epilogue<'_>,
+        output: &mut [f32],
+    ) {
+        self.check_data(input, output);
         epilogue.check(self.channels_out, output.len());
         if output.is_empty() {
             return;
         }
-        if weights.is_empty() {
-            output.fill(0.0);
-            let [height, width] = self.output_size();
-            epilogue.apply(self.channels_out, height * width, output);
-            return;
-        }
-        if let Some(winograd) = self.winograd() {
-            let filters = winograd.filters(weights, |o, i| (o * self.channels_in + i) * 9, false);
-            winograd.forward(input, &filters, epilogue, output);
-            return;
-        }
+        let packed = match weights.of(self) {
+            Form::Empty => {
+                output.fill(0.0);
+                let [height, width] = self.output_size();
+                return epilogue.apply(self.channels_out, height * width, output);
+            }
+            Form::Winograd(filters) => {
+                return self.as_winograd().forward(input, filters, epilogue, output);
+            }
+            Form::Direct(packed) => packed,
+        };
         let layout = self.input_layout();
         let (inputs, outputs) = (self.inputs(), self.outputs());
         let block = channel_block(outputs);
-        let kernel = self.kernel[0] * self.kernel[1];
-        let packed: Vec<Packed> = weights
-            .chunks(outputs * inputs * kernel)
-            .map(|weights| {
-                pack(weights, outputs, inputs, &layout.taps, block, |o, i, tap| {
-                    (o * inputs + i) * kernel + tap
-                })
-            })
-            .collect();
         let [height, width] = self.output_size();
         let offsets: Vec<usize> = layout.taps.iter().map(|tap| tap.offset).collect();
         let of_channel = height * width;

@@ -110,7 +110,7 @@ impl Layout {
 }
 
 /// Weights in the order in which the inner loop reads them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Packed {
     /// `[blocks, inner channels, taps, block]`
     pub(super) weights: Vec<f32>,

@@ -3,9 +3,11 @@
 mod forward;
 mod input_gradient;
 mod layout;
+mod packed_weights;
 mod weight_gradient;
 
 pub(crate) use layout::Layout;
+pub use packed_weights::PackedWeights;
 
 use crate::winograd::Winograd;
 
@@ -85,15 +87,29 @@ impl Conv2d {
     fn winograd(&self) -> Option<Winograd> {
         let fits = self.kernel == [3, 3] && self.stride == [1, 1] && self.dilation == [1, 1];
         let is_wide = self.channels_in.min(self.channels_out) >= WINOGRAD_CHANNELS;
-        (fits && is_wide && self.groups == 1).then_some(Winograd {
+        (fits && is_wide && self.groups == 1).then(|| self.as_winograd())
+    }
+
+    fn as_winograd(&self) -> Winograd {
+        Winograd {
             channels_in: self.channels_in,
             channels_out: self.channels_out,
             size: self.size,
             padding: self.padding,
-        })
+        }
     }
 
     fn check(&self, input: &[f32], weights: &[f32], output: &[f32]) {
+        self.check_weights(weights);
+        self.check_data(input, output);
+    }
+
+    pub(crate) fn check_data(&self, input: &[f32], output: &[f32]) {
+        let (found, expected) = ([input.len(), output.len()], [self.input_len(), self.output_len()]);
+        assert_eq!(found, expected, "floats of input and output of {self:?}");
+    }
+
+    fn check_weights(&self, weights: &[f32]) {
         assert!(
             self.stride.iter().chain(&self.dilation).all(|n| *n > 0),
             "a stride or dilation of 0: {self:?}"
@@ -104,8 +120,6 @@ impl Conv2d {
                 && self.channels_out.is_multiple_of(self.groups),
             "channels that do not divide into groups: {self:?}"
         );
-        let found = [input.len(), weights.len(), output.len()];
-        let expected = [self.input_len(), self.weight_len(), self.output_len()];
-        assert_eq!(found, expected, "floats of input, weights and output of {self:?}");
+        assert_eq!(weights.len(), self.weight_len(), "floats of the weights of {self:?}");
     }
 }

@@ -52,7 +52,7 @@ impl Conv2d {
         output: &mut [f32],
     ) {
         assert!(self.suits_int8(), "no convolution for 8 bits: {self:?}");
-        assert_eq!([input.len(), output.len()], [self.input_len(), self.output_len()], "floats of {self:?}");
+        self.check_data(input, output);
         weights.check(self);
         epilogue.check(self.channels_out, output.len());
         if output.is_empty() {

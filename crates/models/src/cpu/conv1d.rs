@@ -5,7 +5,9 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Shape, Tensor};
 
-use super::{Context, Epilogue, context, contiguous, dims, floats, int8, plain, recorded, tensor, tracked};
+use super::{
+    Context, Epilogue, context, contiguous, dims, floats, plain, prepared, recorded, tensor, tracked,
+};
 
 /// Stride, padding and dilation of a convolution over time, and its channel groups.
 #[derive(Debug, Clone, Copy)]
@@ -88,11 +90,12 @@ fn without_gradients(
     steps: Steps,
     epilogue: &ffsvc_kernels::Epilogue<'_>,
 ) -> Option<Tensor<3>> {
-    let (input, weight) = (contiguous(plain(input.clone())?), contiguous(plain(weight.clone())?));
+    let (input, weight) = (contiguous(plain(input.clone())?), plain(weight.clone())?);
     let conv = Conv1d::new(&input, &weight, steps);
-    let output = match int8::forward(&conv.0, &input, &weight, epilogue) {
-        Some(output) => conv.sequence(output),
-        None => conv.forward(&input, &weight, epilogue),
+    let output = if conv.is_product() && !prepared::is_int8(&conv.0) {
+        conv.forward(&input, &contiguous(weight), epilogue)
+    } else {
+        conv.sequence(prepared::forward(&conv.0, &input, &weight, epilogue))
     };
     Some(Tensor::from_primitive::<Flex>(output))
 }

@@ -5,7 +5,9 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn::tensor::{Shape, Tensor};
 
-use super::{Context, Epilogue, context, contiguous, dims, floats, int8, plain, recorded, tensor, tracked};
+use super::{
+    Context, Epilogue, context, contiguous, dims, floats, plain, prepared, recorded, tensor, tracked,
+};
 
 /// Stride, padding and dilation of a convolution, each of rows and columns, and its channel groups.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +41,9 @@ pub(crate) fn conv2d(
             let (weight, weight_node) = tracked(weight.clone())?.into_parts();
             let (input, weight) = (contiguous(input), contiguous(weight));
             let conv = shape(&input, &weight, steps);
-            let output = forward(&conv, &input, &weight, &ffsvc_kernels::Epilogue::default());
+            let mut output = vec![0.0; conv.output_len()];
+            conv.forward(floats(&input), floats(&weight), &mut output);
+            let output = image(&conv, output);
             let nodes = [input_node, weight_node];
             let output = recorded(Conv2dGradient, nodes, output, |_| (conv, input, weight));
             let output = Tensor::from_primitive::<Autodiff<Flex>>(output);
@@ -77,13 +81,10 @@ fn without_gradients(
     steps: Steps,
     epilogue: &ffsvc_kernels::Epilogue<'_>,
 ) -> Option<Tensor<4>> {
-    let (input, weight) = (contiguous(plain(input.clone())?), contiguous(plain(weight.clone())?));
+    let (input, weight) = (contiguous(plain(input.clone())?), plain(weight.clone())?);
     let conv = shape(&input, &weight, steps);
-    let output = match int8::forward(&conv, &input, &weight, epilogue) {
-        Some(output) => image(&conv, output),
-        None => forward(&conv, &input, &weight, epilogue),
-    };
-    Some(Tensor::from_primitive::<Flex>(output))
+    let output = prepared::forward(&conv, &input, &weight, epilogue);
+    Some(Tensor::from_primitive::<Flex>(image(&conv, output)))
 }
 
 fn shape(input: &FlexTensor, weight: &FlexTensor, steps: Steps) -> ffsvc_kernels::Conv2d {
@@ -100,17 +101,6 @@ fn shape(input: &FlexTensor, weight: &FlexTensor, steps: Steps) -> ffsvc_kernels
         dilation: steps.dilation,
         groups: steps.groups,
     }
-}
-
-fn forward(
-    conv: &ffsvc_kernels::Conv2d,
-    input: &FlexTensor,
-    weight: &FlexTensor,
-    epilogue: &ffsvc_kernels::Epilogue<'_>,
-) -> FlexTensor {
-    let mut output = vec![0.0; conv.output_len()];
-    conv.forward_and(floats(input), floats(weight), epilogue, &mut output);
-    image(conv, output)
 }
 
 fn image(conv: &ffsvc_kernels::Conv2d, output: Vec<f32>) -> FlexTensor {

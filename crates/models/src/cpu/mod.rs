@@ -5,15 +5,15 @@ mod batch_norm;
 mod conv1d;
 mod conv2d;
 mod epilogue;
-mod int8;
 mod lstm;
+mod prepared;
 
 pub(crate) use batch_norm::{batch_norm_fixed, batch_norm_train};
 pub(crate) use conv1d::{Steps as StepsInTime, conv1d, conv1d_then};
 pub(crate) use conv2d::{Steps, conv2d, conv2d_then};
 pub(crate) use epilogue::{Around, Epilogue, normalise};
-pub use int8::Int8Layers;
 pub(crate) use lstm::lstm;
+pub use prepared::PreparedLayers;
 
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, OpsKind};

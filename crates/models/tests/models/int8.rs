@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use ffsvc_models::{
-    CamPlusPlusConfig, ERes2NetV2Config, EcapaTdnnConfig, Int8Layers, ModelConfig, ResNetConfig,
+    CamPlusPlusConfig, ERes2NetV2Config, EcapaTdnnConfig, ModelConfig, PreparedLayers, ResNetConfig,
     SpeakerModel, load_named, named_tensors,
 };
 
@@ -62,8 +62,8 @@ fn embeddings_in_8_bits_are_near_and_do_not_depend_on_their_batch() {
         let loud = Tensor::<3>::random([1, MELS, FRAMES], Distribution::Normal(0.0, 1.0), &device);
         let quiet = Tensor::<3>::random([1, MELS, FRAMES], Distribution::Normal(1.0, 0.1), &device);
         let exact = values_of(model.forward(loud.clone()));
-        let layers = Int8Layers::on(&device).unwrap();
-        let rounded = |input| values_of(Int8Layers::scope(Some(&layers), || model.forward(input)));
+        let layers = PreparedLayers::in_8_bits_on(&device).unwrap();
+        let rounded = |input| values_of(PreparedLayers::scope(Some(&layers), || model.forward(input)));
         let alone = rounded(loud.clone());
         let near = cosine(&exact, &alone);
         assert!(near > 0.98 && near < 1.0 - 1e-9, "{config:?}: {near}");
