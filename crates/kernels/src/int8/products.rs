@@ -2,7 +2,6 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::QUAD;
 use crate::correlation::SLACK;
 use crate::memory::with_buffer;
 
@@ -123,16 +122,16 @@ impl WithSimd for Plainly<'_, '_> {
         let Chunk { of, from, positions, scratch, stride } = self.0;
         for at in (0..positions).step_by(LANES) {
             let mut sums = [[0i32; LANES]; BLOCK];
-            let mut weights = of.weights.iter();
-            for quad in of.lanes[..of.lanes.len() - SLACK].chunks_exact(of.plane_size).enumerate() {
-                let start = quad.0 * of.plane_size + from + at;
-                for (tap, weights) in of.taps.iter().zip(&mut weights) {
+            for (quad, weights) in of.weights.chunks_exact(of.taps.len()).enumerate() {
+                let start = quad * of.plane_size + from + at;
+                for (tap, weights) in of.taps.iter().zip(weights) {
                     let lanes = &of.lanes[start + tap..][..LANES];
                     for (sums, weights) in sums.iter_mut().zip(weights) {
                         let weights = weights.to_le_bytes().map(|weight| i32::from(weight.cast_signed()));
                         for (sum, lane) in sums.iter_mut().zip(lanes) {
-                            for k in 0..QUAD {
-                                *sum += weights[k] * (lane >> (8 * k) & 0xff).cast_signed();
+                            let bytes = lane.to_le_bytes().map(i32::from);
+                            for (weight, byte) in weights.iter().zip(bytes) {
+                                *sum += weight * byte;
                             }
                         }
                     }
@@ -172,7 +171,6 @@ mod vnni {
 
     /// `BLOCK x N` vectors of outputs. Returns `N`.
     #[target_feature(enable = "avx512f,avx512vnni")]
-    #[expect(clippy::needless_range_loop, reason = "the loops over registers stay loops over places")]
     fn tile<const N: usize>(of: &Products<'_>, position: usize, out: &mut [f32], stride: usize) -> usize {
         let mut sums = [[_mm512_setzero_si512(); N]; BLOCK];
         for (quad, weights) in of.weights.chunks_exact(of.taps.len()).enumerate() {

@@ -16,9 +16,21 @@ thread_local! {
 /// for the next recording. For inference on CPUs, where the weights do not change.
 pub struct PreparedLayers {
     int8: bool,
-    /// By the address and the number of a layer's weights and whether they are in 8 bits. The weights are kept: nothing else can
-    /// come to have their address.
-    weights: Mutex<HashMap<(usize, usize, bool), (FlexTensor, Weights)>>,
+    weights: Mutex<HashMap<Key, Prepared>>,
+}
+
+/// What tells a layer's weights from all others.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    address: usize,
+    len: usize,
+    int8: bool,
+}
+
+struct Prepared {
+    /// Kept, so that nothing else can come to have its address.
+    _of: FlexTensor,
+    weights: Weights,
 }
 
 #[derive(Clone)]
@@ -94,17 +106,17 @@ impl PreparedLayers {
     /// A layer's weights, in 8 bits or not. Two threads may make them at the same time: the first ones stay.
     fn prepared(&self, conv: &Conv2d, weight: &FlexTensor, int8: bool) -> Weights {
         let values = floats(weight);
-        let place = (values.as_ptr() as usize, values.len(), int8);
+        let key = Key { address: values.as_ptr() as usize, len: values.len(), int8 };
         let known = || self.weights.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, made)) = known().get(&place) {
-            return made.clone();
+        if let Some(prepared) = known().get(&key) {
+            return prepared.weights.clone();
         }
-        let made = if int8 {
+        let weights = if int8 {
             Weights::Int8(Arc::new(Int8Weights::new(conv, values)))
         } else {
             Weights::Packed(Arc::new(PackedWeights::new(conv, values)))
         };
-        known().entry(place).or_insert_with(|| (weight.clone(), made)).1.clone()
+        known().entry(key).or_insert_with(|| Prepared { _of: weight.clone(), weights }).weights.clone()
     }
 }
 
