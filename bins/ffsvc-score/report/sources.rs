@@ -55,6 +55,7 @@ pub(super) fn made_from(
         row("front end", &model.front_end.to_string());
         row("channel of the recordings", &model.audio.channel);
         row("only speech, found by", model.audio.speech_only.as_deref().unwrap_or_default());
+        row("convolutions in", model.precision.as_deref().unwrap_or_default());
         row("low-pass of the baseline", if model.audio.low_pass { "yes" } else { "no" });
         row("mean of the model subtracted", if model.mean_subtracted { "yes" } else { "no" });
         row("SHA-256 of the recordings' list", model.list_sha256.as_deref().unwrap_or_default());
