@@ -110,6 +110,7 @@ impl Extractor {
         let options = ExtractorOptions::default().with_channel(read.channel);
         let at_rate = ReadOptions::at_rate(front_end.sample_rate);
         Ok(Self {
+            layers: PreparedLayers::of(&model, device),
             model,
             front_end: FrontEnd::new(front_end)?,
             read: at_rate.with_channel(read.channel).with_compat_lowpass(read.compat_lowpass),
@@ -119,7 +120,6 @@ impl Extractor {
             options,
             speech_only: None,
             precision: InferencePrecision::F32,
-            layers: PreparedLayers::on(device),
             config: None,
             file: None,
         })
@@ -150,9 +150,9 @@ impl Extractor {
     /// 8 bits on an accelerator: they are for processors.
     pub fn with_precision(self, precision: InferencePrecision) -> Result<Self> {
         let layers = match precision {
-            InferencePrecision::F32 => PreparedLayers::on(&self.device),
+            InferencePrecision::F32 => PreparedLayers::of(&self.model, &self.device),
             InferencePrecision::Int8 => {
-                Some(PreparedLayers::in_8_bits_on(&self.device).ok_or(Error::Int8Device)?)
+                Some(PreparedLayers::in_8_bits(&self.model, &self.device).ok_or(Error::Int8Device)?)
             }
         };
         Ok(Self { precision, layers, ..self })

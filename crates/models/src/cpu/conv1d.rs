@@ -90,10 +90,10 @@ fn without_gradients(
     steps: Steps,
     epilogue: &ffsvc_kernels::Epilogue<'_>,
 ) -> Option<Tensor<3>> {
-    let (input, weight) = (contiguous(plain(input.clone())?), plain(weight.clone())?);
+    let (input, weight) = (contiguous(plain(input.clone())?), contiguous(plain(weight.clone())?));
     let conv = Conv1d::new(&input, &weight, steps);
-    let output = if conv.is_product() && !prepared::is_int8(&conv.0) {
-        conv.forward(&input, &contiguous(weight), epilogue)
+    let output = if conv.is_product() && !prepared::is_int8(&conv.0, &weight) {
+        conv.forward(&input, &weight, epilogue)
     } else {
         conv.sequence(prepared::forward(&conv.0, &input, &weight, epilogue))
     };

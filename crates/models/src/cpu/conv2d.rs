@@ -81,7 +81,7 @@ fn without_gradients(
     steps: Steps,
     epilogue: &ffsvc_kernels::Epilogue<'_>,
 ) -> Option<Tensor<4>> {
-    let (input, weight) = (contiguous(plain(input.clone())?), plain(weight.clone())?);
+    let (input, weight) = (contiguous(plain(input.clone())?), contiguous(plain(weight.clone())?));
     let conv = shape(&input, &weight, steps);
     let output = prepared::forward(&conv, &input, &weight, epilogue);
     Some(Tensor::from_primitive::<Flex>(image(&conv, output)))

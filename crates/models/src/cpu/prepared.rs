@@ -1,12 +1,13 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use burn::backend::flex::FlexTensor;
-use burn::tensor::{DType, Device};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{DType, Device, Tensor};
 use ffsvc_kernels::{Conv2d, Epilogue, Int8Weights, PackedWeights};
 
-use super::{Context, contiguous, floats};
+use super::{Context, floats, plain};
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<PreparedLayers>>> = const { RefCell::new(None) };
@@ -16,27 +17,16 @@ thread_local! {
 /// for the next recording. For inference on CPUs, where the weights do not change.
 pub struct PreparedLayers {
     int8: bool,
-    weights: Mutex<HashMap<Key, Prepared>>,
+    /// By the address of the weights. Weights that a forward pass makes anew, such as sums of branches, are not among them.
+    layers: HashMap<usize, Layer>,
+    /// The weights, so that nothing else can come to have their addresses.
+    _weights: Vec<FlexTensor>,
 }
 
-/// What tells a layer's weights from all others.
-#[derive(PartialEq, Eq, Hash)]
-struct Key {
-    address: usize,
-    len: usize,
-    int8: bool,
-}
-
-struct Prepared {
-    /// Kept, so that nothing else can come to have its address.
-    _of: FlexTensor,
-    weights: Weights,
-}
-
-#[derive(Clone)]
-enum Weights {
-    Packed(Arc<PackedWeights>),
-    Int8(Arc<Int8Weights>),
+#[derive(Default)]
+struct Layer {
+    packed: OnceLock<PackedWeights>,
+    int8: OnceLock<Int8Weights>,
 }
 
 impl std::fmt::Debug for PreparedLayers {
@@ -46,19 +36,22 @@ impl std::fmt::Debug for PreparedLayers {
 }
 
 impl PreparedLayers {
-    /// For a network on `device`: `None` if that is not this machine's processor, or computes gradients.
-    pub fn on(device: &Device) -> Option<Arc<Self>> {
-        Self::of(device, false)
+    /// Of `network`, which is on `device`: `None` if that is not this machine's processor, or computes gradients.
+    pub fn of(network: &impl Module, device: &Device) -> Option<Arc<Self>> {
+        Self::new(network, device, false)
     }
 
     /// The same, in 8 bits where a layer gains from it ([`Conv2d::suits_int8`]).
-    pub fn in_8_bits_on(device: &Device) -> Option<Arc<Self>> {
-        Self::of(device, true)
+    pub fn in_8_bits(network: &impl Module, device: &Device) -> Option<Arc<Self>> {
+        Self::new(network, device, true)
     }
 
-    fn of(device: &Device, int8: bool) -> Option<Arc<Self>> {
-        let is_plain = Context::of(device, DType::F32) == Some(Context::Plain);
-        is_plain.then(|| Arc::new(Self { int8, weights: Mutex::default() }))
+    fn new(network: &impl Module, device: &Device, int8: bool) -> Option<Arc<Self>> {
+        (Context::of(device, DType::F32) == Some(Context::Plain)).then(|| {
+            let mut weights = WeightsOfConvolutions::default();
+            network.visit(&mut weights);
+            Arc::new(Self { int8, layers: weights.layers, _weights: weights.tensors })
+        })
     }
 
     /// Whether this processor multiplies 8-bit numbers faster than floats (AVX-512 VNNI).
@@ -68,7 +61,8 @@ impl PreparedLayers {
 
     /// Layers that were made so far.
     pub fn len(&self) -> usize {
-        self.weights.lock().unwrap_or_else(PoisonError::into_inner).len()
+        let made = |layer: &&Layer| layer.packed.get().is_some() || layer.int8.get().is_some();
+        self.layers.values().filter(made).count()
     }
 
     /// Whether none was made so far.
@@ -86,7 +80,7 @@ impl PreparedLayers {
     /// # let device = Device::flex();
     /// # let model = config.init(16, &device)?;
     /// # let features = Tensor::<3>::random([2, 16, 40], Distribution::Default, &device);
-    /// let layers = PreparedLayers::in_8_bits_on(&device).expect("the processor");
+    /// let layers = PreparedLayers::in_8_bits(&model, &device).expect("the processor");
     /// let embeddings = PreparedLayers::scope(Some(&layers), || model.forward(features));
     /// assert!(!layers.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -102,30 +96,48 @@ impl PreparedLayers {
         let _restore = Restore(CURRENT.replace(layers.cloned()));
         forward()
     }
+}
 
-    /// A layer's weights, in 8 bits or not. Two threads may make them at the same time: the first ones stay.
-    fn prepared(&self, conv: &Conv2d, weight: &FlexTensor, int8: bool) -> Weights {
-        let values = floats(weight);
-        let key = Key { address: values.as_ptr() as usize, len: values.len(), int8 };
-        let known = || self.weights.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(prepared) = known().get(&key) {
-            return prepared.weights.clone();
+/// Collects the weights that may be those of convolutions, by their numbers of dimensions.
+#[derive(Default)]
+struct WeightsOfConvolutions {
+    layers: HashMap<usize, Layer>,
+    tensors: Vec<FlexTensor>,
+}
+
+impl ModuleVisitor for WeightsOfConvolutions {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let is_one = D >= 3 && param.val().dtype() == DType::F32;
+        let weight = if is_one { plain(param.val()) } else { None };
+        // Those in another order are put in order at every call, at another address each time.
+        if let Some(weight) = weight.filter(FlexTensor::is_contiguous) {
+            self.layers.insert(address(&weight), Layer::default());
+            self.tensors.push(weight);
         }
-        let weights = if int8 {
-            Weights::Int8(Arc::new(Int8Weights::new(conv, values)))
-        } else {
-            Weights::Packed(Arc::new(PackedWeights::new(conv, values)))
-        };
-        known().entry(key).or_insert_with(|| Prepared { _of: weight.clone(), weights }).weights.clone()
     }
 }
 
-/// Whether a convolution is to be computed in 8 bits.
-pub(super) fn is_int8(conv: &Conv2d) -> bool {
-    CURRENT.with_borrow(|layers| layers.as_ref().is_some_and(|layers| layers.int8)) && conv.suits_int8()
+fn address(weight: &FlexTensor) -> usize {
+    floats(weight).as_ptr() as usize
 }
 
-/// The output of a convolution without gradients; `weight` is that of a layer.
+/// The value of `cell`, made where there is none. Not made within the cell: the thread that makes it may take up other work
+/// meanwhile that needs the same value.
+fn get_or_make<T>(cell: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
+    if let Some(value) = cell.get() {
+        return value;
+    }
+    let made = make();
+    cell.get_or_init(|| made)
+}
+
+/// Whether a convolution is to be computed in 8 bits.
+pub(super) fn is_int8(conv: &Conv2d, weight: &FlexTensor) -> bool {
+    let is_known = |layers: &PreparedLayers| layers.int8 && layers.layers.contains_key(&address(weight));
+    CURRENT.with_borrow(|current| current.as_deref().is_some_and(is_known)) && conv.suits_int8()
+}
+
+/// The output of a convolution without gradients. All tensors are contiguous.
 pub(super) fn forward(
     conv: &Conv2d,
     input: &FlexTensor,
@@ -133,15 +145,19 @@ pub(super) fn forward(
     epilogue: &Epilogue<'_>,
 ) -> Vec<f32> {
     let mut output = vec![0.0; conv.output_len()];
-    // Weights in another order are put in order at every call: they would have another address each time.
-    let layers = CURRENT.with_borrow(Clone::clone).filter(|_| weight.is_contiguous());
-    let weight = &contiguous(weight.clone());
-    match layers.map(|layers| layers.prepared(conv, weight, is_int8(conv))) {
-        Some(Weights::Packed(weights)) => {
-            conv.forward_packed(floats(input), &weights, epilogue, &mut output);
+    let input = floats(input);
+    let current = CURRENT.with_borrow(Clone::clone);
+    let layer = current.as_ref().and_then(|current| current.layers.get(&address(weight)));
+    match layer {
+        Some(layer) if is_int8(conv, weight) => {
+            let weights = get_or_make(&layer.int8, || Int8Weights::new(conv, floats(weight)));
+            conv.forward_int8(input, weights, epilogue, &mut output);
         }
-        Some(Weights::Int8(weights)) => conv.forward_int8(floats(input), &weights, epilogue, &mut output),
-        None => conv.forward_and(floats(input), floats(weight), epilogue, &mut output),
+        Some(layer) => {
+            let weights = get_or_make(&layer.packed, || PackedWeights::new(conv, floats(weight)));
+            conv.forward_packed(input, weights, epilogue, &mut output);
+        }
+        None => conv.forward_and(input, floats(weight), epilogue, &mut output),
     }
     output
 }
@@ -164,17 +180,24 @@ mod tests {
             output.into_data().try_to_vec::<f32>().unwrap()
         };
         let exact = compute(None);
-        assert!(PreparedLayers::on(&device.clone().autodiff()).is_none());
-        let packed = PreparedLayers::on(&device).unwrap();
+        assert!(PreparedLayers::of(&layer, &device.clone().autodiff()).is_none());
+        let packed = PreparedLayers::of(&layer, &device).unwrap();
         assert!(packed.is_empty());
         assert_eq!((compute(Some(&packed)), packed.len()), (exact.clone(), 1));
         assert_eq!((compute(Some(&packed)), packed.len()), (exact.clone(), 1));
-        let layers = PreparedLayers::in_8_bits_on(&device).unwrap();
+        let layers = PreparedLayers::in_8_bits(&layer, &device).unwrap();
         let rounded = compute(Some(&layers));
         assert_eq!((rounded.clone(), 1), (compute(Some(&layers)), layers.len()));
         assert_ne!(rounded, exact);
         assert!(rounded.iter().zip(&exact).all(|(a, b)| (a - b).abs() < 0.05), "{rounded:?} {exact:?}");
         assert_eq!(PreparedLayers::scope(Some(&layers), || compute(None)), exact);
+        // What is none of the network's is computed as ever, and not kept.
+        let other = Conv1dConfig::new(8, 3, 3).init(&device);
+        let of_other = |layers| {
+            let output = PreparedLayers::scope(layers, || conv1d(&other, input.clone()));
+            output.into_data().try_to_vec::<f32>().unwrap()
+        };
+        assert_eq!((of_other(Some(&layers)), layers.len()), (of_other(None), 1));
         let panicked =
             std::panic::catch_unwind(|| PreparedLayers::scope(Some(&layers), || panic!("of the test")));
         assert!(panicked.is_err());

@@ -62,7 +62,7 @@ fn embeddings_in_8_bits_are_near_and_do_not_depend_on_their_batch() {
         let loud = Tensor::<3>::random([1, MELS, FRAMES], Distribution::Normal(0.0, 1.0), &device);
         let quiet = Tensor::<3>::random([1, MELS, FRAMES], Distribution::Normal(1.0, 0.1), &device);
         let exact = values_of(model.forward(loud.clone()));
-        let layers = PreparedLayers::in_8_bits_on(&device).unwrap();
+        let layers = PreparedLayers::in_8_bits(&model, &device).unwrap();
         let rounded = |input| values_of(PreparedLayers::scope(Some(&layers), || model.forward(input)));
         let alone = rounded(loud.clone());
         let near = cosine(&exact, &alone);
