@@ -3,12 +3,12 @@ use super::layout::{Packed, pack};
 use crate::correlation::channel_block;
 
 /// The weights of a [`Conv2d`] in the order in which its forward pass reads them, or as the components of Winograd's filters. They serve
-/// any number of images of any size.
+/// any number of images of any size, with any padding.
 #[derive(Debug, Clone)]
 pub struct PackedWeights {
     form: Form,
-    /// Without images.
-    conv: Conv2d,
+    /// Channels of output and input, groups, and the kernel's height and width.
+    shape: [usize; 5],
 }
 
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl PackedWeights {
             };
             Form::Direct(weights.chunks(outputs * inputs * kernel).map(of_group).collect())
         };
-        Self { form, conv: without_images(conv) }
+        Self { form, shape: shape(conv) }
     }
 
     /// The weights for `conv`.
@@ -51,11 +51,16 @@ impl PackedWeights {
     /// # Panics
     /// They are those of another convolution.
     pub(super) fn of(&self, conv: &Conv2d) -> &Form {
-        assert_eq!(self.conv, without_images(conv), "the convolution of packed weights");
+        let is_winograd = matches!(self.form, Form::Winograd(_));
+        assert_eq!(
+            (self.shape, is_winograd),
+            (shape(conv), conv.winograd().is_some()),
+            "channels, groups and kernel of packed weights, and whether they are Winograd's"
+        );
         &self.form
     }
 }
 
-fn without_images(conv: &Conv2d) -> Conv2d {
-    Conv2d { batch: 0, size: [0; 2], ..conv.clone() }
+fn shape(conv: &Conv2d) -> [usize; 5] {
+    [conv.channels_out, conv.channels_in, conv.groups, conv.kernel[0], conv.kernel[1]]
 }

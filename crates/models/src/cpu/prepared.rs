@@ -107,7 +107,7 @@ struct WeightsOfConvolutions {
 
 impl ModuleVisitor for WeightsOfConvolutions {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let is_one = D >= 3 && param.val().dtype() == DType::F32;
+        let is_one = D >= 3 && param.val().dtype() == DType::F32 && param.val().shape().num_elements() > 0;
         let weight = if is_one { plain(param.val()) } else { None };
         // Those in another order are put in order at every call, at another address each time.
         if let Some(weight) = weight.filter(FlexTensor::is_contiguous) {
