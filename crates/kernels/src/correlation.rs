@@ -32,7 +32,7 @@ pub(crate) fn channel_block(channels: usize) -> usize {
 pub(crate) const SLACK: usize = 64;
 
 /// Output positions that are computed before they are written out.
-const CHUNK: usize = 1024;
+pub(crate) const CHUNK: usize = 1024;
 
 /// For each channel of one block of output channels and each position p:
 /// `out[channel][p] = sum over (input channel i, tap t) of weights[i][t][channel] * planes[i][taps[t] + p]`.

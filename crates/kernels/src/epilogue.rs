@@ -66,6 +66,14 @@ impl Epilogue<'_> {
         }
     }
 
+    /// Does it to outputs of whole channels from `channel` on, of `of_channel` values each, which begin at `place` of the whole
+    /// output.
+    pub(crate) fn in_channels(&self, channel: usize, place: usize, of_channel: usize, values: &mut [f32]) {
+        for (number, values) in values.chunks_mut(of_channel).enumerate() {
+            self.in_place(channel + number, place + number * of_channel, values);
+        }
+    }
+
     /// That of one channel.
     #[inline(always)]
     pub(crate) fn of(&self, channel: usize) -> OfChannel {

@@ -1,7 +1,9 @@
 //! Convolutions against their definition, written as loops in double precision.
 
+mod convolutions;
 mod numbers;
 
+use convolutions::convolution;
 use ffsvc_kernels::{Conv2d, Epilogue, PackedWeights};
 use numbers::numbers;
 use proptest::prelude::*;
@@ -195,17 +197,7 @@ fn the_convolutions_of_groups_are_as_defined() {
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    let conv = Conv2d {
-        batch: 5,
-        channels_in: 9,
-        channels_out: 17,
-        size: [20, 75],
-        kernel: [3, 3],
-        stride: [1, 1],
-        padding: [1, 1],
-        dilation: [1, 1],
-        groups: 1,
-    };
+    let conv = Conv2d { batch: 5, ..convolution([9, 17], [20, 75], [3, 3]) };
     let (input, weights) = (numbers(conv.input_len(), 1), numbers(conv.weight_len(), 2));
     let gradient = numbers(conv.output_len(), 3);
     let run = |threads: usize| {
@@ -226,17 +218,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
 /// Of each way to compute it: by Winograd, directly, in groups.
 #[test]
 fn packed_weights_serve_images_of_any_size() {
-    let plain = Conv2d {
-        batch: 1,
-        channels_in: 12,
-        channels_out: 20,
-        size: [5, 9],
-        kernel: [3, 3],
-        stride: [1, 1],
-        padding: [1, 1],
-        dilation: [1, 1],
-        groups: 1,
-    };
+    let plain = convolution([12, 20], [5, 9], [3, 3]);
     for conv in [
         plain.clone(),
         Conv2d { stride: [2, 1], ..plain.clone() },
@@ -258,17 +240,7 @@ fn packed_weights_serve_images_of_any_size() {
 #[test]
 #[should_panic(expected = "kernel of packed weights")]
 fn packed_weights_of_another_convolution_are_refused() {
-    let conv = Conv2d {
-        batch: 1,
-        channels_in: 2,
-        channels_out: 2,
-        size: [1, 9],
-        kernel: [1, 3],
-        stride: [1, 1],
-        padding: [0, 0],
-        dilation: [1, 1],
-        groups: 1,
-    };
+    let conv = Conv2d { padding: [0, 0], ..convolution([2, 2], [1, 9], [1, 3]) };
     let packed = PackedWeights::new(&conv, &numbers(conv.weight_len(), 2));
     let upright = Conv2d { kernel: [3, 1], size: [9, 1], ..conv };
     let mut output = vec![0.0; upright.output_len()];

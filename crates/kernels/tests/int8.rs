@@ -1,7 +1,9 @@
 //! Convolutions in 8 bits against those in 32.
 
+mod convolutions;
 mod numbers;
 
+use convolutions::convolution;
 use ffsvc_kernels::{Conv2d, Epilogue, Int8Weights};
 use numbers::numbers;
 use proptest::prelude::*;
@@ -72,17 +74,7 @@ proptest! {
 
 #[test]
 fn what_is_not_finite_shows_in_its_image_alone() {
-    let conv = Conv2d {
-        batch: 2,
-        channels_in: 4,
-        channels_out: 2,
-        size: [1, 20],
-        kernel: [1, 1],
-        stride: [1; 2],
-        padding: [0; 2],
-        dilation: [1; 2],
-        groups: 1,
-    };
+    let conv = Conv2d { batch: 2, ..convolution([4, 2], [1, 20], [1, 1]) };
     let (mut input, mut weights) = (numbers(conv.input_len(), 1), numbers(conv.weight_len(), 2));
     input[0] = f32::INFINITY;
     let [_, found] = both(&conv, &input, &weights, &Epilogue::default());
@@ -98,17 +90,7 @@ fn what_is_not_finite_shows_in_its_image_alone() {
 
 #[test]
 fn what_gains_nothing_does_not_suit() {
-    let conv = Conv2d {
-        batch: 1,
-        channels_in: 4,
-        channels_out: 2,
-        size: [1, 16],
-        kernel: [1, 1],
-        stride: [1; 2],
-        padding: [0; 2],
-        dilation: [1; 2],
-        groups: 1,
-    };
+    let conv = convolution([4, 2], [1, 16], [1, 1]);
     assert!(conv.suits_int8());
     assert!(!Conv2d { channels_in: 3, ..conv.clone() }.suits_int8());
     assert!(!Conv2d { size: [1, 15], ..conv.clone() }.suits_int8());

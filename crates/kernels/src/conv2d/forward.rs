@@ -85,10 +85,9 @@ impl Conv2d {
                             output[channel * of_channel + row * width..][..width].copy_from_slice(values);
                         }
                     });
-                    for (channel, plane) in (b * block..).zip(output.chunks_mut(of_channel)) {
-                        let place = n * group_out + channel * of_channel;
-                        epilogue.in_place(group * outputs + channel, place, plane);
-                    }
+                    let first = b * block;
+                    let place = n * group_out + first * of_channel;
+                    epilogue.in_channels(group * outputs + first, place, of_channel, output);
                 });
             });
         });

@@ -96,9 +96,8 @@ impl Conv2d {
                             output[channel * of_channel + row * columns..][..columns].copy_from_slice(values);
                         }
                     });
-                    for (channel, plane) in (b * BLOCK..).zip(output.chunks_mut(of_channel)) {
-                        epilogue.in_place(channel, n * image_out + channel * of_channel, plane);
-                    }
+                    let first = b * BLOCK;
+                    epilogue.in_channels(first, n * image_out + first * of_channel, of_channel, output);
                 });
             });
         });

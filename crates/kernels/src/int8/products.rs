@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::correlation::SLACK;
+use crate::correlation::{CHUNK, SLACK};
 use crate::memory::with_buffer;
 
 /// Output channels that are computed together.
@@ -13,9 +13,6 @@ const LANES: usize = 16;
 
 /// Vectors of positions that are computed together: their sums stay in registers.
 const VECTORS: usize = 3;
-
-/// Output positions that are computed before they are written out.
-const CHUNK: usize = 1024;
 
 /// For each channel of one block of output channels and each position p:
 /// `out[channel][p] = factors[channel] * (sum over (quad i, tap t, byte k) of weights[i][t][channel][k] * lanes[i][taps[t] + p][k] - addends[channel])`.

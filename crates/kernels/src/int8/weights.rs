@@ -58,11 +58,6 @@ impl Int8Weights {
         super::products::has_instruction()
     }
 
-    /// Bytes in memory.
-    pub fn num_bytes(&self) -> usize {
-        size_of_val(&self.packed[..]) + size_of_val(&self.scales[..]) + size_of_val(&self.sums[..])
-    }
-
     pub(super) fn check(&self, conv: &Conv2d) {
         let expected = [conv.channels_out, conv.channels_in, conv.kernel[0] * conv.kernel[1]];
         assert_eq!(self.shape, expected, "output channels, input channels and taps of {conv:?}");
