@@ -59,7 +59,10 @@ impl WavSource {
         let Self::File(file) = self else { return None };
         let (archive, offset) = file.to_str()?.rsplit_once(':')?;
         let is_number = !offset.is_empty() && offset.bytes().all(|byte| byte.is_ascii_digit());
-        (is_number && !archive.is_empty()).then(|| Some((Path::new(archive), offset.parse().ok()?))).flatten()
+        if archive.is_empty() || !is_number {
+            return None;
+        }
+        Some((Path::new(archive), offset.parse().ok()?))
     }
 
     /// Whether [`parse`](Self::parse) takes the value for a command.
